@@ -1,0 +1,1 @@
+"""The Lambda function that keeps a DynamoDB table in step with an S3 bucket."""

@@ -1,0 +1,50 @@
+"""Everything that can go wrong while an object event is processed.
+
+FileIndexError
+├── SettingsError             an environment variable is missing or wrong
+├── MalformedEventError       a payload, or one event in it, cannot be read
+├── PermissionDeniedError     AWS refused a call
+├── TableMissingError         the table does not exist
+├── EventTooOldError          an event older than the tombstones, and no right to look at the object
+├── ContentionError           others kept writing the same record
+├── OutOfTimeError            the invocation is about to time out
+└── ObjectEventsFailedError   what a direct invocation raises after everything else was processed
+
+Every message says what to do. None is swallowed: what failed goes back to where it came from.
+"""
+
+
+class FileIndexError(Exception):
+    """An object event, a message or the function itself failed."""
+
+
+class SettingsError(FileIndexError):
+    """An environment variable of the function is missing or wrong."""
+
+
+class MalformedEventError(FileIndexError):
+    """A payload, or one event in it, cannot be read; the message says where and why."""
+
+
+class PermissionDeniedError(FileIndexError):
+    """AWS refused a call; the message names role, action, resource and where to look."""
+
+
+class TableMissingError(FileIndexError):
+    """The table that the settings name does not exist."""
+
+
+class EventTooOldError(FileIndexError):
+    """An event is older than the tombstones live and the object may not be looked at."""
+
+
+class ContentionError(FileIndexError):
+    """A record changed under every attempt to refresh it."""
+
+
+class OutOfTimeError(FileIndexError):
+    """The invocation is about to time out, so this object was not started."""
+
+
+class ObjectEventsFailedError(FileIndexError):
+    """Events of a direct invocation failed; Lambda retries, then dead-letters the payload."""

@@ -1,0 +1,401 @@
+"""From what invoked the function to messages of object events. Pure: no AWS, no clock.
+
+S3's own document is read, and the same inside SQS, SNS, SNS in SQS (wrapped or raw), EventBridge
+events, EventBridge in SQS and the record of a Lambda on-failure destination, nested as they come.
+
+Documents:
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import Enum
+from typing import TypeVar
+from urllib.parse import unquote_plus
+
+from function.errors import MalformedEventError
+
+MAX_KEY_BYTES = 1024
+"""The longest object key S3 allows, in bytes of UTF-8."""
+
+_MAX_WRAPPERS = 8
+_HEXADECIMAL = re.compile(r"[0-9A-Fa-f]+")
+_EVENTBRIDGE_SEQUENCER_LENGTH = 16
+
+_EVENTBRIDGE_NAMES = {
+    "Object Restore Initiated": "ObjectRestore:Post",
+    "Object Restore Completed": "ObjectRestore:Completed",
+    "Object Restore Expired": "ObjectRestore:Delete",
+    "Object Storage Class Changed": "LifecycleTransition",
+    "Object Access Tier Changed": "IntelligentTiering",
+    "Object ACL Updated": "ObjectAcl:Put",
+    "Object Tags Added": "ObjectTagging:Put",
+    "Object Tags Deleted": "ObjectTagging:Delete",
+    "Object Annotation Created": "ObjectAnnotation:Put",
+    "Object Annotation Removed": "ObjectAnnotation:Delete",
+}
+_EVENTBRIDGE_CREATED = {
+    "PutObject": "Put",
+    "POST Object": "Post",
+    "CopyObject": "Copy",
+    "CompleteMultipartUpload": "CompleteMultipartUpload",
+}
+
+T = TypeVar("T")
+
+
+class Change(Enum):
+    """What an object event says about its object."""
+
+    STORED = "stored"
+    """New content became current."""
+    REMOVED = "removed"
+    """A delete; of the object, or of the version it names."""
+    MARKED = "marked"
+    """A delete marker became current, or something of the sort that only versioned buckets know."""
+    TOUCHED = "touched"
+    """Tags, storage class or restore state changed, the content did not."""
+    UNRELATED = "unrelated"
+    """Nothing that the index holds: ACL, retention, replication, annotation, unknown types."""
+
+
+_CHANGES = (  # the first prefix that fits an event name
+    ("ObjectCreated:", Change.STORED),
+    ("ObjectRemoved:Delete", Change.REMOVED),
+    ("ObjectRemoved:", Change.MARKED),
+    ("LifecycleExpiration:Delete", Change.REMOVED),
+    ("LifecycleExpiration:", Change.MARKED),
+    ("ObjectTagging:", Change.TOUCHED),
+    ("ObjectRestore:", Change.TOUCHED),
+    ("LifecycleTransition", Change.TOUCHED),
+    ("IntelligentTiering", Change.TOUCHED),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectEvent:
+    """One change of one object, as S3 reported it. What S3 did not say is None."""
+
+    bucket: str
+    key: str
+    """The object's key as applications know it: decoded."""
+    name: str
+    """S3's event name without the `s3:`, also for EventBridge events: `ObjectCreated:Put`."""
+    time: datetime | None = None
+    size: int | None = None
+    """Bytes."""
+    etag: str | None = None
+    """Unquoted."""
+    version_id: str | None = None
+    """The version the event names; "null" is one."""
+    sequencer: str | None = None
+    """Canonical, see `canonical_sequencer`; None where S3 sends none or it orders no content."""
+    request_id: str | None = None
+
+    @property
+    def change(self) -> Change:
+        """What the event says about the object."""
+        return _change(self.name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """What carried object events and fails on its own: an SQS message, else the invocation."""
+
+    id: str | None
+    """The SQS message id; None for everything that is not an SQS batch."""
+    events: tuple[ObjectEvent, ...] = ()
+    errors: tuple[MalformedEventError, ...] = ()
+    """Why parts of the message could not be read; the rest of it is in `events`."""
+    test_events: int = 0
+    """How many `s3:TestEvent` it held, which S3 sends when a notification is configured."""
+
+
+def parse(payload: object) -> tuple[Message, ...]:
+    """Read what Lambda was invoked with.
+
+    Raises MalformedEventError where no message can be told apart in the payload. A message, or a
+    record in one, that cannot be read is reported in `Message.errors` and leaves the others alone.
+    """
+    records = _records(payload)
+    if records and all(_source(record) == "aws:sqs" for record in records):
+        return tuple(_sqs_message(record) for record in records)
+    return (_message(None, payload),)
+
+
+def canonical_sequencer(sequencer: str, *, eventbridge: bool = False) -> str:
+    """The form in which plain string comparison orders sequencers of one key as S3 documents.
+
+    S3 says to pad the shorter with zeros on the right and to compare as strings. Without trailing
+    zeros, and in upper case, no padding is needed. EventBridge has been documented without the
+    leading 00 of the native form; it is restored, so that both forms of one event are equal.
+
+    Raises MalformedEventError where it is not hexadecimal.
+    """
+    if not _HEXADECIMAL.fullmatch(sequencer):
+        raise MalformedEventError(f"sequencer {_shown(sequencer)} is not a hexadecimal string")
+    if eventbridge and len(sequencer) == _EVENTBRIDGE_SEQUENCER_LENGTH:
+        sequencer = "00" + sequencer
+    return sequencer.upper().rstrip("0") or "0"
+
+
+class _Collector:
+    """Gathers what one message holds while its wrappers are taken off."""
+
+    def __init__(self) -> None:
+        self.events: list[ObjectEvent] = []
+        self.errors: list[MalformedEventError] = []
+        self.test_events = 0
+
+    def read(self, document: object, depth: int = 0) -> None:
+        """Add what the document holds; what cannot be read is added to the errors."""
+        try:
+            self._read(document, depth)
+        except MalformedEventError as error:
+            self.errors.append(error)
+
+    def _read(self, document: object, depth: int) -> None:
+        if depth > _MAX_WRAPPERS:
+            raise MalformedEventError(f"more than {_MAX_WRAPPERS} wrappers around an S3 event")
+        document = _mapping(document, "the payload")
+        if "Records" in document:
+            for record in _records(document):
+                self._read_record(record, depth + 1)
+        elif document.get("Event") == "s3:TestEvent":
+            self.test_events += 1
+        elif document.get("Type") == "Notification" and "Message" in document:
+            self.read(_decoded(_text(document, "Message"), "the SNS message"), depth + 1)
+        elif document.get("source") == "aws.s3" and "detail-type" in document:
+            self.events.append(_eventbridge_event(document))
+        elif "requestPayload" in document and "requestContext" in document:
+            self.read(document["requestPayload"], depth + 1)
+        else:
+            raise MalformedEventError(
+                "not an event of S3, SQS, SNS, EventBridge or a Lambda failure destination: "
+                f"an object with {_shown(sorted(document))}"
+            )
+
+    def _read_record(self, record: object, depth: int) -> None:
+        try:
+            record = _mapping(record, "an entry of Records")
+            source = _source(record)
+            if source == "aws:sqs":
+                self.read(_decoded(_text(record, "body"), "the SQS body"), depth)
+            elif source == "aws:sns":
+                notification = _mapping(record.get("Sns"), "Sns")
+                self.read(_decoded(_text(notification, "Message"), "the SNS message"), depth)
+            else:
+                self.events.append(_native_event(record))
+        except MalformedEventError as error:
+            self.errors.append(error)
+
+
+def _message(message_id: str | None, document: object) -> Message:
+    found = _Collector()
+    found.read(document)
+    if message_id is None and found.errors and not (found.events or found.test_events):
+        if len(found.errors) == 1:
+            raise found.errors[0]
+        raise MalformedEventError("; ".join(str(error) for error in found.errors))
+    return Message(
+        id=message_id,
+        events=tuple(found.events),
+        errors=tuple(found.errors),
+        test_events=found.test_events,
+    )
+
+
+def _sqs_message(record: object) -> Message:
+    record = _mapping(record, "an entry of Records")
+    message_id = _text(record, "messageId")
+    try:
+        body = _decoded(_text(record, "body"), "the SQS body")
+    except MalformedEventError as error:
+        return Message(id=message_id, errors=(error,))
+    return _message(message_id, body)
+
+
+def _native_event(record: Mapping[str, object]) -> ObjectEvent:
+    version = _optional_text(record, "eventVersion")
+    if version is not None and not version.startswith("2."):
+        raise MalformedEventError(
+            f"eventVersion {_shown(version)}: only 2.x is understood; "
+            "a newer release of the module may read it"
+        )
+    s3 = _mapping(record.get("s3"), "s3")
+    entity = _mapping(s3.get("object"), "s3.object")
+    answer = record.get("responseElements")
+    name = _text(record, "eventName").removeprefix("s3:")
+    return ObjectEvent(
+        bucket=_text(_mapping(s3.get("bucket"), "s3.bucket"), "name"),
+        key=_checked_key(_form_decoded(_text(entity, "key"))),
+        name=name,
+        time=_optional_time(record, "eventTime"),
+        size=_optional_size(entity),
+        etag=_optional_text(entity, "eTag"),
+        version_id=_optional_text(entity, "versionId"),
+        sequencer=_content_sequencer(entity, name),
+        request_id=_optional_text(answer, "x-amz-request-id")
+        if isinstance(answer, Mapping)
+        else None,
+    )
+
+
+def _eventbridge_event(document: Mapping[str, object]) -> ObjectEvent:
+    detail = _mapping(document.get("detail"), "detail")
+    entity = _mapping(detail.get("object"), "detail.object")
+    name = _eventbridge_name(_text(document, "detail-type"), detail)
+    return ObjectEvent(
+        bucket=_text(_mapping(detail.get("bucket"), "detail.bucket"), "name"),
+        key=_checked_key(_text(entity, "key")),  # not encoded here: decoding would corrupt it
+        name=name,
+        time=_optional_time(document, "time"),
+        size=_optional_size(entity),
+        etag=_optional_text(entity, "etag"),
+        version_id=_optional_text(entity, "version-id"),
+        sequencer=_content_sequencer(entity, name, eventbridge=True),
+        request_id=_optional_text(detail, "request-id"),
+    )
+
+
+def _eventbridge_name(detail_type: str, detail: Mapping[str, object]) -> str:
+    reason = _optional_text(detail, "reason")
+    if detail_type == "Object Created":
+        return f"ObjectCreated:{_EVENTBRIDGE_CREATED.get(reason or '', reason)}"
+    if detail_type == "Object Deleted":
+        family = "LifecycleExpiration" if reason == "Lifecycle Expiration" else "ObjectRemoved"
+        marker = detail.get("deletion-type") == "Delete Marker Created"
+        return f"{family}:{'DeleteMarkerCreated' if marker else 'Delete'}"
+    return _EVENTBRIDGE_NAMES.get(detail_type, detail_type)
+
+
+def _change(name: str) -> Change:
+    return next(
+        (change for prefix, change in _CHANGES if name.startswith(prefix)), Change.UNRELATED
+    )
+
+
+def _records(payload: object) -> list[object]:
+    """The list under `Records`; none where the payload is of another kind."""
+    if not isinstance(payload, Mapping) or "Records" not in payload:
+        return []
+    records = payload["Records"]
+    if not isinstance(records, list):
+        raise MalformedEventError(f"Records is {_kind(records)}, expected an array")
+    return records
+
+
+def _source(record: object) -> object:
+    if not isinstance(record, Mapping):
+        return None
+    return record.get("eventSource", record.get("EventSource"))
+
+
+def _form_decoded(key: str) -> str:
+    """S3 form-encodes the key in its own document, and only there: decode it exactly once."""
+    try:
+        return unquote_plus(key, errors="strict")
+    except UnicodeDecodeError:
+        raise MalformedEventError(f"key {_shown(key)} does not decode to UTF-8") from None
+
+
+def _checked_key(key: str) -> str:
+    length = len(key.encode())
+    if length > MAX_KEY_BYTES:
+        raise MalformedEventError(
+            f"key of {length} bytes: S3 allows {MAX_KEY_BYTES}; it begins {_shown(key)}"
+        )
+    return key
+
+
+def _content_sequencer(
+    entity: Mapping[str, object], name: str, *, eventbridge: bool = False
+) -> str | None:
+    """The canonical sequencer, if the event is one of those whose sequencers order content."""
+    sequencer = _optional_text(entity, "sequencer")
+    if sequencer is None or _change(name) in (Change.TOUCHED, Change.UNRELATED):
+        return None
+    return canonical_sequencer(sequencer, eventbridge=eventbridge)
+
+
+def _decoded(text: str, where: str) -> object:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise MalformedEventError(f"{where} is not JSON ({error}): {_shown(text)}") from None
+
+
+def _mapping(value: object, where: str) -> Mapping[str, object]:
+    if not isinstance(value, Mapping):
+        raise MalformedEventError(f"{where} is {_kind(value)}, expected an object")
+    return value
+
+
+def _text(document: Mapping[str, object], field: str) -> str:
+    text = _optional_text(document, field)
+    if text is None:
+        raise MalformedEventError(f"{field} is missing or empty")
+    return text
+
+
+def _optional_text(document: Mapping[str, object], field: str) -> str | None:
+    """The field's text; null and "" are absent, as S3 and its imitators use them."""
+    value = _optional(document, field, str)
+    if not value:
+        return None
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise MalformedEventError(f"{field} {_shown(value)} is not valid Unicode") from None
+    return value
+
+
+def _optional_size(entity: Mapping[str, object]) -> int | None:
+    size = _optional(entity, "size", int)
+    if size is not None and (isinstance(size, bool) or size < 0):
+        raise MalformedEventError("size is a boolean or negative, expected a number of bytes")
+    return size
+
+
+def _optional_time(document: Mapping[str, object], field: str) -> datetime | None:
+    text = _optional_text(document, field)
+    if text is None:
+        return None
+    try:
+        time = datetime.fromisoformat(text)
+        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise MalformedEventError(f"{field} {_shown(text)} is not an ISO-8601 time") from None
+
+
+def _optional(document: Mapping[str, object], field: str, kind: type[T]) -> T | None:
+    value = document.get(field)
+    if value is not None and not isinstance(value, kind):
+        raise MalformedEventError(f"{field} is {_kind(value)}, expected {_KINDS[kind]}")
+    return value
+
+
+_KINDS: dict[type, str] = {
+    bool: "a boolean",
+    dict: "an object",
+    float: "a number",
+    int: "a number",
+    list: "an array",
+    str: "a string",
+    type(None): "null",
+}
+
+
+def _kind(value: object) -> str:
+    return _KINDS.get(type(value), type(value).__name__)
+
+
+def _shown(value: object) -> str:
+    """The beginning of what came from outside, in ASCII and on one line."""
+    text = json.dumps(value, default=str)
+    limit = 200
+    return text if len(text) <= limit else f"{text[:limit]}…"

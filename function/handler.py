@@ -1,0 +1,191 @@
+"""The Lambda function's entry point: parse, index, report.
+
+Invoked with a batch of SQS messages it answers which of them failed. Invoked directly it raises
+after everything else has been processed, so that Lambda retries and then keeps the payload in the
+dead-letter queue.
+"""
+
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+import boto3
+from botocore.config import Config
+
+from function import logs
+from function.errors import MalformedEventError, ObjectEventsFailedError, OutOfTimeError
+from function.event_parser import Change, Message, ObjectEvent, parse
+from function.indexer import Indexer, Outcome
+from function.objects import Objects
+from function.repository import FileIndex
+from function.settings import Settings
+
+WORKERS = 8
+RESERVED_MS = 5000
+"""No object is started in the last milliseconds of an invocation."""
+
+_REPORTED = 3
+
+
+class Context(Protocol):
+    """What the function uses of Lambda's context."""
+
+    def get_remaining_time_in_millis(self) -> int: ...  # noqa: D102
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """Events of one key, and the messages they came with."""
+
+    events: list[ObjectEvent] = field(default_factory=list)
+    messages: set[int] = field(default_factory=set)
+
+
+class Function:
+    """The function without its surroundings: what a handler does with an indexer."""
+
+    def __init__(self, indexer: Indexer) -> None:
+        self._indexer = indexer
+        self._pool = ThreadPoolExecutor(WORKERS)
+
+    def handle(self, payload: object, context: Context) -> dict[str, Any]:
+        """Bring the index up to date with what the payload tells.
+
+        Returns `{"batchItemFailures": […]}` for a batch of SQS messages, else the number of object
+        events by outcome. Raises MalformedEventError or ObjectEventsFailedError.
+        """
+        started = time.monotonic()
+        try:
+            messages = parse(payload)
+        except MalformedEventError as error:
+            logs.malformed(None, error)
+            logs.summary(
+                Counter({Outcome.FAILED: 1}), messages=1, test_events=0, seconds=_since(started)
+            )
+            raise
+        outcomes: Counter[Outcome] = Counter()
+        failures: dict[int, list[Exception]] = {}
+        for number, message in enumerate(messages):
+            for malformed in message.errors:
+                logs.malformed(message.id, malformed)
+                outcomes[Outcome.FAILED] += 1
+                failures.setdefault(number, []).append(malformed)
+
+        work = self._sorted_by_key(messages, outcomes)
+        for item, done in zip(work, self._each(work, context), strict=True):
+            if isinstance(done, Exception):
+                outcomes[Outcome.FAILED] += len(item.events)
+                for number in item.messages:
+                    failures.setdefault(number, []).append(done)
+            else:
+                outcomes.update(done)
+
+        logs.summary(
+            outcomes,
+            messages=len(messages),
+            test_events=sum(message.test_events for message in messages),
+            seconds=_since(started),
+        )
+        return _answer(messages, outcomes, failures)
+
+    def _sorted_by_key(
+        self, messages: Sequence[Message], outcomes: Counter[Outcome]
+    ) -> list[_Work]:
+        """The events of each key together; what the index does not hold is ignored here."""
+        work: dict[tuple[str, str], _Work] = {}
+        for number, message in enumerate(messages):
+            for event in message.events:
+                if event.change is Change.UNRELATED:
+                    logs.object_event(event, Outcome.IGNORED, self._indexer.now())
+                    outcomes[Outcome.IGNORED] += 1
+                    continue
+                item = work.setdefault((event.bucket, event.key), _Work())
+                item.events.append(event)
+                item.messages.add(number)
+        return list(work.values())
+
+    def _each(self, work: Sequence[_Work], context: Context) -> Sequence[list[Outcome] | Exception]:
+        def run(item: _Work) -> list[Outcome] | Exception:
+            return self._process(item.events, context.get_remaining_time_in_millis)
+
+        if len(work) == 1:
+            return [run(work[0])]
+        return list(self._pool.map(run, work))
+
+    def _process(
+        self, events: Sequence[ObjectEvent], remaining_ms: Callable[[], int]
+    ) -> list[Outcome] | Exception:
+        """The events' outcomes, or why all of them failed."""
+        try:
+            if remaining_ms() < RESERVED_MS:
+                raise OutOfTimeError(
+                    f"less than {RESERVED_MS} ms of the invocation are left: not started"
+                )
+            outcomes = self._indexer.process(events)
+        except Exception as error:  # noqa: BLE001 # one key must fail alone: logged and reported
+            for event in events:
+                logs.object_event(event, Outcome.FAILED, self._indexer.now(), error)
+            return error
+        for event, outcome in zip(events, outcomes, strict=True):
+            logs.object_event(event, outcome, self._indexer.now())
+        return outcomes
+
+
+def _answer(
+    messages: Sequence[Message],
+    outcomes: Counter[Outcome],
+    failures: Mapping[int, Sequence[Exception]],
+) -> dict[str, Any]:
+    if any(message.id is not None for message in messages):
+        return {
+            "batchItemFailures": [
+                {"itemIdentifier": messages[number].id} for number in sorted(failures)
+            ]
+        }
+    if failures:
+        errors = [error for found in failures.values() for error in found]
+        shown = "; ".join(f"{type(error).__name__}: {error}" for error in errors[:_REPORTED])
+        more = f"; and {len(errors) - _REPORTED} more, see the log" if errors[_REPORTED:] else ""
+        raise ObjectEventsFailedError(
+            f"{outcomes[Outcome.FAILED]} of {outcomes.total()} object events failed: {shown}{more}"
+        ) from errors[0]
+    return {outcome.value: outcomes[outcome] for outcome in Outcome}
+
+
+def _since(started: float) -> float:
+    return time.monotonic() - started
+
+
+def _function(settings: Settings) -> Function:
+    config = Config(
+        connect_timeout=2,
+        read_timeout=5,
+        retries={"mode": "standard", "total_max_attempts": 4},
+        # Both save a tenth of the CPU of a write; requests are built by this package alone.
+        parameter_validation=False,
+        user_agent="terraform-aws-file-index",
+    )
+    indexer = Indexer(
+        index=FileIndex(
+            boto3.client("dynamodb", config=config), settings.table_name, settings.table_partitions
+        ),
+        objects=Objects(
+            lambda: boto3.client("s3", config=config),
+            metadata=settings.object_metadata,
+            tags=settings.object_tags,
+        ),
+        object_metadata=settings.object_metadata,
+        tombstone_life=settings.tombstone_life,
+        now=lambda: datetime.now(UTC),
+        pause=time.sleep,
+    )
+    return Function(indexer)
+
+
+logs.set_up()
+handler = _function(Settings.from_environment(os.environ)).handle

@@ -1,0 +1,183 @@
+"""The rule: which write each object event needs, so that the table ends equal to the bucket.
+
+Two writes, nothing else:
+
+apply    the event alone decides. One conditional write, no read: what an unversioned bucket sends,
+         ordered by S3's sequencer.
+refresh  the object is looked at, and what was seen is written if the record is still the one read
+         before the look. Right in every case, so it serves all others.
+
+docs/decisions.md says why each safeguard is there.
+"""
+
+import random
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Protocol
+
+from function.errors import ContentionError, EventTooOldError, PermissionDeniedError
+from function.event_parser import Change, ObjectEvent
+from function.record import FileRecord, ObjectState
+from function.repository import WriteRefusedError
+
+REFRESH_ATTEMPTS = 10
+LONGEST_PAUSE = 1.0
+"""Between two attempts to refresh a record, in seconds."""
+
+
+class Outcome(StrEnum):
+    """What became of an object event."""
+
+    INDEXED = "indexed"
+    REMOVED = "removed"
+    SUPERSEDED = "superseded"
+    """A duplicate, or older than what the index holds: nothing to do."""
+    IGNORED = "ignored"
+    FAILED = "failed"
+
+
+class Index(Protocol):
+    """The table, as the rule needs it: see `repository.FileIndex`."""
+
+    def put_newer(self, record: FileRecord) -> None: ...  # noqa: D102
+    def replace(self, record: FileRecord, standing: FileRecord | None) -> None: ...  # noqa: D102
+    def read(self, bucket: str, key: str) -> FileRecord | None: ...  # noqa: D102
+
+
+class Bucket(Protocol):
+    """The bucket, as the rule needs it: see `objects.Objects`."""
+
+    def look(self, bucket: str, key: str) -> ObjectState | None: ...  # noqa: D102
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Indexer:
+    """Applies the rule to the events of one key at a time."""
+
+    index: Index
+    objects: Bucket
+    object_metadata: bool
+    tombstone_life: timedelta
+    now: Callable[[], datetime]
+    """The time, with a time zone."""
+    pause: Callable[[float], None]
+    """Waits that many seconds."""
+
+    def process(self, events: Sequence[ObjectEvent]) -> list[Outcome]:
+        """Bring the record of the one key that all the events are about up to date.
+
+        Returns an outcome for each event. Raises where the record could not be brought up to date:
+        then no event of the group is done. Events of `Change.UNRELATED` do not belong here.
+        """
+        latest = max(events, key=lambda event: event.sequencer or "")
+        if not any(self._needs_look(event) for event in events):
+            outcome = self._apply(latest)
+            if outcome is not None:
+                return [outcome if event is latest else Outcome.SUPERSEDED for event in events]
+        return [self._refresh(latest, events)] * len(events)
+
+    def _needs_look(self, event: ObjectEvent) -> bool:
+        return (
+            self.object_metadata
+            or event.change not in (Change.STORED, Change.REMOVED)
+            or event.version_id is not None
+            or event.sequencer is None
+            or self._outlived_tombstones(event)
+        )
+
+    def _outlived_tombstones(self, event: ObjectEvent) -> bool:
+        """Whether the tombstone that would have stopped the event may have expired."""
+        age = self.tombstone_life - timedelta(days=1)
+        return event.time is None or self.now() - event.time > age
+
+    def _apply(self, event: ObjectEvent) -> Outcome | None:
+        """The outcome, or None where the key is one to look at."""
+        removed = event.change is Change.REMOVED
+        record = self._record(
+            event,
+            state=None if removed else ObjectState(etag=event.etag, size=event.size),
+            sequencer=event.sequencer,
+            observed=False,
+        )
+        try:
+            self.index.put_newer(record)
+        except WriteRefusedError as refused:
+            if refused.standing and not refused.standing.observed:
+                return Outcome.SUPERSEDED
+            return None
+        return Outcome.REMOVED if removed else Outcome.INDEXED
+
+    def _refresh(self, latest: ObjectEvent, events: Sequence[ObjectEvent]) -> Outcome:
+        try:
+            return self._look_and_write(latest, events)
+        except PermissionDeniedError as denied:
+            if not any(self._outlived_tombstones(event) for event in events):
+                raise
+            raise EventTooOldError(
+                "the event is too old to be applied as it stands: newer ones may be forgotten. "
+                "The object must be looked at, and that is not allowed: set bucket.versioned = "
+                f"true, apply, and replay the event. {denied}"
+            ) from denied
+
+    def _look_and_write(self, latest: ObjectEvent, events: Sequence[ObjectEvent]) -> Outcome:
+        knows_versions = any(
+            event.version_id is not None or event.change is Change.MARKED for event in events
+        )
+        standing = self.index.read(latest.bucket, latest.key)
+        for attempt in range(REFRESH_ATTEMPTS):
+            state = self.objects.look(latest.bucket, latest.key)
+            record = self._record(
+                latest,
+                state=state,
+                # What was seen is at least as new as either.
+                sequencer=max(latest.sequencer or "", (standing and standing.sequencer) or "")
+                or None,
+                observed=knows_versions
+                or (standing is not None and standing.observed)
+                or (state is not None and state.version_id is not None),
+            )
+            try:
+                # Written even if nothing seems to have changed: the new revision stops others
+                # that looked before.
+                self.index.replace(record, standing)
+            except WriteRefusedError as refused:
+                standing = refused.standing
+                self.pause(random.uniform(0, min(LONGEST_PAUSE, 0.02 * 2**attempt)))  # noqa: S311 # no secret
+            else:
+                return Outcome.INDEXED if state else Outcome.REMOVED
+        raise ContentionError(
+            f"the record changed {REFRESH_ATTEMPTS} times while the object was looked at; "
+            "the event is redelivered"
+        )
+
+    def _record(
+        self,
+        event: ObjectEvent,
+        *,
+        state: ObjectState | None,
+        sequencer: str | None,
+        observed: bool,
+    ) -> FileRecord:
+        """The record of what the object is; without a state, its tombstone."""
+        now = self.now()
+        return FileRecord(
+            bucket=event.bucket,
+            key=event.key,
+            indexed_at=now,
+            revision=secrets.token_hex(8),
+            etag=state.etag if state else None,
+            size=state.size if state else None,
+            version_id=state.version_id if state else None,
+            last_modified=state.last_modified if state else None,
+            event_name=event.name,
+            event_time=event.time,
+            sequencer=sequencer,
+            request_id=event.request_id,
+            observed=observed,
+            deleted=state is None,
+            expires_at=None if state else int((now + self.tombstone_life).timestamp()),
+            metadata=state.metadata if state else None,
+        )

@@ -1,0 +1,111 @@
+"""The bucket: what an object is right now."""
+
+import re
+import threading
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from function.denials import explained
+from function.record import ObjectMetadata, ObjectState
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+_PARTS = re.compile(r"-(\d+)$")
+_GONE = {"NoSuchKey", "NoSuchBucket", "404"}
+_METADATA = {  # attribute of the record: field of HeadObject's answer
+    "content_type": "ContentType",
+    "content_encoding": "ContentEncoding",
+    "content_language": "ContentLanguage",
+    "content_disposition": "ContentDisposition",
+    "cache_control": "CacheControl",
+    "archive_status": "ArchiveStatus",
+    "restore": "Restore",
+    "encryption": "ServerSideEncryption",
+    "kms_key_id": "SSEKMSKeyId",
+    "user_metadata": "Metadata",
+}
+
+
+class Objects:
+    """Looks at objects. Safe to share between threads."""
+
+    def __init__(
+        self, connect: "Callable[[], S3Client]", *, metadata: bool = False, tags: bool = False
+    ) -> None:
+        """`connect` makes the client, when an event first needs one: cold starts stay fast."""
+        self._connect = connect
+        self._connecting = threading.Lock()
+        self._client: S3Client | None = None
+        self._metadata = metadata
+        self._tags = tags
+
+    def look(self, bucket: str, key: str) -> ObjectState | None:
+        """The object's current version; None where object or bucket is gone.
+
+        Raises PermissionDeniedError.
+        """
+        try:
+            return self._head(bucket, key)
+        except ClientError as error:
+            if error.response["Error"]["Code"] in _GONE:
+                return None
+            raise
+
+    def _head(self, bucket: str, key: str) -> ObjectState | None:
+        # HEAD does not say which it is: without ListBucket a missing object answers 403.
+        either = f"object {bucket}/{key}, or on bucket {bucket}"
+        with explained("s3:GetObject or s3:ListBucket", either):
+            try:
+                found: Mapping[str, Any] = self._s3().head_object(Bucket=bucket, Key=key)
+            except ClientError as error:
+                if error.response["Error"]["Code"] != "400":
+                    raise
+                found = {}
+        if not found:  # SSE-C: HEAD needs the customer's key, a listing does not
+            return self._listed(bucket, key)
+        return self._state(bucket, key, found, size=found["ContentLength"])
+
+    def _listed(self, bucket: str, key: str) -> ObjectState | None:
+        with explained("s3:ListBucket", f"bucket {bucket}"):
+            answer = self._s3().list_objects_v2(Bucket=bucket, Prefix=key, MaxKeys=1)
+        # A key sorts before every other key that begins with it.
+        entry: Mapping[str, Any] = next(iter(answer.get("Contents", [])), {})
+        if entry.get("Key") != key:
+            return None
+        return self._state(bucket, key, entry, size=entry["Size"])
+
+    def _state(self, bucket: str, key: str, found: Mapping[str, Any], *, size: int) -> ObjectState:
+        etag = found["ETag"].strip('"')
+        return ObjectState(
+            etag=etag,
+            size=size,
+            last_modified=found["LastModified"],
+            version_id=found.get("VersionId"),
+            metadata=self._object_metadata(bucket, key, found, etag) if self._metadata else None,
+        )
+
+    def _object_metadata(
+        self, bucket: str, key: str, found: Mapping[str, Any], etag: str
+    ) -> ObjectMetadata:
+        parts = _PARTS.search(etag)
+        return ObjectMetadata(
+            # S3 names no storage class where it is the standard one.
+            storage_class=found.get("StorageClass", "STANDARD"),
+            parts=int(parts[1]) if parts else None,
+            tags=self._object_tags(bucket, key) if self._tags else None,
+            **{name: found.get(field) or None for name, field in _METADATA.items()},
+        )
+
+    def _object_tags(self, bucket: str, key: str) -> dict[str, str] | None:
+        with explained("s3:GetObjectTagging", f"object {bucket}/{key}"):
+            answer = self._s3().get_object_tagging(Bucket=bucket, Key=key)
+        return {tag["Key"]: tag["Value"] for tag in answer["TagSet"]} or None
+
+    def _s3(self) -> "S3Client":
+        with self._connecting:
+            if self._client is None:
+                self._client = self._connect()
+            return self._client

@@ -1,0 +1,132 @@
+"""What the index holds for one key, and what an object is right now."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectMetadata:
+    """What S3 says of an object beyond its content, kept with object metadata switched on.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
+    """
+
+    storage_class: str
+    content_type: str | None = None
+    content_encoding: str | None = None
+    content_language: str | None = None
+    content_disposition: str | None = None
+    cache_control: str | None = None
+    archive_status: str | None = None
+    restore: str | None = None
+    """S3's restore header, with the expiry of the restored copy."""
+    encryption: str | None = None
+    """`AES256`, `aws:kms` or `aws:kms:dsse`."""
+    kms_key_id: str | None = None
+    parts: int | None = None
+    """How many parts a multipart upload had."""
+    user_metadata: Mapping[str, str] | None = None
+    tags: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectState:
+    """What an object is: as seen, or as far as an event tells."""
+
+    etag: str | None = None
+    size: int | None = None
+    """Bytes."""
+    last_modified: datetime | None = None
+    version_id: str | None = None
+    """None in a bucket that never was versioned; "null" is a version."""
+    metadata: ObjectMetadata | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileRecord:
+    """What the index holds for one key: an object, or the tombstone of one that is gone."""
+
+    bucket: str
+    key: str
+    indexed_at: datetime
+    revision: str
+    """Renewed by every write; compare-and-set uses it."""
+    etag: str | None = None
+    size: int | None = None
+    """Bytes."""
+    version_id: str | None = None
+    last_modified: datetime | None = None
+    """Only where the object was looked at: S3's events carry none."""
+    event_name: str | None = None
+    event_time: datetime | None = None
+    sequencer: str | None = None
+    request_id: str | None = None
+    observed: bool = False
+    """The key is looked at and never ordered by sequencer."""
+    deleted: bool = False
+    """The record is a tombstone."""
+    expires_at: int | None = None
+    """When DynamoDB may remove a tombstone, in seconds of Unix time."""
+    metadata: ObjectMetadata | None = None
+
+    def to_item(self) -> dict[str, Any]:
+        """The record as DynamoDB attributes; what is absent or false is left out."""
+        item = _attributes(self)
+        if self.metadata is not None:
+            item |= _attributes(self.metadata)
+        return item
+
+    @classmethod
+    def from_item(cls, item: Mapping[str, Any]) -> "FileRecord":
+        """The record that DynamoDB attributes describe; attributes of others are passed over."""
+        values = {name: _value(name, attribute) for name, attribute in item.items()}
+        known = {name: values[name] for name in _RECORD_FIELDS & values.keys()}
+        metadata = {name: values[name] for name in _METADATA_FIELDS & values.keys()}
+        return cls(**known, metadata=ObjectMetadata(**metadata) if metadata else None)
+
+
+_RECORD_FIELDS = {field.name for field in fields(FileRecord)} - {"metadata"}
+_METADATA_FIELDS = {field.name for field in fields(ObjectMetadata)}
+_TIMES = {"event_time", "indexed_at", "last_modified"}
+
+
+def _attributes(values: FileRecord | ObjectMetadata) -> dict[str, Any]:
+    named = ((field.name, getattr(values, field.name)) for field in fields(values))
+    return {
+        name: _attribute(value)
+        for name, value in named
+        if value is not None and value is not False and name != "metadata"
+    }
+
+
+def _attribute(value: object) -> dict[str, Any]:
+    match value:
+        case bool():
+            return {"BOOL": value}
+        case int():
+            return {"N": str(value)}
+        case datetime():
+            return {"S": format_time(value)}
+        case Mapping():
+            return {"M": {key: {"S": text} for key, text in value.items()}}
+        case _:
+            return {"S": value}
+
+
+def _value(name: str, attribute: Mapping[str, Any]) -> Any:
+    match attribute:
+        case {"S": text} if name in _TIMES:
+            return datetime.fromisoformat(text)
+        case {"N": number} if name in ("size", "expires_at", "parts"):
+            return int(number)
+        case {"M": entries}:
+            return {key: entry.get("S") for key, entry in entries.items()}
+        case _:
+            return next(iter(attribute.values()))
+
+
+def format_time(time: datetime) -> str:
+    """The time as S3's events write it: ISO-8601 in UTC with milliseconds and `Z`."""
+    return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

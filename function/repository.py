@@ -1,0 +1,146 @@
+"""The table: every read and every write of a record."""
+
+import heapq
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
+
+from function.denials import explained
+from function.errors import TableMissingError
+from function.record import FileRecord
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+__all__ = ["FileIndex", "FileRecord", "WriteRefusedError"]
+
+# No record, or one that is ordered by sequencer and has a smaller one.
+_NEWER = (
+    "attribute_not_exists(#key) OR (attribute_not_exists(observed)"
+    " AND (attribute_not_exists(sequencer) OR sequencer < :sequencer))"
+)
+
+
+class WriteRefusedError(Exception):
+    """The record in the table did not allow the write."""
+
+    def __init__(self, standing: FileRecord | None) -> None:
+        super().__init__("another record stands in the table")
+        self.standing = standing
+        """The record as it is now; None where it is gone."""
+
+
+class FileIndex:
+    """The records of a table. Safe to share between threads."""
+
+    def __init__(self, client: "DynamoDBClient", table_name: str, partitions: int = 1) -> None:
+        self._client = client
+        self._table_name = table_name
+        self._partitions = partitions
+
+    def put_newer(self, record: FileRecord) -> None:
+        """Write the record unless its key is observed or has an equal or greater sequencer.
+
+        Raises WriteRefusedError with the record that stands in the way.
+        """
+        self._put(record, _NEWER, {":sequencer": {"S": record.sequencer}}, {"#key": "key"})
+
+    def replace(self, record: FileRecord, standing: FileRecord | None) -> None:
+        """Write the record if the table still holds what was read.
+
+        Raises WriteRefusedError with what it holds instead.
+        """
+        if standing is None:
+            self._put(record, "attribute_not_exists(#key)", {}, {"#key": "key"})
+        else:
+            self._put(record, "revision = :revision", {":revision": {"S": standing.revision}}, {})
+
+    def read(self, bucket: str, key: str) -> FileRecord | None:
+        """The key's record, tombstones included, as it is after every write that was answered."""
+        with self._explained("dynamodb:GetItem"):
+            answer = self._client.get_item(
+                TableName=self._table_name,
+                Key={"partition": {"S": self._partition(bucket, key)}, "key": {"S": key}},
+                ConsistentRead=True,
+            )
+        item = answer.get("Item")
+        return FileRecord.from_item(item) if item else None
+
+    def get(self, bucket: str, key: str) -> FileRecord | None:
+        """The record of an object that exists; None for what is absent or deleted."""
+        record = self.read(bucket, key)
+        return None if record is None or record.deleted else record
+
+    def list_prefix(self, bucket: str, prefix: str = "") -> Iterator[FileRecord]:
+        """The objects whose key begins with the prefix, in the order in which S3 lists them."""
+        names = (
+            [bucket]
+            if self._partitions == 1
+            else [f"{bucket}#{number}" for number in range(self._partitions)]
+        )
+        # DynamoDB orders strings by their UTF-8 bytes, Python by code points: the same order.
+        listings = (self._query(partition, prefix) for partition in names)
+        return heapq.merge(*listings, key=attrgetter("key"))
+
+    def _query(self, partition: str, prefix: str) -> Iterator[FileRecord]:
+        condition = "#partition = :partition"
+        names = {"#partition": "partition"}
+        values: dict[str, Any] = {":partition": {"S": partition}}
+        if prefix:
+            condition += " AND begins_with(#key, :prefix)"
+            names["#key"] = "key"
+            values[":prefix"] = {"S": prefix}
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._table_name,
+            KeyConditionExpression=condition,
+            FilterExpression="attribute_not_exists(deleted)",
+            ExpressionAttributeNames=names,
+            ExpressionAttributeValues=values,
+        )
+        with self._explained("dynamodb:Query"):
+            for page in pages:
+                yield from map(FileRecord.from_item, page["Items"])
+
+    def _put(
+        self, record: FileRecord, condition: str, values: dict[str, Any], names: dict[str, str]
+    ) -> None:
+        partition = self._partition(record.bucket, record.key)
+        # DynamoDB refuses empty maps of names and values, so each is sent only where it is used.
+        expression: dict[str, Any] = {}
+        if names:
+            expression["ExpressionAttributeNames"] = names
+        if values:
+            expression["ExpressionAttributeValues"] = values
+        try:
+            with self._explained("dynamodb:PutItem"):
+                self._client.put_item(
+                    TableName=self._table_name,
+                    Item={"partition": {"S": partition}, **record.to_item()},
+                    ConditionExpression=condition,
+                    ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                    **expression,
+                )
+        except self._client.exceptions.ConditionalCheckFailedException as error:
+            item: dict[str, Any] | None = error.response.get("Item")  # type: ignore[assignment] # ALL_OLD puts it there
+            standing = FileRecord.from_item(item) if item else None
+            if standing is None or standing.revision != record.revision:
+                raise WriteRefusedError(standing) from None
+            # Else the answer to this very write was lost, and botocore sent it again.
+
+    def _partition(self, bucket: str, key: str) -> str:
+        if self._partitions == 1:
+            return bucket
+        return f"{bucket}#{zlib.crc32(key.encode()) % self._partitions}"
+
+    @contextmanager
+    def _explained(self, action: str) -> Iterator[None]:
+        with explained(action, f"table {self._table_name}"):
+            try:
+                yield
+            except self._client.exceptions.ResourceNotFoundException as error:
+                raise TableMissingError(
+                    f"table {self._table_name} does not exist: the function's environment variable "
+                    "TABLE_NAME names it; apply the module again, or correct the variable"
+                ) from error
