@@ -63,17 +63,16 @@ class Change(Enum):
     """Nothing that the index holds: ACL, retention, replication, annotation, unknown types."""
 
 
-_CHANGES = (  # the first prefix that fits an event name
-    ("ObjectCreated:", Change.STORED),
-    ("ObjectRemoved:Delete", Change.REMOVED),
-    ("ObjectRemoved:", Change.MARKED),
-    ("LifecycleExpiration:Delete", Change.REMOVED),
-    ("LifecycleExpiration:", Change.MARKED),
-    ("ObjectTagging:", Change.TOUCHED),
-    ("ObjectRestore:", Change.TOUCHED),
-    ("LifecycleTransition", Change.TOUCHED),
-    ("IntelligentTiering", Change.TOUCHED),
-)
+_DELETES = {"ObjectRemoved:Delete", "LifecycleExpiration:Delete"}
+_FAMILIES = {  # all other events, by what stands before the colon
+    "ObjectCreated": Change.STORED,
+    "ObjectRemoved": Change.MARKED,
+    "LifecycleExpiration": Change.MARKED,
+    "ObjectTagging": Change.TOUCHED,
+    "ObjectRestore": Change.TOUCHED,
+    "LifecycleTransition": Change.TOUCHED,
+    "IntelligentTiering": Change.TOUCHED,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -274,9 +273,9 @@ def _eventbridge_name(detail_type: str, detail: Mapping[str, object]) -> str:
 
 
 def _change(name: str) -> Change:
-    return next(
-        (change for prefix, change in _CHANGES if name.startswith(prefix)), Change.UNRELATED
-    )
+    if name in _DELETES:
+        return Change.REMOVED
+    return _FAMILIES.get(name.partition(":")[0], Change.UNRELATED)
 
 
 def _records(payload: object) -> list[object]:

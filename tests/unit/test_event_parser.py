@@ -1,0 +1,458 @@
+"""What the function reads out of everything that can invoke it."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote, quote_plus
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from function.errors import MalformedEventError
+from function.event_parser import Change, ObjectEvent, canonical_sequencer, parse
+from tests.payloads import (
+    BUCKET,
+    TEST_EVENT,
+    created,
+    eventbridge,
+    failure_record,
+    native,
+    removed,
+    s3_document,
+    sns,
+    sns_body,
+    sqs,
+)
+
+ETAG = "d41d8cd98f00b204e9800998ecf8427e"
+SEQUENCER = "0055AED6DCD90281E5"
+VERSION = "096fKKXTRTtl3on89fVO.nfljtsv6qko"
+
+
+def only_event(payload: object) -> ObjectEvent:
+    (message,) = parse(payload)
+    assert message.errors == ()
+    (event,) = message.events
+    return event
+
+
+def test_every_field_of_a_native_record_is_read() -> None:
+    assert only_event(s3_document(created(versionId=VERSION))) == ObjectEvent(
+        bucket=BUCKET,
+        key="a.txt",
+        name="ObjectCreated:Put",
+        time=datetime(2026, 11, 23, 8, 15, 30, 123000, tzinfo=UTC),
+        size=1024,
+        etag=ETAG,
+        version_id=VERSION,
+        sequencer=SEQUENCER,
+        request_id="C3D13FE58DE4C810",
+    )
+
+
+# Every row of the table of event types: name, what S3 sends with it, and what it says.
+CONTENT = {"size": 3, "eTag": ETAG, "sequencer": SEQUENCER}
+ROWS: list[tuple[str, dict[str, Any], Change]] = [
+    *(
+        (f"ObjectCreated:{how}", CONTENT | version, Change.STORED)
+        for how in ("Put", "Post", "Copy", "CompleteMultipartUpload")
+        for version in ({}, {"versionId": VERSION})
+    ),
+    ("ObjectRemoved:Delete", {"sequencer": SEQUENCER}, Change.REMOVED),
+    ("ObjectRemoved:Delete", {"sequencer": SEQUENCER, "versionId": VERSION}, Change.REMOVED),
+    ("ObjectRemoved:Delete", {"sequencer": SEQUENCER, "versionId": "null"}, Change.REMOVED),
+    (
+        "ObjectRemoved:DeleteMarkerCreated",
+        {"eTag": ETAG, "sequencer": SEQUENCER, "versionId": VERSION},
+        Change.MARKED,
+    ),
+    ("LifecycleExpiration:Delete", {"sequencer": SEQUENCER}, Change.REMOVED),
+    (
+        "LifecycleExpiration:DeleteMarkerCreated",
+        {"eTag": ETAG, "sequencer": SEQUENCER, "versionId": VERSION},
+        Change.MARKED,
+    ),
+    ("ObjectTagging:Put", {"eTag": ETAG}, Change.TOUCHED),
+    ("ObjectTagging:Delete", {"eTag": ETAG, "versionId": VERSION}, Change.TOUCHED),
+    ("ObjectAcl:Put", {"eTag": ETAG}, Change.UNRELATED),
+    ("ObjectRestore:Post", {"size": 3, "eTag": ETAG}, Change.TOUCHED),
+    ("ObjectRestore:Completed", {"size": 3, "eTag": ETAG, "versionId": VERSION}, Change.TOUCHED),
+    ("ObjectRestore:Delete", {"eTag": ETAG}, Change.TOUCHED),
+    ("LifecycleTransition", {"eTag": ETAG}, Change.TOUCHED),
+    ("IntelligentTiering", {"eTag": ETAG}, Change.TOUCHED),
+    ("Replication:OperationFailedReplication", {"eTag": ETAG}, Change.UNRELATED),
+    ("ObjectRetention:Put", {"eTag": ETAG}, Change.UNRELATED),
+    ("ReducedRedundancyLostObject", {}, Change.UNRELATED),
+    ("ObjectInvented:Tomorrow", {"eTag": ETAG}, Change.UNRELATED),
+]
+
+
+@pytest.mark.parametrize(("name", "entity", "change"), ROWS)
+def test_a_native_event_type_is_read_with_what_s3_sends(
+    name: str, entity: dict[str, Any], change: Change
+) -> None:
+    event = only_event(s3_document(native(name, **entity)))
+
+    assert (event.name, event.change) == (name, change)
+    assert (event.size, event.etag) == (entity.get("size"), entity.get("eTag"))
+    assert (event.version_id, event.sequencer) == (
+        entity.get("versionId"),
+        entity.get("sequencer"),
+    )
+
+
+@pytest.mark.parametrize("name", ["ObjectRestore:Completed", "ObjectAnnotation:Put"])
+def test_a_sequencer_that_orders_no_content_is_not_taken(name: str) -> None:
+    assert only_event(s3_document(native(name, sequencer=SEQUENCER))).sequencer is None
+
+
+EVENTBRIDGE_ROWS = [
+    ("Object Created", "PutObject", {}, "ObjectCreated:Put"),
+    ("Object Created", "POST Object", {}, "ObjectCreated:Post"),
+    ("Object Created", "CopyObject", {}, "ObjectCreated:Copy"),
+    ("Object Created", "CompleteMultipartUpload", {}, "ObjectCreated:CompleteMultipartUpload"),
+    ("Object Created", "SomethingNew", {}, "ObjectCreated:SomethingNew"),
+    ("Object Deleted", "DeleteObject", "Permanently Deleted", "ObjectRemoved:Delete"),
+    (
+        "Object Deleted",
+        "DeleteObject",
+        "Delete Marker Created",
+        "ObjectRemoved:DeleteMarkerCreated",
+    ),
+    (
+        "Object Deleted",
+        "Lifecycle Expiration",
+        "Permanently Deleted",
+        "LifecycleExpiration:Delete",
+    ),
+    (
+        "Object Deleted",
+        "Lifecycle Expiration",
+        "Delete Marker Created",
+        "LifecycleExpiration:DeleteMarkerCreated",
+    ),
+    ("Object Restore Initiated", "", {}, "ObjectRestore:Post"),
+    ("Object Restore Completed", "", {}, "ObjectRestore:Completed"),
+    ("Object Restore Expired", "", {}, "ObjectRestore:Delete"),
+    ("Object Storage Class Changed", "", {}, "LifecycleTransition"),
+    ("Object Access Tier Changed", "", {}, "IntelligentTiering"),
+    ("Object ACL Updated", "", {}, "ObjectAcl:Put"),
+    ("Object Tags Added", "", {}, "ObjectTagging:Put"),
+    ("Object Tags Deleted", "", {}, "ObjectTagging:Delete"),
+    ("Object Annotation Created", "", {}, "ObjectAnnotation:Put"),
+    ("Object Annotation Removed", "", {}, "ObjectAnnotation:Delete"),
+    ("Object Of Tomorrow", "", {}, "Object Of Tomorrow"),
+]
+
+
+@pytest.mark.parametrize(("detail_type", "reason", "deletion", "name"), EVENTBRIDGE_ROWS)
+def test_an_eventbridge_event_has_the_name_s3_gives_it(
+    detail_type: str, reason: str, deletion: str, name: str
+) -> None:
+    payload = eventbridge(detail_type, reason=reason)
+    if deletion:
+        payload["detail"]["deletion-type"] = deletion
+
+    assert only_event(payload).name == name
+
+
+def test_every_field_of_an_eventbridge_event_is_read() -> None:
+    payload = eventbridge(
+        key="a+b %41.txt",
+        size=5,
+        etag=ETAG,
+        sequencer="617f08299329d189",
+        **{"version-id": VERSION},
+    )
+
+    assert only_event(payload) == ObjectEvent(
+        bucket=BUCKET,
+        key="a+b %41.txt",
+        name="ObjectCreated:Put",
+        time=datetime(2026, 11, 23, 8, 15, 30, tzinfo=UTC),
+        size=5,
+        etag=ETAG,
+        version_id=VERSION,
+        sequencer="00617F08299329D189",
+        request_id="C3D13FE58DE4C810",
+    )
+
+
+S3_WRAPPERS: list[tuple[str, Callable[[Any], Any]]] = [
+    ("sqs", sqs),
+    ("sns", sns),
+    ("sns in sqs", lambda document: sqs(sns_body(document))),
+    ("failure record", failure_record),
+    ("failure record in sqs", lambda document: sqs(failure_record(document))),
+    ("failure record of sns", lambda document: failure_record(sns(document))),
+    ("sqs in a failure record", lambda document: failure_record(sqs(document))),
+]
+
+
+@pytest.mark.parametrize("wrap", [w for _, w in S3_WRAPPERS], ids=[name for name, _ in S3_WRAPPERS])
+@pytest.mark.parametrize(
+    "document",
+    [s3_document(created("a b+c")), eventbridge(key="a b+c", sequencer=SEQUENCER)],
+    ids=["native", "eventbridge"],
+)
+def test_a_wrapper_changes_nothing(wrap: Callable[[Any], Any], document: Any) -> None:
+    assert only_event(wrap(document)) == only_event(document)
+
+
+def test_a_batch_of_sqs_messages_keeps_what_belongs_to_which() -> None:
+    messages = parse(sqs(s3_document(created("a"), created("b")), s3_document(removed("c"))))
+
+    assert [(m.id, [e.key for e in m.events]) for m in messages] == [
+        ("m0", ["a", "b"]),
+        ("m1", ["c"]),
+    ]
+
+
+def test_what_is_not_sqs_is_one_message_without_an_id() -> None:
+    (message,) = parse(s3_document(created("a"), created("b")))
+
+    assert message.id is None
+    assert [event.key for event in message.events] == ["a", "b"]
+
+
+@pytest.mark.parametrize("wrap", [lambda body: body, sqs, lambda body: sqs(sns_body(body))])
+def test_the_test_event_is_told_by_its_name(wrap: Callable[[Any], Any]) -> None:
+    (message,) = parse(wrap(TEST_EVENT))
+
+    assert (message.test_events, message.events, message.errors) == (1, (), ())
+
+
+def test_a_malformed_message_leaves_the_others_of_its_batch_alone() -> None:
+    messages = parse(sqs("not json", s3_document(created("b")), {"what": "is this"}))
+
+    assert [len(message.errors) for message in messages] == [1, 0, 1]
+    assert [event.key for event in messages[1].events] == ["b"]
+
+
+def test_a_malformed_record_leaves_the_others_of_its_message_alone() -> None:
+    (message,) = parse(s3_document(created("a"), native(key=""), created("c")))
+
+    assert [event.key for event in message.events] == ["a", "c"]
+    (error,) = message.errors
+    assert "key is missing or empty" in str(error)
+
+
+def broken(**changes: Any) -> dict[str, Any]:
+    return s3_document(created() | changes)
+
+
+S3_PART = created()["s3"]
+MALFORMED: list[tuple[object, str]] = [
+    (None, "the payload is null"),
+    ([], "the payload is an array"),
+    ("text", "the payload is a string"),
+    ({}, "not an event of S3"),
+    ({"Records": {}}, "Records is an object, expected an array"),
+    ({"Records": [1]}, "an entry of Records is a number"),
+    ({"Records": [{}]}, "s3 is null"),
+    (broken(eventName=None), "eventName is missing"),
+    (broken(eventVersion="3.0"), "only 2.x"),
+    (broken(eventTime="yesterday"), "eventTime"),
+    (broken(s3=S3_PART | {"bucket": {"name": ""}}), "name is missing or empty"),
+    (s3_document(created("")), "key is missing or empty"),
+    (s3_document(created("ä" * 513)), "key of 1026 bytes: S3 allows 1024"),
+    (s3_document(created(sequencer="xyz")), "not a hexadecimal string"),
+    (s3_document(created(size=-1)), "size"),
+    (s3_document(created(size=True)), "size"),
+    (s3_document(created(size="3")), "size is a string, expected a number"),
+    (broken(s3=S3_PART | {"object": {"key": "%FF"}}), "does not decode to UTF-8"),
+    (broken(s3=S3_PART | {"object": {"key": "\ud800"}}), "not valid Unicode"),
+    (eventbridge(key="\ud800"), "not valid Unicode"),
+    ({"Records": [{"eventSource": "aws:sqs", "body": "{}"}]}, "messageId is missing"),
+    ({"Records": [{"EventSource": "aws:sns"}]}, "Sns is null"),
+    (failure_record(failure_record({})), "not an event of S3"),
+]
+
+
+@pytest.mark.parametrize(("payload", "reason"), MALFORMED, ids=[reason for _, reason in MALFORMED])
+def test_a_payload_that_cannot_be_read_is_refused_with_the_reason(
+    payload: object, reason: str
+) -> None:
+    with pytest.raises(MalformedEventError, match=reason):
+        parse(payload)
+
+
+def test_endless_wrappers_are_refused() -> None:
+    payload: Any = s3_document(created())
+    for _ in range(20):
+        payload = failure_record(payload)
+
+    with pytest.raises(MalformedEventError, match="more than 8 wrappers"):
+        parse(payload)
+
+
+def test_json_nested_too_deeply_is_refused() -> None:
+    (message,) = parse(sqs("[" * 100_000))
+
+    assert "not JSON" in str(message.errors[0])
+
+
+def test_several_malformed_records_are_all_named() -> None:
+    with pytest.raises(MalformedEventError, match=r"key is missing.*hexadecimal"):
+        parse(s3_document(created(""), created(sequencer="-")))
+
+
+@pytest.mark.parametrize(
+    "time", ["2026-11-23T08:15:30.123Z", "2026-11-23T08:15:30.123", "2026-11-23T09:15:30.123+01:00"]
+)
+def test_times_are_in_utc(time: str) -> None:
+    assert only_event(broken(eventTime=time)).time == datetime(
+        2026, 11, 23, 8, 15, 30, 123000, tzinfo=UTC
+    )
+
+
+def test_fields_that_say_nothing_are_absent() -> None:
+    event = only_event(
+        s3_document(native(versionId="", eTag="", sequencer=None) | {"eventTime": None})
+    )
+
+    assert (event.version_id, event.etag, event.sequencer, event.time) == (None,) * 4
+
+
+def test_unknown_fields_and_event_versions_of_the_same_major_are_accepted() -> None:
+    assert only_event(broken(eventVersion="2.99", tomorrow={"x": 1})).key == "a.txt"
+
+
+def test_a_record_without_response_elements_is_read() -> None:
+    record = created()
+    del record["responseElements"]
+
+    assert only_event(s3_document(record)).request_id is None
+
+
+def test_the_prefix_of_event_names_in_configurations_is_taken_off() -> None:
+    assert only_event(s3_document(native("s3:ObjectCreated:Put"))).change is Change.STORED
+
+
+# Laws.
+
+keys = st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(
+    lambda key: len(key.encode()) <= 1024
+)
+
+
+@given(keys)
+@example("a b+c%20d&ü/日本.txt")
+@example("+")
+@example("%2B")
+def test_any_key_survives_the_native_encoding(key: str) -> None:
+    assert only_event(s3_document(native(key=key))).key == key
+
+
+@given(keys, st.sampled_from([quote, quote_plus]), st.sampled_from(["", "/", "!'()*~"]))
+def test_any_key_survives_every_variant_of_form_encoding(
+    key: str, encode: Callable[..., str], safe: str
+) -> None:
+    record = native()
+    record["s3"]["object"]["key"] = encode(key, safe=safe)
+
+    assert only_event(s3_document(record)).key == key
+
+
+@given(keys)
+@example("a b+c%20d&ü/日本.txt")
+def test_any_key_survives_eventbridge_which_does_not_encode(key: str) -> None:
+    assert only_event(eventbridge(key=key)).key == key
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()),
+    lambda values: (
+        st.lists(values, max_size=4) | st.dictionaries(st.text(st.characters()), values, max_size=4)
+    ),
+    max_leaves=20,
+)
+FIELDS = [
+    *("Records", "body", "messageId", "eventSource", "EventSource", "Sns", "Message", "Type"),
+    *("Event", "requestPayload", "requestContext", "source", "detail-type", "detail", "object"),
+    *("bucket", "name", "key", "s3", "eventName", "eventVersion", "eventTime", "time", "size"),
+    *("eTag", "etag", "versionId", "version-id", "sequencer", "reason", "responseElements"),
+]
+WORDS = ["aws:sqs", "aws:sns", "aws:s3", "aws.s3", "s3:TestEvent", "Notification", "Object Created"]
+near_misses = st.recursive(
+    json_values | st.sampled_from(WORDS) | st.text(),
+    lambda values: (
+        st.lists(values, max_size=3) | st.dictionaries(st.sampled_from(FIELDS), values, max_size=8)
+    ),
+    max_leaves=30,
+)
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """The paths to everything in a JSON document."""
+    inner = (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, list)
+        else ()
+    )
+    return [path, *(p for name, entry in inner for p in places(entry, (*path, name)))]
+
+
+def with_replaced(value: Any, path: tuple[Any, ...], replacement: Any) -> Any:
+    if not path:
+        return replacement
+    copy = value.copy()
+    copy[path[0]] = with_replaced(value[path[0]], path[1:], replacement)
+    return copy
+
+
+@st.composite
+def damaged(draw: st.DrawFn) -> Any:
+    """A real payload with one thing in it replaced by any JSON value."""
+    payload: Any = draw(
+        st.sampled_from(
+            [
+                s3_document(created()),
+                eventbridge(),
+                sqs(s3_document(created())),
+                sns(eventbridge()),
+                failure_record(s3_document(created())),
+                TEST_EVENT,
+            ]
+        )
+    )
+    return with_replaced(payload, draw(st.sampled_from(places(payload))), draw(json_values))
+
+
+@given(json_values | near_misses | damaged())
+def test_any_json_value_is_parsed_or_refused_as_malformed(payload: Any) -> None:
+    try:
+        messages = parse(payload)
+    except MalformedEventError as error:
+        assert str(error).isprintable()  # noqa: PT017 # nothing else may be raised
+    else:
+        for message in messages:
+            for event in message.events:
+                assert event.bucket
+                assert 0 < len(event.key.encode()) <= 1024
+
+
+hexadecimal = st.text("0123456789abcdefABCDEF", min_size=1, max_size=24)
+
+
+@given(hexadecimal, hexadecimal)
+@example("0", "00")
+@example("0055AED6DCD90281E5", "0055aed6dcd90281e50")
+def test_canonical_sequencers_order_as_s3_documents(one: str, other: str) -> None:
+    width = max(len(one), len(other))
+    padded = one.upper().ljust(width, "0"), other.upper().ljust(width, "0")
+    canonical = canonical_sequencer(one), canonical_sequencer(other)
+
+    assert (canonical[0] < canonical[1]) == (padded[0] < padded[1])
+    assert (canonical[0] == canonical[1]) == (padded[0] == padded[1])
+
+
+@given(st.text("0123456789ABCDEF", min_size=16, max_size=16))
+def test_both_forms_of_an_eventbridge_sequencer_are_equal(digits: str) -> None:
+    native_form = canonical_sequencer("00" + digits)
+
+    assert canonical_sequencer(digits.lower(), eventbridge=True) == native_form
+    assert canonical_sequencer("00" + digits, eventbridge=True) == native_form
