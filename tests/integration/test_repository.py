@@ -1,0 +1,288 @@
+"""The table, on moto: conditions, tombstones, order, pages, partitions."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from botocore.exceptions import ClientError
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from function.errors import PermissionDeniedError, TableMissingError
+from function.record import FileRecord, ObjectMetadata
+from function.repository import FileIndex, WriteRefusedError
+from tests.integration.conftest import BUCKET, TABLE
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+NOW = datetime(2026, 11, 23, 8, 15, 30, 123000, tzinfo=UTC)
+
+
+def record(key: str = "a.txt", sequencer: str | None = "0055", **changes: Any) -> FileRecord:
+    values: dict[str, Any] = {"revision": f"r{sequencer}", "etag": "e", "size": 1} | changes
+    return FileRecord(bucket=BUCKET, key=key, indexed_at=NOW, sequencer=sequencer, **values)
+
+
+FULL = FileRecord(
+    bucket=BUCKET,
+    key="ordner/ä b+c.txt",
+    indexed_at=NOW,
+    revision="r1",
+    etag="d41d8cd98f00b204e9800998ecf8427e-3",
+    size=0,
+    version_id="null",
+    last_modified=NOW,
+    event_name="ObjectCreated:Put",
+    event_time=NOW,
+    sequencer="0055AE",
+    request_id="C3D13FE58DE4C810",
+    observed=True,
+    metadata=ObjectMetadata(
+        storage_class="GLACIER",
+        content_type="text/plain",
+        content_encoding="gzip",
+        content_language="de",
+        content_disposition="inline",
+        cache_control="no-store",
+        archive_status="ARCHIVE_ACCESS",
+        restore='ongoing-request="true"',
+        encryption="aws:kms",
+        kms_key_id="arn:aws:kms:us-east-1:123456789012:key/k",
+        parts=3,
+        user_metadata={"owner": "jörg", "empty": ""},
+        tags={"class": "secret"},
+    ),
+)
+TOMBSTONE = record(deleted=True, expires_at=1766000000, etag=None, size=None)
+
+
+@pytest.mark.parametrize("written", [FULL, TOMBSTONE, record()])
+def test_a_record_is_read_as_it_was_written(index: FileIndex, written: FileRecord) -> None:
+    index.replace(written, None)
+
+    assert index.read(BUCKET, written.key) == written
+
+
+def test_what_is_absent_is_absent_in_the_table(
+    index: FileIndex, dynamodb: "DynamoDBClient"
+) -> None:
+    index.put_newer(record())
+
+    (item,) = dynamodb.scan(TableName=TABLE)["Items"]
+    assert item == {
+        "partition": {"S": BUCKET},
+        "key": {"S": "a.txt"},
+        "bucket": {"S": BUCKET},
+        "etag": {"S": "e"},
+        "size": {"N": "1"},
+        "sequencer": {"S": "0055"},
+        "revision": {"S": "r0055"},
+        "indexed_at": {"S": "2026-11-23T08:15:30.123Z"},
+    }
+
+
+def test_attributes_that_others_added_do_not_disturb(
+    index: FileIndex, dynamodb: "DynamoDBClient"
+) -> None:
+    index.put_newer(record())
+    dynamodb.update_item(
+        TableName=TABLE,
+        Key={"partition": {"S": BUCKET}, "key": {"S": "a.txt"}},
+        UpdateExpression="SET note = :n, labels = :l",
+        ExpressionAttributeValues={":n": {"N": "1.5"}, ":l": {"SS": ["x"]}},
+    )
+
+    assert index.read(BUCKET, "a.txt") == record()
+
+
+@pytest.mark.parametrize(
+    ("standing", "written"),
+    [
+        (None, True),
+        (record(sequencer=None), True),
+        (record(sequencer="0054"), True),
+        (record(sequencer="0055", revision="other"), False),
+        (record(sequencer="0056"), False),
+        (record(sequencer="0054", observed=True), False),
+        (record(sequencer=None, observed=True), False),
+        (record(sequencer="0056", deleted=True, expires_at=1), False),
+        (record(sequencer="0054", deleted=True, expires_at=1), True),
+    ],
+)
+def test_put_newer_writes_over_no_record_or_an_older_one_that_is_not_observed(
+    index: FileIndex, standing: FileRecord | None, written: bool
+) -> None:
+    if standing:
+        index.replace(standing, None)
+
+    if written:
+        index.put_newer(record())
+        assert index.read(BUCKET, "a.txt") == record()
+    else:
+        with pytest.raises(WriteRefusedError) as refused:
+            index.put_newer(record())
+        assert refused.value.standing == standing
+        assert index.read(BUCKET, "a.txt") == standing
+
+
+def test_replace_writes_over_the_record_that_was_read(index: FileIndex) -> None:
+    index.replace(record(revision="one"), None)
+
+    index.replace(record(revision="two"), record(revision="one"))
+
+    assert index.read(BUCKET, "a.txt") == record(revision="two")
+
+
+@pytest.mark.parametrize("seen", [None, record(revision="other")])
+def test_replace_refuses_and_returns_what_changed_meanwhile(
+    index: FileIndex, seen: FileRecord | None
+) -> None:
+    index.replace(record(revision="one"), None)
+
+    with pytest.raises(WriteRefusedError) as refused:
+        index.replace(record(revision="two"), seen)
+
+    assert refused.value.standing == record(revision="one")
+
+
+def test_replace_refuses_where_the_record_has_gone_meanwhile(index: FileIndex) -> None:
+    with pytest.raises(WriteRefusedError) as refused:
+        index.replace(record(revision="two"), record(revision="one"))
+
+    assert refused.value.standing is None
+
+
+def test_a_write_whose_answer_was_lost_counts_as_written(index: FileIndex) -> None:
+    index.put_newer(record())
+    index.put_newer(record())
+    index.replace(record(revision="two"), record())
+    index.replace(record(revision="two"), record())
+
+    assert index.read(BUCKET, "a.txt") == record(revision="two")
+
+
+def test_tombstones_are_read_but_neither_got_nor_listed(index: FileIndex) -> None:
+    index.put_newer(TOMBSTONE)
+    index.put_newer(record("b.txt"))
+
+    assert index.read(BUCKET, "a.txt") == TOMBSTONE
+    assert index.get(BUCKET, "a.txt") is None
+    assert index.get(BUCKET, "nothing") is None
+    assert index.get(BUCKET, "b.txt") == record("b.txt")
+    assert list(index.list_prefix(BUCKET)) == [record("b.txt")]
+
+
+keys = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
+
+
+@pytest.mark.parametrize("partitions", [1, 5])
+@settings(
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(names=st.sets(keys, max_size=12), prefix=st.text("aé日𐍈", max_size=2))
+def test_a_listing_is_in_the_order_of_utf8_bytes_as_s3_lists(
+    dynamodb: "DynamoDBClient", partitions: int, names: set[str], prefix: str
+) -> None:
+    bucket = f"b{abs(hash((partitions, frozenset(names), prefix)))}"
+    index = FileIndex(dynamodb, TABLE, partitions)
+    inserted = names | {prefix + name for name in names}
+    for name in inserted:
+        index.replace(replace(record(name), bucket=bucket), None)
+
+    listed = [found.key for found in index.list_prefix(bucket, prefix)]
+
+    assert listed == sorted(
+        (name for name in inserted if name.startswith(prefix)), key=lambda name: name.encode()
+    )
+
+
+def test_a_listing_goes_on_over_pages(index: FileIndex) -> None:
+    text = "x" * 1000
+    expected = []
+    for number in range(1100):  # more than a page's megabyte
+        index.put_newer(record(f"{number:05}", etag=text))
+        expected.append(f"{number:05}")
+
+    assert [found.key for found in index.list_prefix(BUCKET)] == expected
+
+
+def test_partitions_spread_the_keys_of_a_bucket(dynamodb: "DynamoDBClient") -> None:
+    index = FileIndex(dynamodb, TABLE, partitions=4)
+    for number in range(100):
+        index.put_newer(record(f"{number:03}"))
+
+    partitions = [item["partition"]["S"] for item in dynamodb.scan(TableName=TABLE)["Items"]]
+
+    assert set(partitions) == {f"{BUCKET}#{number}" for number in range(4)}
+    assert max(partitions.count(name) for name in set(partitions)) < 40
+    assert [found.key for found in index.list_prefix(BUCKET, "01")] == [
+        f"{number:03}" for number in range(10, 20)
+    ]
+    assert index.get(BUCKET, "042") == record("042")
+
+
+def test_buckets_are_kept_apart(index: FileIndex) -> None:
+    index.put_newer(record())
+    index.put_newer(replace(record(), bucket="other"))
+
+    assert [found.bucket for found in index.list_prefix("other")] == ["other"]
+
+
+def test_a_key_of_the_greatest_length_is_stored(index: FileIndex) -> None:
+    index.put_newer(record("ü" * 512))
+
+    assert index.get(BUCKET, "ü" * 512) is not None
+
+
+def test_a_missing_table_is_named_with_the_variable_it_comes_from(
+    dynamodb: "DynamoDBClient",
+) -> None:
+    index = FileIndex(dynamodb, "nowhere")
+
+    for call in (
+        lambda: index.put_newer(record()),
+        lambda: index.read(BUCKET, "a"),
+        lambda: list(index.list_prefix(BUCKET)),
+    ):
+        with pytest.raises(TableMissingError, match=r"table nowhere does not exist.*TABLE_NAME"):
+            call()
+
+
+DENIAL = (
+    "User: arn:aws:sts::123456789012:assumed-role/file-index-dev/file-index-dev is not authorized "
+    "to perform: dynamodb:PutItem on resource: arn:aws:dynamodb:us-east-1:123456789012:table/files "
+    "because no identity-based policy allows the dynamodb:PutItem action"
+)
+
+
+def refuse(dynamodb: "DynamoDBClient", code: str, text: str) -> None:
+    def fail(**_: Any) -> None:
+        raise ClientError({"Error": {"Code": code, "Message": text}}, "PutItem")
+
+    dynamodb.meta.events.register_first("before-call.dynamodb.PutItem", fail)
+
+
+def test_a_refusal_names_role_action_resource_and_where_to_look(
+    dynamodb: "DynamoDBClient",
+) -> None:
+    refuse(dynamodb, "AccessDeniedException", DENIAL)
+
+    with pytest.raises(PermissionDeniedError) as denied:
+        FileIndex(dynamodb, TABLE).put_newer(record())
+
+    assert (
+        "role file-index-dev may not dynamodb:PutItem on "
+        "arn:aws:dynamodb:us-east-1:123456789012:table/files. The module grants it always; if so "
+        "here, look outside the module"
+    ) in str(denied.value)
+
+
+def test_other_errors_are_raised_as_they_are(dynamodb: "DynamoDBClient") -> None:
+    refuse(dynamodb, "ThrottlingException", "slow down")
+
+    with pytest.raises(ClientError, match="slow down"):
+        FileIndex(dynamodb, TABLE).put_newer(record())

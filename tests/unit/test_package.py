@@ -1,0 +1,80 @@
+"""function.zip: what is deployed is what is committed, byte for byte."""
+
+import ast
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tools.package import PACKAGE, ROOT, build
+
+
+def test_the_committed_package_is_built_from_the_sources(tmp_path: Path) -> None:
+    build(tmp_path / "function.zip")
+
+    assert (tmp_path / "function.zip").read_bytes() == PACKAGE.read_bytes(), "run `make package`"
+
+
+def test_umask_and_file_modes_do_not_change_the_package(tmp_path: Path) -> None:
+    previous = os.umask(0o077)
+    try:
+        copy = Path(shutil.copytree(ROOT / "function", tmp_path / "function"))
+        for module in copy.glob("*.py"):
+            module.chmod(0o755)
+            os.utime(module, (0, 0))
+        build(tmp_path / "function.zip", copy)
+    finally:
+        os.umask(previous)
+
+    assert (tmp_path / "function.zip").read_bytes() == PACKAGE.read_bytes()
+
+
+def other_pythons() -> list[str]:
+    """Pythons of other minor versions on this machine, on the path or pyenv's."""
+    found = [shutil.which(f"python3.{minor}") for minor in range(9, 20)]
+    pyenv = Path(os.environ.get("PYENV_ROOT", "~/.pyenv")).expanduser()
+    found += [
+        str(path) for path in pyenv.glob("versions/3.*/bin/python3.*") if path.suffix[1:].isdigit()
+    ]
+    suffix = f".{sys.version_info.minor}"
+    return [path for path in found if path and not path.endswith(suffix) and runs(path)]
+
+
+def runs(python: str) -> bool:
+    return subprocess.run([python, "-c", ""], check=False, capture_output=True).returncode == 0
+
+
+def test_other_pythons_build_the_same_package(tmp_path: Path) -> None:
+    pythons = other_pythons()
+    if not pythons:
+        pytest.skip("there is no other Python on this machine")
+
+    for number, python in enumerate(pythons):
+        target = tmp_path / f"{number}.zip"
+        subprocess.run([python, "-m", "tools.package", str(target)], check=True, cwd=ROOT)
+        assert target.read_bytes() == PACKAGE.read_bytes(), python
+
+
+def test_the_package_holds_the_function_and_nothing_else() -> None:
+    with zipfile.ZipFile(PACKAGE) as archive:
+        names = archive.namelist()
+
+    assert names == sorted(f"function/{path.name}" for path in (ROOT / "function").glob("*.py"))
+
+
+def test_the_package_imports_boto3_and_the_standard_library_alone() -> None:
+    imported = set()
+    for path in (ROOT / "function").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                imported.add(str(node.module).partition(".")[0])
+
+    # The stubs are for mypy, under TYPE_CHECKING alone: test_runtime runs the package without them.
+    stubs = {"mypy_boto3_dynamodb", "mypy_boto3_s3"}
+    assert imported - sys.stdlib_module_names - stubs == {"boto3", "botocore", "function"}

@@ -1,0 +1,62 @@
+"""The function's environment variables."""
+
+from datetime import timedelta
+
+import pytest
+
+from function.errors import SettingsError
+from function.settings import Settings
+
+
+def test_the_table_alone_is_enough() -> None:
+    assert Settings.from_environment({"TABLE_NAME": "files"}) == Settings(
+        table_name="files",
+        table_partitions=1,
+        tombstone_life=timedelta(days=30),
+        object_metadata=False,
+        object_tags=False,
+    )
+
+
+def test_every_setting_is_read() -> None:
+    environment = {
+        "TABLE_NAME": "files",
+        "TABLE_PARTITIONS": "8",
+        "TOMBSTONE_DAYS": "15",
+        "OBJECT_METADATA": "true",
+        "OBJECT_TAGS": "true",
+    }
+
+    assert Settings.from_environment(environment) == Settings(
+        table_name="files",
+        table_partitions=8,
+        tombstone_life=timedelta(days=15),
+        object_metadata=True,
+        object_tags=True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("TABLE_NAME", "", "expected the name of the DynamoDB table"),
+        ("TABLE_PARTITIONS", "0", "a whole number from 1"),
+        ("TABLE_PARTITIONS", "two", "a whole number from 1"),
+        ("TABLE_PARTITIONS", "²", "a whole number from 1"),
+        ("TOMBSTONE_DAYS", "14", "a whole number from 15"),
+        ("TOMBSTONE_DAYS", "", "a whole number from 15"),
+        ("TOMBSTONE_DAYS", "999999", "a whole number from 15 to 99999"),
+        ("OBJECT_METADATA", "True", 'expected "true" or "false"'),
+        ("OBJECT_TAGS", "yes", 'expected "true" or "false"'),
+    ],
+)
+def test_a_wrong_value_is_refused_with_its_name_and_what_is_expected(
+    name: str, value: str, expected: str
+) -> None:
+    with pytest.raises(SettingsError, match=f"{name}.*{expected}"):
+        Settings.from_environment({"TABLE_NAME": "files", name: value})
+
+
+def test_a_missing_table_name_is_refused() -> None:
+    with pytest.raises(SettingsError, match="TABLE_NAME is not set"):
+        Settings.from_environment({})
