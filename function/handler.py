@@ -161,7 +161,8 @@ def _since(started: float) -> float:
     return time.monotonic() - started
 
 
-def _function(settings: Settings) -> Function:
+def create_function(settings: Settings) -> Function:
+    """The function that a deployment with these settings runs."""
     config = Config(
         connect_timeout=2,
         read_timeout=5,
@@ -188,4 +189,4 @@ def _function(settings: Settings) -> Function:
 
 
 logs.set_up()
-handler = _function(Settings.from_environment(os.environ)).handle
+handler = create_function(Settings.from_environment(os.environ)).handle

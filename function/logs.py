@@ -26,7 +26,7 @@ def set_up() -> None:
     root = logging.getLogger()
     if not root.handlers:
         handler = logging.StreamHandler()
-        handler.setFormatter(_JsonFormatter())
+        handler.setFormatter(JsonFormatter())
         root.addHandler(handler)
         root.setLevel(logging.INFO)
 
@@ -80,12 +80,13 @@ def summary(outcomes: Counter[Outcome], *, messages: int, test_events: int, seco
     )
 
 
-class _JsonFormatter(logging.Formatter):
-    """Lines as Lambda's runtime for Python writes them with log format JSON."""
+class JsonFormatter(logging.Formatter):
+    """Makes lines as Lambda's runtime for Python writes them with log format JSON."""
 
     converter = staticmethod(time.gmtime)
 
     def format(self, record: logging.LogRecord) -> str:
+        """The record as one line of JSON in ASCII."""
         line = {
             "timestamp": self.formatTime(record, "%Y-%m-%dT%H:%M:%SZ"),
             "level": record.levelname,

@@ -1,0 +1,179 @@
+"""The built package under Lambda's own runtime interface client, with the API played by the test.
+
+It shows what nothing else does: imports that fail in the package, answers that are not JSON, and
+the log lines as they will be.
+"""
+
+import json
+import os
+import queue
+import subprocess
+import sys
+import threading
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.payloads import created, s3_document, sqs
+from tools.package import PACKAGE
+
+
+@dataclass
+class LambdaApi:
+    """The endpoints that a runtime talks to, and a DynamoDB that accepts every write."""
+
+    url: str
+    events: "queue.Queue[Any]" = field(default_factory=queue.Queue)
+    answers: "queue.Queue[tuple[str, Any]]" = field(default_factory=queue.Queue)
+    written: list[Any] = field(default_factory=list)
+
+
+@pytest.fixture
+def api() -> Iterator[LambdaApi]:
+    class Endpoints(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            event = state.events.get(timeout=60)
+            self.reply(
+                event,
+                {
+                    "Lambda-Runtime-Aws-Request-Id": "8476a536-e9f4-11e8-9739-2dfe598c3fcd",
+                    "Lambda-Runtime-Deadline-Ms": str(10**14),
+                    "Lambda-Runtime-Invoked-Function-Arn": "arn:aws:lambda:us-east-1:1:function:f",
+                },
+            )
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            if self.path == "/":
+                state.written.append(json.loads(body))
+                self.reply({}, {})
+            else:
+                state.answers.put((self.path.rpartition("/")[2], json.loads(body)))
+                self.reply({}, {}, status=202)
+
+        def reply(self, document: Any, headers: dict[str, str], status: int = 200) -> None:
+            body = json.dumps(document).encode()
+            self.send_response(status)
+            # The runtime's native client crashes where there is no content type.
+            always = {"Content-Type": "application/json", "Content-Length": str(len(body))}
+            for name, value in (headers | always).items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+        def handle(self) -> None:
+            with suppress(ConnectionResetError):  # the runtime was killed
+                super().handle()
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Endpoints)
+    server.daemon_threads = True
+    state = LambdaApi(url=f"127.0.0.1:{server.server_port}")
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield state
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+class Running:
+    """The package, started as Lambda starts it."""
+
+    def __init__(self, api: LambdaApi, directory: Path, **environment: str) -> None:
+        self.log = directory / "log"
+        with zipfile.ZipFile(PACKAGE) as archive:
+            archive.extractall(directory / "task")
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "awslambdaric", "function.handler.handler"],
+                cwd=directory / "task",
+                env={
+                    "PATH": os.environ["PATH"],
+                    "PYTHONPATH": str(directory / "task"),
+                    "PYTHONUNBUFFERED": "1",
+                    "AWS_LAMBDA_RUNTIME_API": api.url,
+                    "AWS_LAMBDA_FUNCTION_NAME": "file-index",
+                    "AWS_LAMBDA_LOG_FORMAT": "JSON",
+                    "AWS_LAMBDA_LOG_LEVEL": "INFO",
+                    "AWS_ENDPOINT_URL": f"http://{api.url}",
+                    "AWS_ACCESS_KEY_ID": "test",
+                    "AWS_SECRET_ACCESS_KEY": "test",
+                    "AWS_DEFAULT_REGION": "us-east-1",
+                }
+                | environment,
+                stdout=log,
+                stderr=log,
+            )
+
+    def lines(self) -> list[dict[str, Any]]:
+        return [
+            json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")
+        ]
+
+
+@contextmanager
+def running(api: LambdaApi, directory: Path, **environment: str) -> Iterator[Running]:
+    package = Running(api, directory, **environment)
+    try:
+        yield package
+    finally:
+        package.process.kill()
+        package.process.wait()
+
+
+def test_the_package_runs_as_lambda_runs_it(api: LambdaApi, tmp_path: Path) -> None:
+    api.events.put(sqs("not json"))
+    api.events.put(s3_document(created("a b+ü")))
+
+    with running(api, tmp_path, TABLE_NAME="files", TOMBSTONE_DAYS="99999") as package:
+        answers = [api.answers.get(timeout=60) for _ in range(2)]
+
+    assert answers == [
+        ("response", {"batchItemFailures": [{"itemIdentifier": "m0"}]}),
+        ("response", {"indexed": 1, "removed": 0, "superseded": 0, "ignored": 0, "failed": 0}),
+    ]
+    assert [put["Item"]["key"] for put in api.written] == [{"S": "a b+ü"}]
+    indexed, summary = package.lines()[-2:]
+    assert (indexed["message"], indexed["level"], indexed["bucket"], indexed["key"]) == (
+        "indexed",
+        "INFO",
+        "reports",
+        "a b+ü",
+    )
+    assert indexed["requestId"] == "8476a536-e9f4-11e8-9739-2dfe598c3fcd"
+    assert (summary["message"], summary["indexed"]) == ("summary", 1)
+
+
+def test_per_object_lines_turned_down_leave_the_summary(api: LambdaApi, tmp_path: Path) -> None:
+    api.events.put(s3_document(created()))
+
+    with running(
+        api, tmp_path, TABLE_NAME="files", TOMBSTONE_DAYS="99999", AWS_LAMBDA_LOG_LEVEL="WARN"
+    ) as package:
+        api.answers.get(timeout=60)
+
+    (summary,) = package.lines()
+    assert (summary["message"], summary["level"], summary["indexed"]) == ("summary", "WARNING", 1)
+
+
+def test_a_wrong_setting_fails_the_cold_start_with_its_name(api: LambdaApi, tmp_path: Path) -> None:
+    with running(api, tmp_path, TABLE_NAME="files", TOMBSTONE_DAYS="3") as package:
+        kind, answer = api.answers.get(timeout=60)
+        package.process.wait(60)
+
+    assert kind == "error"
+    assert answer["errorType"] == "SettingsError"
+    assert "TOMBSTONE_DAYS is '3': expected a whole number from 15" in answer["errorMessage"]
