@@ -1,0 +1,290 @@
+"""`make demo`: the module at work on a local AWS, from nothing and back to nothing.
+
+python -m local.demo [--keep]
+"""
+
+import json
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from statistics import median
+from typing import Any
+from urllib.parse import quote_plus
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from function.record import FileRecord, format_time
+from function.repository import FileIndex
+from local.deployment import Deployment, DeploymentError
+from local.emulator import Emulator, EmulatorError
+
+PREFIX = "reports/2026/"
+CATCH_UP_SECONDS = 30
+
+console = Console(highlight=False)
+
+
+class Demo:
+    """What the demo shows, in the order in which it shows it."""
+
+    def __init__(self, emulator: Emulator, deployment: Deployment) -> None:
+        outputs = deployment.outputs()
+        self.s3 = emulator.client("s3")
+        self.awslambda = emulator.client("lambda")
+        self.logs = emulator.client("logs")
+        self.bucket: str = outputs["bucket"]["name"]
+        self.function: str = outputs["function"]["name"]
+        self.log_group: str = outputs["log_group"]["name"]
+        self.table: str = outputs["table"]["name"]
+        self.index = FileIndex(emulator.client("dynamodb"), self.table)
+
+    def run(self) -> None:
+        """Use the bucket as an application would, and look at the index after it."""
+        self.upload()
+        self.wait_until_caught_up()
+        self.show_records()
+        self.show_prefix()
+        self.show_duplicate()
+        self.show_log()
+
+    def upload(self) -> None:
+        """Put, overwrite and delete files whose keys are the ones that go wrong elsewhere."""
+        steps: list[tuple[str, str, bytes | None]] = [
+            ("put", "hello.txt", b"hello"),
+            ("put", "with space + plus.csv", b"a;b\n1;2\n"),
+            ("put", "ünïcode/日本語.txt", "こんにちは".encode()),
+            ("put", f"{PREFIX}q1.json", b"{}"),
+            ("put", f"{PREFIX}q2/details.json", b'{"total": 1}'),
+            ("overwrite", "hello.txt", b"hello again"),
+            ("put", "draft.tmp", b"not for long"),
+            ("delete", "draft.tmp", None),
+        ]
+        heading(f"1. Files go into the bucket {self.bucket}")
+        table = Table("what", "key", "bytes")
+        for what, key, body in steps:
+            if body is None:
+                self.s3.delete_object(Bucket=self.bucket, Key=key)
+            else:
+                self.s3.put_object(Bucket=self.bucket, Key=key, Body=body)
+            table.add_row(what, key, "" if body is None else str(len(body)))
+        console.print(table)
+
+    def wait_until_caught_up(self) -> None:
+        """Wait until the index says what the bucket says."""
+        started = time.monotonic()
+        wait_until(
+            lambda: self.objects() == [(r.key, r.size, r.etag) for r in self.records()],
+            lambda: f"bucket {self.objects()}, index {self.records()}",
+        )
+        # A deleted file is also missing from an index that has not heard of it yet.
+        wait_until(
+            lambda: self.tombstone("draft.tmp"),
+            lambda: f"draft.tmp is {self.index.read(self.bucket, 'draft.tmp')}",
+        )
+        console.print(
+            f"Index and bucket are equal {time.monotonic() - started:.1f} s after the last call."
+        )
+
+    def show_records(self) -> None:
+        """Show what DynamoDB holds."""
+        heading(f"2. The records in the table {self.table}")
+        table = Table("key", "size", "etag", "event", "sequencer")
+        for record in self.records():
+            table.add_row(
+                escape(record.key),
+                str(record.size),
+                f"{record.etag or '':.8}…",
+                record.event_name,
+                record.sequencer,
+            )
+        console.print(table)
+        console.print(
+            "The deleted file is gone; its tombstone keeps late events from undoing that:"
+        )
+        tombstone = self.record("draft.tmp").to_item()
+        console.print_json(
+            json.dumps({name: next(iter(value.values())) for name, value in tombstone.items()}),
+            indent=None,
+        )
+
+    def show_prefix(self) -> None:
+        """List a prefix by one DynamoDB query."""
+        heading(f"3. A prefix listing: one Query, no scan, no call to S3 ({PREFIX})")
+        started = time.monotonic()
+        listed = list(self.index.list_prefix(self.bucket, PREFIX))
+        elapsed = (time.monotonic() - started) * 1000
+        for record in listed:
+            console.print(f"  {escape(record.key)}  {record.size} bytes")
+        console.print(f"{len(listed)} records in {elapsed:.0f} ms")
+
+    def show_duplicate(self) -> None:
+        """Deliver events again and too late, as S3 may."""
+        heading("4. S3 delivers at least once, in no promised order")
+        for what, key, sequencer in (
+            ("the overwrite of hello.txt, delivered twice", "hello.txt", None),
+            ("the upload of draft.tmp, delivered after its delete", "draft.tmp", "00"),
+        ):
+            record = self.record(key)
+            payload = json.dumps(upload_event(record, sequencer or record.sequencer))
+            answer = self.awslambda.invoke(FunctionName=self.function, Payload=payload)
+            outcomes = json.load(answer["Payload"])
+            same = self.record(key) == record
+            said = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items() if count)
+            console.print(f"  {what}: {said}; the record is {'unchanged' if same else 'CHANGED'}")
+
+    def show_log(self) -> None:
+        """Show the function's own lines from CloudWatch Logs."""
+        heading(f"5. What the function wrote to CloudWatch Logs ({self.log_group})")
+        lines = sorted(self.log_lines(), key=lambda line: str(line["timestamp"]))
+        for line in lines:
+            if line["message"] != "summary":
+                shown = ("level", "outcome", "key", "event", "sequencer", "lag_ms")
+                console.print_json(
+                    json.dumps({name: line[name] for name in shown if name in line}),
+                    indent=None,
+                )
+        lags = [line["lag_ms"] for line in lines if line.get("outcome") in ("indexed", "removed")]
+        console.print(
+            f"From S3's event to the record: median {median(lags):.0f} ms, "
+            f"longest {max(lags):.0f} ms (cold starts of a local emulator included)."
+        )
+
+    def record(self, key: str) -> FileRecord:
+        """The key's record, or tombstone; raises LookupError."""
+        record = self.index.read(self.bucket, key)
+        if record is None:
+            raise LookupError(f"the index holds nothing for {key}")
+        return record
+
+    def tombstone(self, key: str) -> FileRecord | None:
+        """The key's tombstone, once there is one."""
+        record = self.index.read(self.bucket, key)
+        return record if record and record.deleted else None
+
+    def objects(self) -> list[tuple[str, int, str]]:
+        """What the bucket holds, as it lists it."""
+        listed = self.s3.list_objects_v2(Bucket=self.bucket).get("Contents", [])
+        return [(found["Key"], found["Size"], found["ETag"].strip('"')) for found in listed]
+
+    def records(self) -> list[FileRecord]:
+        """What the index holds, as it lists it."""
+        return list(self.index.list_prefix(self.bucket))
+
+    def log_lines(self) -> Iterator[dict[str, Any]]:
+        """The function's own lines, without the runtime's START, END and REPORT."""
+        pages = self.logs.get_paginator("filter_log_events").paginate(logGroupName=self.log_group)
+        for page in pages:
+            for entry in page["events"]:
+                if entry["message"].startswith("{"):
+                    yield json.loads(entry["message"])
+
+
+def upload_event(record: FileRecord, sequencer: str | None) -> dict[str, Any]:
+    """The event that S3 sends for the upload of the record's file."""
+    return {
+        "Records": [
+            {
+                "eventVersion": "2.6",
+                "eventSource": "aws:s3",
+                "eventTime": format_time(datetime.now(UTC)),
+                "eventName": "ObjectCreated:Put",
+                "s3": {
+                    "bucket": {"name": record.bucket},
+                    "object": {
+                        "key": quote_plus(record.key, safe="/"),
+                        "size": record.size,
+                        "eTag": record.etag,
+                        "sequencer": sequencer,
+                    },
+                },
+            }
+        ]
+    }
+
+
+def wait_until(condition: Callable[[], object], describe: Callable[[], str]) -> None:
+    """Wait for a condition; raises TimeoutError with what was seen instead."""
+    limit = time.monotonic() + CATCH_UP_SECONDS
+    while not condition():
+        if time.monotonic() > limit:
+            raise TimeoutError(f"not within {CATCH_UP_SECONDS} s: {describe()}")
+        time.sleep(0.1)
+
+
+def heading(text: str) -> None:
+    """Begin a part of the demo."""
+    console.print()
+    console.rule(f"[bold]{escape(text)}", align="left")
+
+
+@contextmanager
+def timed(what: str) -> Iterator[None]:
+    """Say what is being done, and how long it took."""
+    started = time.monotonic()
+    console.print(f"[bold]{what}[/bold] …")
+    yield
+    console.print(f"[bold]{what}[/bold]: done in {time.monotonic() - started:.1f} s")
+
+
+def step(line: str) -> None:
+    """Show one step of Terraform's."""
+    console.print(f"  {escape(line)}")
+
+
+def keep(emulator: Emulator, deployment: Deployment) -> None:
+    """Leave everything running until Ctrl-C."""
+    heading("Left running. In another terminal:")
+    for name, value in emulator.environment.items():
+        print(f"export {name}={value}")
+    print(f"cd {deployment.directory}  # terraform's copy of the module, with its state")
+    console.print("\nCtrl-C destroys it and stops.")
+    while True:
+        time.sleep(3600)
+
+
+def main() -> int:
+    """Run the demo; whatever happens, what was made is destroyed and stopped."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    started = time.monotonic()
+    console.print(
+        "A local AWS starts, Terraform applies this module to it with the real AWS provider, "
+        "files go into S3, and their records appear in DynamoDB. No AWS account is used.\n"
+    )
+    try:
+        with ExitStack() as stack:
+            with timed("Starting the local AWS"):
+                emulator = stack.enter_context(Emulator())
+            with timed("terraform init"):
+                deployment = stack.enter_context(Deployment(emulator, show=step))
+            run(emulator, deployment)
+    except KeyboardInterrupt:
+        console.print("\nInterrupted: everything is destroyed and stopped.")
+        return 130
+    except (DeploymentError, EmulatorError, TimeoutError) as error:
+        console.print(f"[red]{escape(str(error))}")
+        return 1
+    console.print(f"\nNothing is left. The whole demo took {time.monotonic() - started:.0f} s.")
+    return 0
+
+
+def run(emulator: Emulator, deployment: Deployment) -> None:
+    """Apply, show, destroy."""
+    try:
+        with timed("terraform apply"):
+            deployment.apply()
+        Demo(emulator, deployment).run()
+        if "--keep" in sys.argv:
+            keep(emulator, deployment)
+    finally:
+        heading("Cleaning up")
+        with timed("terraform destroy"):
+            deployment.destroy()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
