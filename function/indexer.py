@@ -117,9 +117,9 @@ class Indexer:
             if not any(self._outlived_tombstones(event) for event in events):
                 raise
             raise EventTooOldError(
-                "the event is too old to be applied as it stands: newer ones may be forgotten. "
-                "The object must be looked at, and that is not allowed: set bucket.versioned = "
-                f"true, apply, and replay the event. {denied}"
+                "the event is too old to be applied (or does not say when it happened): the "
+                "tombstone of a newer one may have expired. The object must be looked at, and that "
+                f"is not allowed: set bucket.versioned = true, apply, replay the event. {denied}"
             ) from denied
 
     def _look_and_write(self, latest: ObjectEvent, events: Sequence[ObjectEvent]) -> Outcome:
