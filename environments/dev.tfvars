@@ -1,0 +1,11 @@
+name      = "file-index-dev"
+workspace = "dev"
+
+bucket = {
+  create        = true
+  force_destroy = true
+}
+
+table = {
+  deletion_protection = false
+}

@@ -1,0 +1,10 @@
+name      = "file-index-prod"
+workspace = "prod"
+
+bucket = {
+  create = true
+}
+
+table = {
+  deletion_protection = true
+}

@@ -1,0 +1,116 @@
+# What the function may do: one policy for each resource that it touches.
+
+locals {
+  # DynamoDB uses the key on behalf of whoever reads or writes the table.
+  through_dynamodb = { StringLike = { "kms:ViaService" = "dynamodb.*.amazonaws.com" } }
+
+  # A prefix that another one begins is covered by it.
+  prefixes = distinct(length(var.filters) > 0 ? var.filters[*].prefix : [""])
+  outermost_prefixes = [
+    for prefix in local.prefixes : prefix
+    if !anytrue([for other in local.prefixes : other != prefix && startswith(prefix, other)])
+  ]
+
+  # `$` and `?` have a meaning in a policy and are escaped; a policy may hold nothing but ASCII, so
+  # any other character is a wildcard.
+  object_arns = distinct([
+    for prefix in local.outermost_prefixes :
+    "${local.bucket_arn}/${replace(replace(replace(prefix, "$", "$${$}"), "?", "$${?}"), "/[^ -~]+/", "*")}*"
+  ])
+}
+
+resource "aws_iam_role" "function" {
+  name                 = var.name
+  description          = "What the file index function ${var.name} may do."
+  path                 = var.role.path
+  permissions_boundary = var.role.permissions_boundary
+  tags                 = var.tags
+
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow"
+      Action    = "sts:AssumeRole"
+      Principal = { Service = "lambda.amazonaws.com" }
+    }]
+  })
+}
+
+resource "aws_iam_role_policy" "table" {
+  name = "table"
+  role = aws_iam_role.function.name
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect   = "Allow"
+      Action   = concat(["dynamodb:PutItem"], local.looks_at_objects ? ["dynamodb:GetItem"] : [])
+      Resource = aws_dynamodb_table.table.arn
+    }]
+  })
+}
+
+resource "aws_iam_role_policy" "bucket" {
+  count = local.looks_at_objects ? 1 : 0
+
+  name = "bucket"
+  role = aws_iam_role.function.name
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        # Without it S3 answers 403 instead of 404 for an object that is gone. HeadObject names no
+        # prefix, so there is none to restrict it to.
+        Effect   = "Allow"
+        Action   = "s3:ListBucket"
+        Resource = local.bucket_arn
+      },
+      {
+        Effect   = "Allow"
+        Action   = concat(["s3:GetObject"], var.object_metadata.tags ? ["s3:GetObjectTagging"] : [])
+        Resource = local.object_arns
+      },
+    ]
+  })
+}
+
+resource "aws_iam_role_policy" "logs" {
+  name = "logs"
+  role = aws_iam_role.function.name
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect   = "Allow"
+      Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+      Resource = "${aws_cloudwatch_log_group.function.arn}:*"
+    }]
+  })
+}
+
+resource "aws_iam_role_policy" "dead_letter" {
+  name = "dead-letter"
+  role = aws_iam_role.function.name
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect   = "Allow"
+      Action   = "sqs:SendMessage"
+      Resource = aws_sqs_queue.dead_letter.arn
+    }]
+  })
+}
+
+resource "aws_iam_role_policy" "key" {
+  count = var.kms_key == null ? 0 : 1
+
+  name = "key"
+  role = aws_iam_role.function.name
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow"
+      Action    = ["kms:Decrypt", "kms:GenerateDataKey"]
+      Resource  = local.kms_key_arn
+      Condition = local.through_dynamodb
+    }]
+  })
+}

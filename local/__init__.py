@@ -1,0 +1,1 @@
+"""The local AWS: an emulator, and the module applied to it."""

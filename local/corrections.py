@@ -1,0 +1,83 @@
+"""Corrections of the emulator, where its answer would make a test lie.
+
+Each names what AWS does. tests/e2e/test_local_aws.py shows for each that the emulator alone is
+still wrong, so that a correction goes when it is no longer needed.
+"""
+
+from __future__ import annotations
+
+import threading
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import unquote_plus
+
+from ministack.core.iam_evaluator import enforce
+from ministack.core.responses import get_region
+from ministack.core.router import extract_access_key_id
+from ministack.services import lambda_svc, s3
+
+_CONCURRENT_INVOCATIONS = 4
+
+
+def correct() -> None:
+    """Apply all corrections to this process's emulator."""
+    compare_notification_filters_decoded()
+    forbid_absent_objects_without_list_bucket()
+    let_events_wait_for_a_free_worker()
+
+
+def compare_notification_filters_decoded() -> None:
+    """S3 wants the prefix and suffix of a notification filter encoded, a space as `+`.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-how-to-filtering.html
+    The emulator compares them with the raw key.
+    """
+    matches = s3._key_matches_filter
+
+    def corrected(key: str, prefix: str | None, suffix: str | None) -> bool:
+        decoded = (text and unquote_plus(text) for text in (prefix, suffix))
+        return bool(matches(key, *decoded))
+
+    s3._key_matches_filter = corrected
+
+
+def forbid_absent_objects_without_list_bucket() -> None:
+    """HeadObject of an absent key answers 403 to a caller without s3:ListBucket on the bucket.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
+    The emulator answers 404 to everybody.
+    """
+    head_object = s3._head_object
+
+    def corrected(
+        bucket: str,
+        key: str,
+        headers: dict[str, str] | None = None,
+        query: dict[str, Any] | None = None,
+    ) -> tuple[int, dict[str, str], bytes]:
+        answer: tuple[int, dict[str, str], bytes] = head_object(bucket, key, headers, query)
+        if answer[0] != HTTPStatus.NOT_FOUND or s3._ensure_bucket(bucket) is None:
+            return answer
+        caller = extract_access_key_id(headers or {}, query or {})
+        arn = f"arn:aws:s3:::{bucket}"
+        if enforce(caller, "s3:ListBucket", "s3", get_region(), resource_arn=arn) is None:
+            return answer
+        return HTTPStatus.FORBIDDEN, {}, b""
+
+    s3._head_object = corrected
+
+
+def let_events_wait_for_a_free_worker() -> None:
+    """Lambda queues asynchronous events until the account has concurrency for them.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/invocation-async.html
+    The emulator starts a process of 46 MB for each concurrent event, until the memory is used up.
+    """
+    execute = lambda_svc._execute_function
+    free = threading.BoundedSemaphore(_CONCURRENT_INVOCATIONS)
+
+    def corrected(*arguments: Any) -> Any:
+        with free:
+            return execute(*arguments)
+
+    lambda_svc._execute_function = corrected

@@ -1,0 +1,218 @@
+"""The module applied to the local AWS, from a temporary copy with a state of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from local.emulator import Emulator
+from tools.module_copy import ModuleCopy
+
+_WORKSPACE = "local"  # as environments/local.tfvars names it
+_LOG_LINES = 60
+
+
+class DeploymentError(Exception):
+    """Terraform failed; the message is what it said."""
+
+
+class Deployment:
+    """One deployment of the module; a context manager around its temporary directory.
+
+    Entering initialises Terraform, leaving interrupts what still runs and deletes the directory;
+    `apply` and `destroy` are the caller's to call. Several may run beside each other in one
+    emulator under different names.
+
+    `variables` go on top of environments/local.tfvars. `show` is called with a short line for each
+    resource that is done.
+    """
+
+    def __init__(
+        self,
+        emulator: Emulator,
+        variables: Mapping[str, Any] | None = None,
+        show: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._emulator = emulator
+        self._variables = dict(variables or {})
+        self._show = show
+        self._running: subprocess.Popen[str] | None = None
+        self._interrupted = False
+        self._module = ModuleCopy({**emulator.environment, "TF_WORKSPACE": _WORKSPACE})
+
+    def __enter__(self) -> Self:
+        self._module.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            self.interrupt()
+        finally:
+            self._module.__exit__(kind, error, trace)
+
+    @property
+    def directory(self) -> Path:
+        """The copy of the module that Terraform runs in."""
+        return self._module.directory
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment variables with which terraform in `directory` means this deployment."""
+        names = ("TF_DATA_DIR", "TF_WORKSPACE")
+        return self._emulator.environment | {name: self._module.environment[name] for name in names}
+
+    def apply(self, variables: Mapping[str, Any] | None = None) -> None:
+        """Apply the module; `variables` given here replace those of the same name from now on."""
+        self._variables |= variables or {}
+        self._run("apply", "-auto-approve", *self._variable_files())
+
+    def plan(self) -> list[str]:
+        """What an apply would change, one line each: empty when nothing would."""
+        changes = []
+        for message in self._run("plan", *self._variable_files()):
+            if message["type"] == "planned_change":
+                change = message["change"]
+                changes.append(f"{change['action']} {change['resource']['addr']}")
+            if message["type"] == "outputs":
+                changes += [
+                    f"{output['action']} output.{name}"
+                    for name, output in message["outputs"].items()
+                    if output.get("action", "noop") != "noop"
+                ]
+        return changes
+
+    def outputs(self) -> dict[str, Any]:
+        """The module's outputs by name."""
+        described = json.loads(self._answer("output", "-json"))
+        return {name: output["value"] for name, output in described.items()}
+
+    def destroy(self) -> None:
+        """Empty the buckets that the module created and destroy everything."""
+        # force_destroy would do it on AWS; on the emulator it never ends where a key has a `+`.
+        for bucket in self._buckets():
+            empty_bucket(self._emulator.client("s3"), bucket)
+        self._run("destroy", "-auto-approve", *self._variable_files())
+
+    def interrupt(self) -> None:
+        """Let a running Terraform stop as after Ctrl-C, and wait for it; from any thread."""
+        if self._running is None:
+            return
+        self._send_interrupt(self._running)
+        self._running.wait()
+
+    def _send_interrupt(self, process: subprocess.Popen[str]) -> None:
+        # Once: at the second Terraform would stop without waiting for its resources.
+        if not self._interrupted:
+            self._interrupted = True
+            process.send_signal(signal.SIGINT)
+
+    def _variable_files(self) -> list[str]:
+        extra = self._module.directory / "extra.tfvars.json"
+        extra.write_text(json.dumps(self._variables))
+        return [f"-var-file=environments/{_WORKSPACE}.tfvars", f"-var-file={extra.name}"]
+
+    def _buckets(self) -> list[str]:
+        state = json.loads(self._answer("show", "-json"))
+        resources = state.get("values", {}).get("root_module", {}).get("resources", [])
+        return [
+            resource["values"]["bucket"]
+            for resource in resources
+            if resource["mode"] == "managed" and resource["type"] == "aws_s3_bucket"
+        ]
+
+    def _answer(self, *command: str) -> str:
+        answer = subprocess.run(
+            ["terraform", *command],
+            cwd=self._module.directory,
+            env=self._module.environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if answer.returncode != 0:
+            raise DeploymentError(f"terraform {' '.join(command)} failed:\n{answer.stderr}")
+        return answer.stdout
+
+    def _run(self, *command: str) -> list[dict[str, Any]]:
+        """Run a command that reports its progress and return the messages."""
+        # In a process group of its own: Ctrl-C in the terminal would reach Terraform a second time.
+        with subprocess.Popen(
+            ["terraform", command[0], "-json", "-input=false", *command[1:]],
+            cwd=self._module.directory,
+            env=self._module.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        ) as process:
+            self._running = process
+            self._interrupted = False
+            messages = []
+            try:
+                for message in _messages(process):
+                    messages.append(message)
+                    if message["type"] == "apply_complete" and message["hook"]["action"] != "read":
+                        self._show(_progress(message["hook"]))
+            except BaseException:
+                self._wait_after_interrupt(process)
+                raise
+        if process.returncode != 0:
+            raise DeploymentError(f"terraform {command[0]} failed:\n{_log(messages)}")
+        return messages
+
+    def _wait_after_interrupt(self, process: subprocess.Popen[str]) -> None:
+        try:
+            self._send_interrupt(process)
+            # A full pipe would block Terraform, a closed one end it before its state is written.
+            for _ in _messages(process):
+                pass
+            process.wait()
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+
+
+def empty_bucket(s3: Any, bucket: str) -> None:
+    """Delete every version and delete marker in a bucket."""
+    pages = s3.get_paginator("list_object_versions").paginate(Bucket=bucket)
+    for page in pages:
+        for found in (*page.get("Versions", ()), *page.get("DeleteMarkers", ())):
+            s3.delete_object(Bucket=bucket, Key=found["Key"], VersionId=found["VersionId"])
+
+
+def _messages(process: subprocess.Popen[str]) -> Iterator[dict[str, Any]]:
+    for line in process.stdout or ():
+        try:
+            yield json.loads(line)
+        except json.JSONDecodeError:
+            # What is said before Terraform has read its options is plain text.
+            yield {"type": "text", "@message": line.rstrip()}
+
+
+def _progress(hook: dict[str, Any]) -> str:
+    done = {"create": "created", "update": "changed", "delete": "destroyed"}
+    action = done.get(hook["action"], hook["action"])
+    return f"{action} {hook['resource']['addr']} ({hook.get('elapsed_seconds', 0):.0f} s)"
+
+
+def _log(messages: list[dict[str, Any]]) -> str:
+    lines = []
+    for message in messages:
+        lines.append(message["@message"])
+        detail = message.get("diagnostic", {}).get("detail")
+        if detail:
+            lines.append(f"  {detail}")
+    return "\n".join(lines[-_LOG_LINES:])

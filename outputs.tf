@@ -1,0 +1,90 @@
+output "bucket" {
+  description = "The watched bucket: name and ARN. What is put into it by way of this output is indexed."
+  value = {
+    arn  = local.bucket_arn
+    name = local.bucket_name
+  }
+
+  depends_on = [aws_s3_bucket_notification.bucket, aws_s3_bucket_policy.watched]
+}
+
+output "dead_letter_queue" {
+  description = "The queue that keeps what could not be processed: name, ARN and URL."
+  value = {
+    arn  = aws_sqs_queue.dead_letter.arn
+    name = aws_sqs_queue.dead_letter.name
+    url  = aws_sqs_queue.dead_letter.url
+  }
+}
+
+output "function" {
+  description = "The function that writes the index: name and ARN."
+  value = {
+    arn  = aws_lambda_function.function.arn
+    name = aws_lambda_function.function.function_name
+  }
+}
+
+output "index_read_policy" {
+  description = "An IAM policy document (JSON) that lets another role read the index and nothing else."
+  value = jsonencode({
+    Version = "2012-10-17"
+    Statement = concat(
+      [{
+        Effect   = "Allow"
+        Action   = ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query"]
+        Resource = aws_dynamodb_table.table.arn
+      }],
+      [for arn in var.kms_key[*].arn : {
+        Effect    = "Allow"
+        Action    = ["kms:Decrypt"]
+        Resource  = arn
+        Condition = local.through_dynamodb
+      }],
+    )
+  })
+}
+
+output "log_group" {
+  description = "The function's log group: name and ARN."
+  value = {
+    arn  = aws_cloudwatch_log_group.function.arn
+    name = aws_cloudwatch_log_group.function.name
+  }
+}
+
+output "notification" {
+  description = <<-EOT
+    With `trigger = "external"` what the bucket's owner adds to their aws_s3_bucket_notification, otherwise null:
+    one lambda_function block for each of `filters` (`prefix` and `suffix`, encoded as S3 wants them, null where there
+    is none), all with `function_arn` and `events`.
+  EOT
+  value = var.trigger != "external" ? null : {
+    events       = local.events
+    filters      = local.encoded_filters
+    function_arn = aws_lambda_function.function.arn
+  }
+
+  # Whoever uses it makes events flow: not before S3 may call and failures have a place to go.
+  depends_on = [
+    aws_lambda_function_event_invoke_config.function,
+    aws_lambda_permission.bucket,
+  ]
+}
+
+output "role" {
+  description = "The function's execution role: name and ARN. For the policy of the bucket, or of a key, where they are needed."
+  value = {
+    arn  = aws_iam_role.function.arn
+    name = aws_iam_role.function.name
+  }
+}
+
+output "table" {
+  description = "The table that holds the index: name, ARN and the ARN of its stream (null without one)."
+  value = {
+    arn        = aws_dynamodb_table.table.arn
+    name       = aws_dynamodb_table.table.name
+    stream_arn = var.table.stream == null ? null : aws_dynamodb_table.table.stream_arn
+  }
+}

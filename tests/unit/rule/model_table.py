@@ -1,0 +1,53 @@
+"""The table in memory, with the conditions of `function.repository.FileIndex`.
+
+tests/integration/test_model_table.py compares the two.
+"""
+
+from datetime import datetime
+
+from function.record import FileRecord
+from function.repository import WriteRefusedError
+
+
+class ModelTable:
+    """An `Index`. What breaks the rule overrides `_store`, or one of the writes."""
+
+    def __init__(self) -> None:
+        self._records: dict[tuple[str, str], FileRecord] = {}
+
+    def put_newer(self, record: FileRecord) -> None:
+        standing = self.read(record.bucket, record.key)
+        if standing is None or (not standing.observed and self._is_newer(record, standing)):
+            self._store(record)
+        else:
+            self._refuse(record, standing)
+
+    def replace(self, record: FileRecord, standing: FileRecord | None) -> None:
+        found = self.read(record.bucket, record.key)
+        if (found and found.revision) == (standing and standing.revision):
+            self._store(record)
+        else:
+            self._refuse(record, found)
+
+    def read(self, bucket: str, key: str) -> FileRecord | None:
+        return self._records.get((bucket, key))
+
+    def expire(self, now: datetime) -> None:
+        """Remove what DynamoDB's TTL may remove."""
+        for place, record in list(self._records.items()):
+            if record.expires_at is not None and record.expires_at <= now.timestamp():
+                del self._records[place]
+
+    def remove(self, bucket: str, key: str) -> None:
+        self._records.pop((bucket, key), None)
+
+    def _is_newer(self, record: FileRecord, standing: FileRecord) -> bool:
+        return standing.sequencer is None or standing.sequencer < (record.sequencer or "")
+
+    def _store(self, record: FileRecord) -> None:
+        self._records[(record.bucket, record.key)] = record
+
+    def _refuse(self, record: FileRecord, standing: FileRecord | None) -> None:
+        # The same revision: the answer was lost and the write sent again. It has succeeded.
+        if standing is None or standing.revision != record.revision:
+            raise WriteRefusedError(standing)

@@ -1,0 +1,420 @@
+"""A bucket, a table, and handlers between them that run one step at a time in any order.
+
+A step is one call to the table or to the bucket: read, look, write. Between two steps of a handler
+everything else may happen. No thread is needed: the code under test depends on nothing but the
+answers it gets, so a handler is run again from its start with the answers it got so far, up to the
+first call that has none. That call is made when the handler is advanced.
+"""
+
+import secrets
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Any
+
+from function.errors import FileIndexError, PermissionDeniedError
+from function.event_parser import ObjectEvent, parse
+from function.indexer import Indexer, Outcome
+from function.record import FileRecord, ObjectState
+from function.repository import WriteRefusedError
+from tests.payloads import BUCKET, s3_document
+from tests.unit.rule.model_bucket import ModelBucket, Version, Versioning
+from tests.unit.rule.model_table import ModelTable
+
+KEY = "a.txt"
+TOMBSTONE_LIFE = timedelta(days=30)
+LONGEST_INVOCATION = timedelta(minutes=15)
+START = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.time = START
+
+    def now(self) -> datetime:
+        return self.time
+
+
+class _Suspended(BaseException):
+    """The code under test has made a call that is not answered yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    value: Any = None
+    error: Exception | None = None
+
+
+class Steps:
+    """The table and the bucket as one handler sees them, and the handler's progress."""
+
+    def __init__(
+        self, table: ModelTable, bucket: ModelBucket, clock: Clock, *, metadata: bool
+    ) -> None:
+        self._table = table
+        self._bucket = bucket
+        self._clock = clock
+        self._metadata = metadata
+        self._answers: list[_Answer] = []
+        self._position = 0
+        self._call: Callable[[], Any] = lambda: None
+        self.pending = ""
+        """The name of the call to be answered next."""
+
+    def read(self, bucket: str, key: str) -> FileRecord | None:
+        found: FileRecord | None = self._step("read", lambda: self._table.read(bucket, key))
+        return found
+
+    def look(self, _bucket: str, key: str) -> ObjectState | None:
+        seen: ObjectState | None = self._step(
+            "look", lambda: self._bucket.head(key, metadata=self._metadata)
+        )
+        return seen
+
+    def put_newer(self, record: FileRecord) -> None:
+        self._step("write", lambda: self._table.put_newer(record))
+
+    def replace(self, record: FileRecord, standing: FileRecord | None) -> None:
+        self._step("write", lambda: self._table.replace(record, standing))
+
+    def now(self) -> datetime:
+        if self._position == len(self._answers):
+            self._answers.append(_Answer(self._clock.now()))
+        time: datetime = self._next_answer()
+        return time
+
+    def run(self, code: "Callable[[Steps], Sequence[Outcome]]") -> Sequence[Outcome] | None:
+        """Run the code until its next open call; what it returns if it comes to its end."""
+        self._position = 0
+        self.pending = ""
+        try:
+            return code(self)
+        except _Suspended:
+            return None
+
+    def answer(self) -> None:
+        """Make the open call."""
+        try:
+            self._answers.append(_Answer(self._call()))
+        except WriteRefusedError as refused:
+            self._answers.append(_Answer(error=refused))
+
+    def lose_answer(self) -> None:
+        """Make the open call, but let nobody know: botocore will send it again."""
+        with suppress(WriteRefusedError):
+            self._call()
+
+    def fail(self, error: Exception) -> None:
+        """Answer the open call with an error."""
+        self._answers.append(_Answer(error=error))
+
+    def _step(self, name: str, call: Callable[[], Any]) -> Any:
+        if self._position == len(self._answers):
+            self.pending = name
+            self._call = call
+            raise _Suspended
+        return self._next_answer()
+
+    def _next_answer(self) -> Any:
+        answer = self._answers[self._position]
+        self._position += 1
+        if answer.error:
+            raise answer.error
+        return answer.value
+
+
+@dataclass(eq=False, slots=True, kw_only=True)
+class Handler:
+    """An invocation under way, or a backfill's work on one key."""
+
+    steps: Steps
+    code: Callable[[Steps], Sequence[Outcome]]
+    started: datetime
+    object_metadata: bool
+    """The setting it was started with."""
+    events: Sequence[ObjectEvent] = ()
+    """Delivered again if the handler fails."""
+    backfills: bool = False
+    outcomes: Sequence[Outcome] = field(init=False, default=())
+    """How the events ended."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Simulation:
+    """One history. Every method is something that may happen at any time."""
+
+    table: ModelTable = field(default_factory=ModelTable)
+    versioning: Versioning = Versioning.NEVER
+    object_metadata: bool = False
+    deployed: bool = True
+    """Before the deployment nobody hears of what happens in the bucket."""
+
+    clock: Clock = field(init=False, default_factory=Clock)
+    bucket: ModelBucket = field(init=False)
+    pending: list[ObjectEvent] = field(init=False, default_factory=list)
+    """Events that S3 has still to deliver."""
+    sent: list[ObjectEvent] = field(init=False, default_factory=list)
+    """All events so far: any of them may be delivered again."""
+    handlers: list[Handler] = field(init=False, default_factory=list)
+    failures: list[FileIndexError] = field(init=False, default_factory=list)
+    backfill_owed: bool = field(init=False, default=False)
+    steps: int = field(init=False, default=0)
+    history: list[str] = field(init=False, default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.bucket = ModelBucket(self.clock.now, self.versioning)
+        self._note(f"{self.versioning.value} {self.object_metadata=} {self.deployed=}")
+
+    # What happens in the bucket.
+
+    def put(self, content: str = "A") -> ObjectEvent:
+        self._note(f"put {content}")
+        return self._send(self.bucket.put(KEY, content))
+
+    def delete(self, family: str = "ObjectRemoved") -> ObjectEvent:
+        self._note("delete")
+        return self._send(self.bucket.delete(KEY, family=family))
+
+    def delete_version(self, version: Version, family: str = "ObjectRemoved") -> ObjectEvent:
+        self._note(f"delete {'marker' if version.marker else 'version'} {version.id}")
+        return self._send(self.bucket.delete_version(KEY, version, family=family))
+
+    def tag(self, version: Version, tag: str | None) -> None:
+        self._note(f"tag {version.id} {tag}")
+        record = self.bucket.tag(KEY, version, tag)
+        if self.object_metadata:  # else nobody has subscribed to it
+            self._send(record)
+
+    def versions(self) -> list[Version]:
+        return self.bucket.versions(KEY)
+
+    @property
+    def current(self) -> Version:
+        return self.versions()[-1]
+
+    def objects(self) -> list[Version]:
+        return [version for version in self.versions() if not version.marker]
+
+    # What its owner does.
+
+    def switch_versioning(self) -> None:
+        enabled = self.bucket.versioning is Versioning.ENABLED
+        self.bucket.versioning = Versioning.SUSPENDED if enabled else Versioning.ENABLED
+        self._note(f"versioning {self.bucket.versioning.value}")
+
+    def switch_object_metadata(self) -> None:
+        """Handlers under way keep their setting. What is there gets its metadata by a backfill."""
+        self.object_metadata = not self.object_metadata
+        self.backfill_owed = self.backfill_owed or self.object_metadata
+        self._note(f"{self.object_metadata=}")
+
+    def deploy(self) -> None:
+        """The first backfill is for what was there before."""
+        self.deployed = True
+        self.backfill_owed = True
+        self._note("deploy")
+
+    def backfill(self) -> Handler:
+        """List the key and insert it where there is no record; with metadata, refresh it."""
+        self._note("backfill")
+        code = self._refresh() if self.object_metadata else _insert
+        return self._start(code, backfills=True)
+
+    def repair(self) -> Handler:
+        """Refresh the key without an event."""
+        self._note("repair")
+        return self._start(self._refresh())
+
+    def wait(self, time: timedelta) -> None:
+        """Let time pass; invocations that take too long are ended."""
+        self._note(f"wait {time}")
+        self.clock.time += time
+        for handler in list(self.handlers):
+            if self.clock.time - handler.started > LONGEST_INVOCATION:
+                self.crash(handler)
+
+    def expire(self) -> None:
+        """DynamoDB gets around to removing expired tombstones."""
+        self._note("expire")
+        self.table.expire(self.clock.time)
+
+    # What becomes of events.
+
+    def duplicate(self, event: ObjectEvent) -> None:
+        self._note(f"duplicate {_shown(event)}")
+        self.pending.append(event)
+
+    def deliver(self, *events: ObjectEvent) -> Handler:
+        """Start a handler for events that come in one invocation."""
+        self._note(f"deliver {', '.join(map(_shown, events))}")
+        for event in events:
+            self.pending.remove(event)
+        return self._start(self._processing(events), events)
+
+    def advance(self, handler: Handler) -> None:
+        """Let a handler take its next step."""
+        self._note(f"  {self._name(handler)} {handler.steps.pending}")
+        handler.steps.answer()
+        self._go_on(handler)
+
+    def deny(self, handler: Handler) -> None:
+        """A handler's next call is refused by AWS."""
+        self._note(f"  {self._name(handler)} may not {handler.steps.pending}")
+        handler.steps.fail(PermissionDeniedError("denied by the model"))
+        self._go_on(handler)
+
+    def lose_answer(self, handler: Handler) -> None:
+        """A handler's write is done, but its answer is lost."""
+        self._note(f"  {self._name(handler)} {handler.steps.pending}, answer lost")
+        handler.steps.lose_answer()
+
+    def crash(self, handler: Handler) -> None:
+        """End a handler before its next step."""
+        self._note(f"  {self._name(handler)} crashes before {handler.steps.pending}")
+        self._failed(handler)
+
+    def finish(self, handler: Handler) -> None:
+        """Let a handler take all its steps."""
+        while handler in self.handlers:
+            self.advance(handler)
+
+    def handle(self, *events: ObjectEvent) -> None:
+        """Deliver events and let nothing else happen until they are done."""
+        self.finish(self.deliver(*events))
+
+    # The end.
+
+    def settle(self, random: Random) -> None:
+        """Everything is delivered and done, in any order."""
+        # Now and then a handler that began early writes after all others.
+        overtakes = random.random() < 0.5
+        if not self.deployed:
+            self.deploy()
+        while self.pending or self.handlers or self.backfill_owed:
+            old = [h for h in self.handlers if h.object_metadata is not self.object_metadata]
+            if self.backfill_owed and not old and random.random() < 0.3:
+                self.backfill_owed = False
+                self.backfill()
+            elif self.pending and (not self.handlers or random.random() < 0.3):
+                size = min(random.choice((1, 1, 1, 2, 3)), len(self.pending))
+                self.deliver(*random.sample(self.pending, size))
+            elif self.handlers:
+                self.advance(self.handlers[-1] if overtakes else random.choice(self.handlers))
+
+    def divergence(self) -> str | None:
+        """How the index differs from the bucket, if it does."""
+        return divergence(self.table, self.bucket, KEY, metadata=self.object_metadata)
+
+    def _send(self, record: dict[str, Any]) -> ObjectEvent:
+        self.clock.time += timedelta(seconds=1)
+        (message,) = parse(s3_document(record))
+        (event,) = message.events
+        if self.deployed:
+            self.pending.append(event)
+            self.sent.append(event)
+        return event
+
+    def _refresh(self) -> Callable[[Steps], Sequence[Outcome]]:
+        return self._processing([ObjectEvent(bucket=BUCKET, key=KEY, name="Repair")])
+
+    def _processing(self, events: Sequence[ObjectEvent]) -> Callable[[Steps], Sequence[Outcome]]:
+        metadata = self.object_metadata
+        return lambda steps: _indexer(steps, metadata=metadata).process(events)
+
+    def _start(
+        self,
+        code: Callable[[Steps], Sequence[Outcome]],
+        events: Sequence[ObjectEvent] = (),
+        *,
+        backfills: bool = False,
+    ) -> Handler:
+        handler = Handler(
+            steps=Steps(self.table, self.bucket, self.clock, metadata=self.object_metadata),
+            code=code,
+            started=self.clock.time,
+            object_metadata=self.object_metadata,
+            events=events,
+            backfills=backfills,
+        )
+        self.handlers.append(handler)
+        self._go_on(handler)
+        return handler
+
+    def _go_on(self, handler: Handler) -> None:
+        self.steps += 1
+        try:
+            outcomes = handler.steps.run(handler.code)
+        except FileIndexError as error:
+            self._note(f"  {self._name(handler)} fails: {type(error).__name__}")
+            self.failures.append(error)
+            self._failed(handler)
+            return
+        if outcomes is not None:
+            self._note(f"  {self._name(handler)} is done: {', '.join(outcomes)}")
+            handler.outcomes = outcomes
+            self.handlers.remove(handler)
+
+    def _failed(self, handler: Handler) -> None:
+        self.handlers.remove(handler)
+        self.pending.extend(handler.events)
+        self.backfill_owed = self.backfill_owed or handler.backfills
+
+    def _name(self, handler: Handler) -> str:
+        return f"handler of {', '.join(map(_shown, handler.events)) or 'no event'}"
+
+    def _note(self, line: str) -> None:
+        self.history.append(line)
+
+
+def divergence(table: ModelTable, bucket: ModelBucket, key: str, *, metadata: bool) -> str | None:
+    """How the key's record differs from the object, if it does."""
+    record = table.read(BUCKET, key)
+    state = bucket.head(key, metadata=metadata)
+    if state is None:
+        return None if record is None or record.deleted else f"phantom: {record}"
+    if record is None or record.deleted:
+        return f"orphan: {state}, {record}"
+    equal = (
+        (record.etag, record.size) == (state.etag, state.size)
+        and record.version_id in (None, state.version_id)
+        and record.last_modified in (None, state.last_modified)
+        and (record.metadata == state.metadata or not metadata)
+    )
+    return None if equal else f"mismatch: {state}, {record}"
+
+
+def _indexer(steps: Steps, *, metadata: bool) -> Indexer:
+    return Indexer(
+        index=steps,
+        objects=steps,
+        object_metadata=metadata,
+        tombstone_life=TOMBSTONE_LIFE,
+        now=steps.now,
+        pause=lambda _seconds: None,
+    )
+
+
+def _insert(steps: Steps) -> Sequence[Outcome]:
+    """What the backfill does with a key that the listing names."""
+    state = steps.look(BUCKET, KEY)
+    if state is None:
+        return ()
+    record = FileRecord(
+        bucket=BUCKET,
+        key=KEY,
+        indexed_at=steps.now(),
+        revision=secrets.token_hex(8),
+        etag=state.etag,
+        size=state.size,
+        last_modified=state.last_modified,
+    )
+    with suppress(WriteRefusedError):
+        steps.replace(record, None)
+    return ()
+
+
+def _shown(event: ObjectEvent) -> str:
+    family, _, detail = event.name.partition(":")
+    return f"{detail or family}({event.version_id or '-'}, {event.sequencer or '-'})"

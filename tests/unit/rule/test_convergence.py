@@ -1,0 +1,224 @@
+"""Whatever happens in the bucket and to its events: when all is delivered, index = bucket.
+
+Two searches for a history in which that fails. The state machine explores and shrinks what it
+finds; the random histories are simpler and there are many more of them. `SOAK=50` makes both 50
+times longer, and different each time. test_safeguards.py shows that they can fail.
+"""
+
+import os
+import secrets
+from datetime import timedelta
+from random import Random
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+
+from function.errors import (
+    ContentionError,
+    EventTooOldError,
+    FileIndexError,
+    PermissionDeniedError,
+)
+from function.indexer import REFRESH_ATTEMPTS, Outcome
+from tests.unit.rule.model_bucket import Versioning
+from tests.unit.rule.random_histories import CONTENTS, FAMILIES, TAGS, TIMES, first_divergence
+from tests.unit.rule.simulation import TOMBSTONE_LIFE, Handler, Simulation
+
+SOAK = int(os.environ.get("SOAK", "1"))
+EXAMPLES = 150 * SOAK
+HISTORIES = 6000 * SOAK
+
+one = st.integers(0, 7)
+"""Chooses one of what there is at the time."""
+
+
+class Histories(RuleBasedStateMachine):
+    """Everything that may happen, in any order; at the end everything is delivered."""
+
+    @initialize(
+        versioning=st.sampled_from(Versioning),
+        object_metadata=st.booleans(),
+        deployed=st.booleans(),
+        seed=st.integers(0, 255),
+    )
+    def begin(
+        self, *, versioning: Versioning, object_metadata: bool, deployed: bool, seed: int
+    ) -> None:
+        self.simulation = Simulation(
+            versioning=versioning, object_metadata=object_metadata, deployed=deployed
+        )
+        self.random = Random(seed)  # noqa: S311 # no secret
+
+    @rule(content=st.sampled_from(CONTENTS))
+    def put(self, content: str) -> None:
+        self.simulation.put(content)
+
+    @rule(family=st.sampled_from(FAMILIES))
+    def delete(self, family: str) -> None:
+        self.simulation.delete(family)
+
+    @precondition(lambda self: self.simulation.versions())
+    @rule(version=one, family=st.sampled_from(FAMILIES))
+    def delete_version(self, version: int, family: str) -> None:
+        versions = self.simulation.versions()
+        self.simulation.delete_version(versions[version % len(versions)], family)
+
+    @precondition(lambda self: self.simulation.objects())
+    @rule(version=one, tag=st.sampled_from(TAGS))
+    def tag(self, version: int, tag: str | None) -> None:
+        objects = self.simulation.objects()
+        self.simulation.tag(objects[version % len(objects)], tag)
+
+    @rule()
+    def switch_versioning(self) -> None:
+        self.simulation.switch_versioning()
+
+    @rule()
+    def switch_object_metadata(self) -> None:
+        self.simulation.switch_object_metadata()
+
+    @precondition(lambda self: not self.simulation.deployed)
+    @rule()
+    def deploy(self) -> None:
+        self.simulation.deploy()
+
+    @precondition(lambda self: self.simulation.deployed)
+    @rule()
+    def backfill(self) -> None:
+        self.simulation.backfill()
+
+    @precondition(lambda self: self.simulation.deployed)
+    @rule()
+    def repair(self) -> None:
+        self.simulation.repair()
+
+    @precondition(lambda self: self.simulation.sent)
+    @rule(event=one)
+    def duplicate(self, event: int) -> None:
+        sent = self.simulation.sent
+        self.simulation.duplicate(sent[event % len(sent)])
+
+    @precondition(lambda self: self.simulation.pending)
+    @rule(first=one, size=st.integers(1, 3))
+    def deliver(self, first: int, size: int) -> None:
+        pending = self.simulation.pending
+        begin = first % len(pending)
+        self.simulation.deliver(*pending[begin : begin + size])
+
+    @precondition(lambda self: self.simulation.handlers)
+    @rule(handler=one)
+    def advance(self, handler: int) -> None:
+        self.simulation.advance(self._handler(handler))
+
+    @precondition(lambda self: self.simulation.handlers)
+    @rule(handler=one)
+    def finish(self, handler: int) -> None:
+        self.simulation.finish(self._handler(handler))
+
+    @precondition(lambda self: self.simulation.handlers)
+    @rule(handler=one)
+    def crash(self, handler: int) -> None:
+        self.simulation.crash(self._handler(handler))
+
+    @precondition(lambda self: self.simulation.handlers)
+    @rule(handler=one)
+    def deny(self, handler: int) -> None:
+        self.simulation.deny(self._handler(handler))
+
+    @precondition(lambda self: self.simulation.handlers)
+    @rule(handler=one)
+    def lose_answer(self, handler: int) -> None:
+        self.simulation.lose_answer(self._handler(handler))
+
+    @rule(time=st.sampled_from(TIMES))
+    def wait(self, time: timedelta) -> None:
+        self.simulation.wait(time)
+
+    @rule()
+    def expire(self) -> None:
+        self.simulation.expire()
+
+    @rule()
+    def settle(self) -> None:
+        self.simulation.settle(self.random)
+        assert not self.simulation.divergence(), "\n".join(self.simulation.history)
+
+    def teardown(self) -> None:
+        if hasattr(self, "simulation"):
+            self.settle()
+
+    def _handler(self, number: int) -> Handler:
+        return self.simulation.handlers[number % len(self.simulation.handlers)]
+
+
+TestHistories = Histories.TestCase
+TestHistories.settings = settings(
+    max_examples=EXAMPLES,
+    stateful_step_count=40,
+    deadline=None,
+    derandomize=SOAK == 1,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+
+
+def test_random_histories_converge() -> None:
+    first = 0 if SOAK == 1 else secrets.randbelow(2**40)
+
+    found = first_divergence(range(first, first + HISTORIES))
+
+    assert not found, "\n".join([*found.history, found.divergence() or ""])
+
+
+def test_handler_that_is_overtaken_every_time_fails_and_its_event_comes_again() -> None:
+    history = Simulation(versioning=Versioning.ENABLED)
+    event = history.put()
+    slow = history.deliver(event)
+    history.advance(slow)  # reads the record
+    for _ in range(REFRESH_ATTEMPTS):
+        assert slow in history.handlers
+        history.advance(slow)  # looks
+        history.finish(history.repair())
+        history.advance(slow)  # writes, and is refused
+
+    assert [type(failure) for failure in history.failures] == [ContentionError]
+    assert history.pending == [event]
+    history.handle(event)
+    assert not history.divergence()
+
+
+@pytest.mark.parametrize(
+    ("age", "error"),
+    [
+        (TOMBSTONE_LIFE - timedelta(days=2), PermissionDeniedError),
+        (TOMBSTONE_LIFE, EventTooOldError),
+    ],
+)
+def test_event_that_may_not_be_looked_at_fails_and_comes_again(
+    age: timedelta, error: type[FileIndexError]
+) -> None:
+    history = Simulation(versioning=Versioning.ENABLED)
+    event = history.put()
+    history.wait(age)
+
+    handler = history.deliver(event)
+    history.deny(handler)
+
+    assert [type(failure) for failure in history.failures] == [error]
+    history.handle(event)
+    assert not history.divergence()
+
+
+def test_outcomes_are_told_for_each_event_of_a_group() -> None:
+    history = Simulation()
+    older, newer = history.put("A"), history.put("B")
+
+    together = history.deliver(older, newer)
+    history.finish(together)
+    history.duplicate(newer)
+    again = history.deliver(newer)
+    history.finish(again)
+
+    assert together.outcomes == [Outcome.SUPERSEDED, Outcome.INDEXED]
+    assert again.outcomes == [Outcome.SUPERSEDED]

@@ -1,0 +1,172 @@
+"""Each safeguard of the rule is needed: without it there is a history that ends in drift.
+
+Each is taken away twice. In a short history, written by hand, that shows what the safeguard is
+for. And in the search of test_convergence.py, which finds nothing under the rule: it can fail.
+"""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from tests.unit.rule.broken_rules import (
+    APPLIES_EVENTS_OF_ANY_AGE,
+    APPLIES_THE_FIRST_EVENT_OF_A_GROUP,
+    DELETES_INSTEAD_OF_TOMBSTONES,
+    FORGETS_WHAT_WAS_OBSERVED,
+    IGNORES_SEQUENCERS,
+    PADS_SEQUENCERS_ON_THE_LEFT,
+    REFRESH_DROPS_THE_EVENTS_SEQUENCER,
+    REPLACES_WHATEVER_STANDS,
+    SKIPS_UNCHANGED_WRITES,
+    BrokenRule,
+)
+from tests.unit.rule.model_bucket import Versioning
+from tests.unit.rule.model_table import ModelTable
+from tests.unit.rule.random_histories import first_divergence
+from tests.unit.rule.simulation import TOMBSTONE_LIFE, Simulation
+
+SEEDS = range(20_000)
+"""Far more than any of the broken rules needs."""
+
+
+def tags_change_and_change_back_while_a_refresh_is_slow(table: ModelTable) -> Simulation:
+    history = Simulation(table=table, object_metadata=True)
+    history.put()
+    history.handle(*history.pending)
+    history.tag(history.current, "red")
+    slow = history.deliver(*history.pending)
+    history.advance(slow)  # reads the record
+    history.advance(slow)  # looks: red
+    history.tag(history.current, None)
+    history.handle(*history.pending)  # sees what the record already says
+    history.finish(slow)  # must not write red
+    return history
+
+
+def put_is_delivered_again_after_the_delete(table: ModelTable) -> Simulation:
+    history = Simulation(table=table)
+    put = history.put()
+    history.handle(put)
+    history.handle(history.delete())
+    history.duplicate(put)
+    history.handle(put)
+    return history
+
+
+def put_from_before_versioning_comes_late(table: ModelTable) -> Simulation:
+    history = Simulation(table=table)
+    unversioned = history.put("A")
+    history.switch_versioning()
+    history.handle(history.put("B"))  # the sequencer of this version is smaller
+    history.handle(unversioned)
+    return history
+
+
+def object_metadata_is_switched_off_before_an_old_event(table: ModelTable) -> Simulation:
+    history = Simulation(table=table, object_metadata=True)
+    old = history.put("A")
+    history.handle(old)
+    history.handle(history.put("B"))
+    history.switch_object_metadata()
+    history.duplicate(old)
+    history.handle(old)
+    return history
+
+
+def two_puts_come_in_the_wrong_order(table: ModelTable) -> Simulation:
+    history = Simulation(table=table)
+    first = history.put("A")
+    second = history.put("B")
+    history.handle(second)
+    history.handle(first)
+    return history
+
+
+def two_puts_come_together_in_order(table: ModelTable) -> Simulation:
+    history = Simulation(table=table)
+    history.put("A")
+    history.put("B")
+    history.handle(*history.pending)
+    return history
+
+
+def two_puts_come_in_order_the_second_sequencer_shorter(table: ModelTable) -> Simulation:
+    history = Simulation(table=table)
+    first = history.put("A")
+    second = history.put("B")
+    assert len(first.sequencer or "") > len((second.sequencer or "").lstrip("0"))
+    history.handle(first)
+    history.handle(second)
+    return history
+
+
+def put_is_replayed_after_the_tombstone_expired(table: ModelTable) -> Simulation:
+    history = Simulation(table=table)
+    put = history.put()
+    history.handle(put)
+    history.handle(history.delete())
+    history.wait(TOMBSTONE_LIFE + timedelta(days=1))
+    history.expire()
+    history.duplicate(put)
+    history.handle(put)
+    return history
+
+
+def undelete_overtakes_a_slow_refresh_of_the_delete(table: ModelTable) -> Simulation:
+    history = Simulation(table=table, versioning=Versioning.ENABLED)
+    history.handle(history.put())
+    slow = history.deliver(history.delete())
+    history.advance(slow)  # reads the record
+    history.advance(slow)  # looks: gone
+    history.handle(history.delete_version(history.current))
+    history.finish(slow)  # must not write a tombstone
+    return history
+
+
+History = Callable[[ModelTable], Simulation]
+SAFEGUARDS: list[tuple[BrokenRule, History]] = [
+    (SKIPS_UNCHANGED_WRITES, tags_change_and_change_back_while_a_refresh_is_slow),
+    (DELETES_INSTEAD_OF_TOMBSTONES, put_is_delivered_again_after_the_delete),
+    (FORGETS_WHAT_WAS_OBSERVED, put_from_before_versioning_comes_late),
+    (REFRESH_DROPS_THE_EVENTS_SEQUENCER, object_metadata_is_switched_off_before_an_old_event),
+    (IGNORES_SEQUENCERS, two_puts_come_in_the_wrong_order),
+    (PADS_SEQUENCERS_ON_THE_LEFT, two_puts_come_in_order_the_second_sequencer_shorter),
+    (APPLIES_EVENTS_OF_ANY_AGE, put_is_replayed_after_the_tombstone_expired),
+    (APPLIES_THE_FIRST_EVENT_OF_A_GROUP, two_puts_come_together_in_order),
+    (REPLACES_WHATEVER_STANDS, undelete_overtakes_a_slow_refresh_of_the_delete),
+]
+each_safeguard = pytest.mark.parametrize(
+    ("broken", "history"), SAFEGUARDS, ids=[broken.name for broken, _ in SAFEGUARDS]
+)
+
+
+@each_safeguard
+def test_history_converges_under_the_rule(broken: BrokenRule, history: History) -> None:  # noqa: ARG001 # named in the test's id
+    end = history(ModelTable())
+
+    assert not end.pending
+    assert not end.divergence()
+
+
+@each_safeguard
+def test_history_diverges_without_the_safeguard(
+    broken: BrokenRule, history: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken.patch(monkeypatch)
+
+    end = history(broken.table())
+
+    assert not end.pending
+    assert end.divergence(), f"expected drift: {broken.why}"
+
+
+@each_safeguard
+def test_search_finds_a_divergence_without_the_safeguard(
+    broken: BrokenRule,
+    history: History,  # noqa: ARG001
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    broken.patch(monkeypatch)
+
+    assert first_divergence(SEEDS, broken.table), f"expected drift: {broken.why}"

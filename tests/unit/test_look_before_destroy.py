@@ -1,0 +1,198 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+from unittest.mock import Mock
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from moto import mock_aws
+
+from tools.look_before_destroy import reasons_to_refuse
+
+REGION: Final = "eu-central-1"
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    with mock_aws():
+        yield
+
+
+def table(*, protected: bool) -> dict[str, Any]:
+    boto3.client("dynamodb", region_name=REGION).create_table(
+        TableName="index",
+        AttributeDefinitions=[{"AttributeName": "key", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "key", "KeyType": "HASH"}],
+        BillingMode="PAY_PER_REQUEST",
+        DeletionProtectionEnabled=protected,
+    )
+    arn = f"arn:aws:dynamodb:{REGION}:123456789012:table/index"
+    return resource("aws_dynamodb_table.table", name="index", arn=arn)
+
+
+def bucket(*, force_destroy: bool = False, versioned: bool = False) -> dict[str, Any]:
+    s3 = boto3.client("s3", region_name=REGION)
+    s3.create_bucket(Bucket="files", CreateBucketConfiguration={"LocationConstraint": REGION})
+    if versioned:
+        s3.put_bucket_versioning(Bucket="files", VersioningConfiguration={"Status": "Enabled"})
+    return resource(
+        "aws_s3_bucket.watched", bucket="files", region=REGION, force_destroy=force_destroy
+    )
+
+
+def queue(name: str = "dead_letter") -> dict[str, Any]:
+    url = boto3.client("sqs", region_name=REGION).create_queue(QueueName=name)["QueueUrl"]
+    arn = f"arn:aws:sqs:{REGION}:123456789012:{name}"
+    return resource(f"aws_sqs_queue.{name}", name=name, url=url, arn=arn)
+
+
+def resource(address: str, **values: object) -> dict[str, Any]:
+    kind, label = address.split(".")
+    return {
+        "address": address,
+        "mode": "managed",
+        "type": kind,
+        "name": label,
+        "values": values,
+    }
+
+
+def state(*resources: dict[str, Any]) -> dict[str, Any]:
+    return {"values": {"root_module": {"resources": list(resources)}}}
+
+
+def put_object() -> None:
+    boto3.client("s3", region_name=REGION).put_object(Bucket="files", Key="a", Body=b"")
+
+
+def send_message(queue: dict[str, Any]) -> None:
+    sqs = boto3.client("sqs", region_name=REGION)
+    sqs.send_message(QueueUrl=queue["values"]["url"], MessageBody="{}")
+
+
+def test_an_unprotected_table_an_empty_bucket_and_an_empty_queue_may_go() -> None:
+    assert reasons_to_refuse(state(table(protected=False), bucket(), queue())) == []
+
+
+def test_everything_that_stands_against_it_is_named_at_once() -> None:
+    dead_letters = queue()
+    here = state(table(protected=True), bucket(), dead_letters)
+    put_object()
+    send_message(dead_letters)
+
+    protected, full, waiting = reasons_to_refuse(here)
+
+    assert "table index" in protected
+    assert "deletion_protection = false" in protected
+    assert "bucket files" in full
+    assert "force_destroy = true" in full
+    assert "dead_letter holds 1 message" in waiting
+    assert "purge-queue" in waiting
+
+
+def test_a_table_protected_outside_of_terraform_is_protected() -> None:
+    here = state(table(protected=False))
+    boto3.client("dynamodb", region_name=REGION).update_table(
+        TableName="index", DeletionProtectionEnabled=True
+    )
+
+    assert len(reasons_to_refuse(here)) == 1
+
+
+def test_a_bucket_with_nothing_but_a_delete_marker_is_not_empty() -> None:
+    here = state(bucket(versioned=True))
+    s3 = boto3.client("s3", region_name=REGION)
+    version = s3.put_object(Bucket="files", Key="a", Body=b"")["VersionId"]
+    s3.delete_object(Bucket="files", Key="a")
+    s3.delete_object(Bucket="files", Key="a", VersionId=version)
+
+    assert len(reasons_to_refuse(here)) == 1
+
+
+def test_a_full_bucket_that_terraform_may_empty_may_go() -> None:
+    here = state(bucket(force_destroy=True))
+    put_object()
+
+    assert reasons_to_refuse(here) == []
+
+
+def test_a_message_in_flight_is_held_by_the_queue() -> None:
+    dead_letters = queue()
+    send_message(dead_letters)
+    boto3.client("sqs", region_name=REGION).receive_message(QueueUrl=dead_letters["values"]["url"])
+
+    assert len(reasons_to_refuse(state(dead_letters))) == 1
+
+
+def test_messages_that_will_still_be_processed_do_not_count() -> None:
+    events = queue("events")
+    send_message(events)
+
+    assert reasons_to_refuse(state(events)) == []
+
+
+def test_what_is_gone_already_is_no_obstacle() -> None:
+    here = state(table(protected=True), bucket(), queue())
+    dynamodb = boto3.client("dynamodb", region_name=REGION)
+    dynamodb.update_table(TableName="index", DeletionProtectionEnabled=False)
+    dynamodb.delete_table(TableName="index")
+    boto3.client("s3", region_name=REGION).delete_bucket(Bucket="files")
+    boto3.client("sqs", region_name=REGION).delete_queue(
+        QueueUrl=here["values"]["root_module"]["resources"][2]["values"]["url"]
+    )
+
+    assert reasons_to_refuse(here) == []
+
+
+def test_what_cannot_be_looked_at_is_not_destroyed(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = state(bucket())
+    denied: Any = {"Error": {"Code": "AccessDenied", "Message": "no"}}
+    call = Mock(side_effect=ClientError(denied, "ListObjectVersions"))
+    monkeypatch.setattr("botocore.client.BaseClient._make_api_call", call)
+
+    (reason,) = reasons_to_refuse(here)
+
+    assert "aws_s3_bucket.watched could not be looked at" in reason
+
+
+def run_with_state(shown: object, directory: Path) -> subprocess.CompletedProcess[str]:
+    terraform = directory / "terraform"
+    terraform.write_text(f"#!/bin/sh\ncat <<'END'\n{json.dumps(shown)}\nEND\n")
+    terraform.chmod(0o755)
+    return subprocess.run(
+        [sys.executable, "-m", "tools.look_before_destroy"],
+        cwd=ROOT,
+        env={"PATH": f"{directory}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_nothing_deployed_is_said_and_no_failure(tmp_path: Path) -> None:
+    ran = run_with_state({"format_version": "1.0"}, tmp_path)
+
+    assert "Nothing is deployed" in ran.stdout
+    assert ran.returncode == 0
+
+
+def test_a_refusal_is_an_exit_code(tmp_path: Path) -> None:
+    unreachable = resource("aws_s3_bucket.watched", bucket="files", force_destroy=False)
+    unreachable["values"]["region"] = "none"
+
+    ran = run_with_state(state(unreachable), tmp_path)
+
+    assert "Nothing was destroyed:\n  - " in ran.stderr
+    assert ran.returncode == 1

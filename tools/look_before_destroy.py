@@ -1,0 +1,118 @@
+"""Refuse a destroy that would fail halfway or lose events: run by `make destroy` before Terraform.
+
+python -m tools.look_before_destroy
+
+Terraform would first remove what it can, the bucket's hardening and the dead letters among it, and
+then fail on a protected table or a full bucket.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+_GONE = ("NoSuchBucket", "ResourceNotFoundException", "AWS.SimpleQueueService.NonExistentQueue")
+
+
+def reasons_to_refuse(state: dict[str, Any]) -> list[str]:
+    """What stands against destroying what the state holds, each with what to do about it.
+
+    `state` is what `terraform show -json` says. AWS is asked for what is true now.
+    """
+    reasons: list[str] = []
+    for resource in _managed_resources(state):
+        look = _LOOKS.get(resource["type"])
+        if look is None:
+            continue
+        try:
+            reasons += look(resource)
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in _GONE:
+                reasons.append(f"{resource['address']} could not be looked at: {error}")
+        except BotoCoreError as error:
+            reasons.append(f"{resource['address']} could not be looked at: {error}")
+    return reasons
+
+
+def _managed_resources(state: dict[str, Any]) -> list[dict[str, Any]]:
+    resources = state.get("values", {}).get("root_module", {}).get("resources", [])
+    return [resource for resource in resources if resource["mode"] == "managed"]
+
+
+def _look_at_table(table: dict[str, Any]) -> Iterator[str]:
+    name = table["values"]["name"]
+    dynamodb = boto3.client("dynamodb", region_name=_region(table))
+    if dynamodb.describe_table(TableName=name)["Table"].get("DeletionProtectionEnabled"):
+        yield (
+            f"The table {name} is protected from deletion."
+            " Set `deletion_protection = false` in the tfvars' `table`, and run `make apply`."
+        )
+
+
+def _look_at_bucket(bucket: dict[str, Any]) -> Iterator[str]:
+    name = bucket["values"]["bucket"]
+    if bucket["values"]["force_destroy"]:
+        return
+    s3 = boto3.client("s3", region_name=bucket["values"]["region"])
+    found = s3.list_object_versions(Bucket=name, MaxKeys=1)
+    if found.get("Versions") or found.get("DeleteMarkers"):
+        yield (
+            f"The bucket {name} holds objects, old versions or delete markers. Empty it, or set"
+            " `force_destroy = true` in the tfvars' `bucket` and run `make apply`."
+        )
+
+
+def _look_at_queue(queue: dict[str, Any]) -> Iterator[str]:
+    if not queue["name"].startswith("dead_letter"):
+        return
+    url = queue["values"]["url"]
+    sqs = boto3.client("sqs", region_name=_region(queue))
+    counts = sqs.get_queue_attributes(
+        QueueUrl=url,
+        AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
+    )["Attributes"]
+    held = sum(int(count) for count in counts.values())
+    if held:
+        yield (
+            f"The dead-letter queue {queue['values']['name']} holds {held} message(s): events that"
+            " are not in the index. Replay them or, if they may be lost, run"
+            f" `aws sqs purge-queue --queue-url {url}`."
+        )
+
+
+_LOOKS: dict[str, Callable[[dict[str, Any]], Iterator[str]]] = {
+    "aws_dynamodb_table": _look_at_table,
+    "aws_s3_bucket": _look_at_bucket,
+    "aws_sqs_queue": _look_at_queue,
+}
+
+
+def _region(resource: dict[str, Any]) -> str:
+    region: str = resource["values"]["arn"].split(":")[3]
+    return region
+
+
+def main() -> int:
+    """Look at what the selected workspace's state holds; 1 when it must not be destroyed yet."""
+    shown = subprocess.run(["terraform", "show", "-json"], stdout=subprocess.PIPE, check=False)
+    if shown.returncode != 0:
+        return 1  # terraform has said why
+    state = json.loads(shown.stdout)
+    if not _managed_resources(state):
+        print("Nothing is deployed in this workspace.")
+        return 0
+    reasons = reasons_to_refuse(state)
+    if reasons:
+        print("Nothing was destroyed:", *reasons, sep="\n  - ", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

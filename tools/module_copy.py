@@ -1,0 +1,91 @@
+"""A temporary copy of the module to run Terraform in, apart from the checkout it was made from.
+
+The checkout may hold somebody's state, selected workspace, backend and variables: nothing that runs
+in the copy sees or changes them.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from tools.terraform_init import init
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# Downloaded once, 600 MB, and linked from each copy. Git ignores every `.terraform`.
+_PROVIDER_CACHE = ROOT / "local" / ".terraform" / "plugins"
+_KEPT_TERRAFORM_SETTINGS = ("TF_CLI_CONFIG_FILE", "TF_PLUGIN_CACHE_DIR")
+
+
+class ModuleCopy:
+    """An initialised copy; a context manager that deletes it at the end.
+
+    `environment` is what Terraform runs with: the caller's own variables without those for AWS and
+    Terraform, which would change what is applied and where, and with the given ones.
+    """
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._given = environment
+
+    def __enter__(self) -> Self:
+        self._parent = Path(tempfile.mkdtemp(prefix="file-index-"))
+        try:
+            self.directory = self._parent / "module"
+            self.environment = self._environment()
+            self._copy()
+            self._init()
+        except BaseException:
+            shutil.rmtree(self._parent)
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        shutil.rmtree(self._parent)
+
+    def _environment(self) -> dict[str, str]:
+        own = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("AWS_", "TF_")) or name in _KEPT_TERRAFORM_SETTINGS
+        }
+        return {
+            "TF_PLUGIN_CACHE_DIR": str(_PROVIDER_CACHE),
+            **own,
+            # The copy's lock file lives as long as the copy; a cached provider may be linked
+            # although that file does not know its checksum yet.
+            "TF_PLUGIN_CACHE_MAY_BREAK_DEPENDENCY_LOCK_FILE": "true",
+            "CHECKPOINT_DISABLE": "1",
+            "TF_DATA_DIR": str(self._parent / "data"),
+            "TF_IN_AUTOMATION": "1",
+            "TF_INPUT": "0",
+            **self._given,
+        }
+
+    def _copy(self) -> None:
+        self.directory.mkdir()
+        for source in ROOT.glob("*.tf"):
+            if not source.name.endswith("_override.tf") and source.name != "override.tf":
+                shutil.copy(source, self.directory)
+        shutil.copy(ROOT / "function.zip", self.directory)
+        shutil.copytree(ROOT / "environments", self.directory / "environments")
+        shutil.copytree(ROOT / "tests" / "terraform", self.directory / "tests" / "terraform")
+
+    def _init(self) -> None:
+        cache = Path(self.environment["TF_PLUGIN_CACHE_DIR"])
+        cache.mkdir(parents=True, exist_ok=True)
+        # Terraform does not guard its provider cache against two inits at once.
+        with (cache / ".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            init(self.directory, self.environment)

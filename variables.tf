@@ -1,0 +1,315 @@
+variable "bucket" {
+  description = <<-EOT
+    The bucket to watch.
+    - `name`: an existing bucket, or the name of the one to create. Left out when creating: `<name>-<account id>`.
+    - `create`: let the module create it, hardened.
+    - `versioned`: for a created bucket, whether to keep versions; for an existing one, whether it has versioning
+      enabled or ever had (what is suspended counts). It lets the function look at objects, which it needs for such a
+      bucket. S3 can suspend versions but not undo them, so a created bucket can't be turned back to `false`.
+    - `force_destroy`: destroy the created bucket even when it holds objects.
+    - `abort_uploads`: abort multipart uploads to the created bucket that are incomplete after 7 days.
+  EOT
+  type = object({
+    name          = optional(string)
+    create        = optional(bool, false)
+    versioned     = optional(bool, true)
+    force_destroy = optional(bool, false)
+    abort_uploads = optional(bool, true)
+  })
+  nullable = false
+
+  validation {
+    condition     = var.bucket.create || var.bucket.name != null
+    error_message = "No bucket to watch: set bucket.name to an existing bucket, or bucket.create = true."
+  }
+
+  validation {
+    condition     = !var.bucket.create || var.bucket.name != null || can(regex("^[a-z0-9][a-z0-9-]{0,49}$", var.name))
+    error_message = "The bucket would be named \"${var.name}-<account id>\", which S3 does not allow: set bucket.name, or give a name of at most 50 lower-case letters, digits and hyphens."
+  }
+
+  validation {
+    condition     = !var.bucket.create || var.bucket.name == null || can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", var.bucket.name)) && !can(regex("[.][.]", var.bucket.name))
+    error_message = "bucket.name must be 3 to 63 lower-case letters, digits, hyphens and single dots, with a letter or digit at both ends."
+  }
+
+  validation {
+    # Buckets from before 2018 may have longer names, upper-case letters and underscores.
+    condition     = var.bucket.name == null || can(regex("^[A-Za-z0-9._-]{3,255}$", var.bucket.name))
+    error_message = "bucket.name must be the name of a bucket (letters, digits, hyphens, dots), not an ARN or a URL."
+  }
+
+  validation {
+    condition     = var.bucket.create || !var.bucket.force_destroy
+    error_message = "bucket.force_destroy is for a bucket that the module creates: remove it, or set bucket.create = true."
+  }
+}
+
+variable "filters" {
+  description = <<-EOT
+    Which objects to index: those whose key begins with `prefix` and ends with `suffix` of any of these. None: all.
+    Plain key text; the module encodes it as S3 wants it.
+  EOT
+  type = list(object({
+    prefix = optional(string, "")
+    suffix = optional(string, "")
+  }))
+  default  = []
+  nullable = false
+
+  validation {
+    condition     = !strcontains(join("", flatten([for filter in var.filters : [filter.prefix, filter.suffix]])), "*")
+    error_message = "S3 takes no wildcards in filters: remove the `*`. A prefix matches all keys that begin with it."
+  }
+
+  validation {
+    condition = alltrue(flatten([
+      for filter in var.filters : [
+        for text in [filter.prefix, filter.suffix] : length(replace(urlencode(text), "%2F", "/")) <= 1024
+      ]
+    ]))
+    error_message = "A prefix or suffix in filters is too long: S3 takes 1,024 characters, counted after encoding (a non-ASCII byte counts 3)."
+  }
+
+  validation {
+    condition     = length(var.filters) <= 100
+    error_message = "S3 takes at most 100 notifications on a bucket: give at most 100 filters, for instance by shorter prefixes."
+  }
+
+  validation {
+    condition = alltrue(flatten([
+      for i, one in var.filters : [
+        for other in slice(var.filters, 0, i) : !(
+          (startswith(one.prefix, other.prefix) || startswith(other.prefix, one.prefix)) &&
+          (endswith(one.suffix, other.suffix) || endswith(other.suffix, one.suffix))
+        )
+      ]
+    ]))
+    error_message = "S3 refuses filters that the same key may match. Make prefixes or suffixes differ, or keep the wider filter only: ${join(", ", flatten([
+      for i, one in var.filters : [
+        for other in slice(var.filters, 0, i) : "${jsonencode(other)} and ${jsonencode(one)}"
+        if(startswith(one.prefix, other.prefix) || startswith(other.prefix, one.prefix)) &&
+        (endswith(one.suffix, other.suffix) || endswith(other.suffix, one.suffix))
+      ]
+    ]))}."
+  }
+}
+
+variable "function" {
+  description = <<-EOT
+    The function that writes the index.
+    - `architecture`: "arm64" or "x86_64".
+    - `memory_mb`: 128 to 10240.
+    - `timeout_seconds`: 15 to 900.
+    - `log_level`: "DEBUG", "INFO" (a line for each object) or "WARN".
+    - `log_retention_days`: one of the values that CloudWatch Logs offers.
+    - `reserved_concurrency`: how many may run at once, taken from the account's; null: no limit of its own.
+  EOT
+  type = object({
+    architecture         = optional(string, "arm64")
+    memory_mb            = optional(number, 256)
+    timeout_seconds      = optional(number, 60)
+    log_level            = optional(string, "INFO")
+    log_retention_days   = optional(number, 30)
+    reserved_concurrency = optional(number)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = contains(["arm64", "x86_64"], var.function.architecture)
+    error_message = "function.architecture must be \"arm64\" or \"x86_64\"."
+  }
+
+  validation {
+    condition     = var.function.memory_mb >= 128 && var.function.memory_mb <= 10240 && floor(var.function.memory_mb) == var.function.memory_mb
+    error_message = "function.memory_mb must be a whole number from 128 to 10240."
+  }
+
+  validation {
+    condition     = var.function.timeout_seconds >= 15 && var.function.timeout_seconds <= 900 && floor(var.function.timeout_seconds) == var.function.timeout_seconds
+    error_message = "function.timeout_seconds must be a whole number from 15 to 900."
+  }
+
+  validation {
+    condition     = contains(["DEBUG", "INFO", "WARN"], var.function.log_level)
+    error_message = "function.log_level must be \"DEBUG\", \"INFO\" or \"WARN\": above WARN the reasons of failures would not be logged."
+  }
+
+  validation {
+    condition = contains(
+      [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653],
+      var.function.log_retention_days,
+    )
+    error_message = "function.log_retention_days must be 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288 or 3653."
+  }
+
+  validation {
+    condition     = var.function.reserved_concurrency == null || try(var.function.reserved_concurrency >= 1 && floor(var.function.reserved_concurrency) == var.function.reserved_concurrency, false)
+    error_message = "function.reserved_concurrency must be a whole number from 1 (0 would stop the function), or null for no limit."
+  }
+}
+
+variable "kms_key" {
+  description = <<-EOT
+    A customer's key for table and log group: `{ arn = … }`; null: AWS's own keys. Its policy must let CloudWatch Logs
+    use it (`logs.<region>.amazonaws.com`) and leave permissions to IAM.
+  EOT
+  type = object({
+    arn = string
+  })
+  default = null
+
+  validation {
+    condition     = var.kms_key == null || can(regex("^arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$", var.kms_key.arn))
+    error_message = "kms_key.arn must be the ARN of a key (arn:aws:kms:<region>:<account>:key/<id>), not an alias or an id."
+  }
+}
+
+variable "name" {
+  description = <<-EOT
+    Name of the table, the function and its role, and beginning of the other names. It must be unique in the account:
+    put the Region in it when there are several.
+  EOT
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9_-]{3,64}$", var.name))
+    error_message = "name must be 3 to 64 letters, digits, hyphens and underscores: table, function and role are named so."
+  }
+}
+
+variable "object_metadata" {
+  description = <<-EOT
+    Whether records carry what S3 says of the object beyond its events.
+    - `enabled`: content type, user metadata, storage class and so on; one HeadObject for each event.
+    - `tags`: the object's tags too; one GetObjectTagging more.
+  EOT
+  type = object({
+    enabled = optional(bool, false)
+    tags    = optional(bool, false)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = var.object_metadata.enabled || !var.object_metadata.tags
+    error_message = "object_metadata.tags needs object_metadata.enabled = true."
+  }
+}
+
+variable "replace_bucket_notifications" {
+  description = <<-EOT
+    Allow the module to replace all notifications of a bucket that it does not create. S3 keeps a single notification
+    configuration for each bucket, so those that exist would be lost.
+  EOT
+  type        = bool
+  default     = false
+  nullable    = false
+
+  validation {
+    condition     = var.replace_bucket_notifications || var.bucket.create || var.trigger != "notification"
+    error_message = "The module would replace all notifications that bucket.name already has. Set trigger = \"external\" to leave the bucket alone and add the output `notification` to its owner's configuration, or replace_bucket_notifications = true if there are none to lose."
+  }
+
+  validation {
+    condition     = !var.replace_bucket_notifications || !var.bucket.create && var.trigger == "notification"
+    error_message = "replace_bucket_notifications is for trigger = \"notification\" on a bucket that the module does not create: remove it."
+  }
+}
+
+variable "role" {
+  description = <<-EOT
+    The function's execution role.
+    - `path`: IAM path, begins and ends with a slash.
+    - `permissions_boundary`: ARN of the policy that bounds it.
+  EOT
+  type = object({
+    path                 = optional(string, "/")
+    permissions_boundary = optional(string)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = can(regex("^/([!-~]{1,510}/)?$", var.role.path))
+    error_message = "role.path must begin and end with a slash, for instance \"/service/\", without spaces and within 512 characters."
+  }
+
+  validation {
+    condition     = var.role.permissions_boundary == null || can(regex("^arn:[a-z-]+:iam::([0-9]{12}|aws):policy/[!-~]+$", var.role.permissions_boundary))
+    error_message = "role.permissions_boundary must be the ARN of a policy (arn:aws:iam::<account>:policy/<name>)."
+  }
+}
+
+variable "table" {
+  description = <<-EOT
+    The table that holds the index.
+    - `partitions`: DynamoDB partition keys for the bucket, each takes 1,000 writes a second; a listing asks all of them.
+      Set once: another number replaces the table.
+    - `tombstone_days`: how long the record of a removed object keeps late events from bringing it back; from 15.
+    - `deletion_protection`: AWS refuses to delete the table.
+    - `point_in_time_recovery`: continuous backups.
+    - `stream`: null, or what its stream shows: "KEYS_ONLY", "NEW_IMAGE", "OLD_IMAGE" or "NEW_AND_OLD_IMAGES".
+  EOT
+  type = object({
+    partitions             = optional(number, 1)
+    tombstone_days         = optional(number, 30)
+    deletion_protection    = optional(bool, true)
+    point_in_time_recovery = optional(bool, true)
+    stream                 = optional(string)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = var.table.partitions >= 1 && var.table.partitions <= 100 && floor(var.table.partitions) == var.table.partitions
+    error_message = "table.partitions must be a whole number from 1 to 100."
+  }
+
+  validation {
+    # SQS keeps a message for 14 days: a tombstone must outlive what may be waiting there.
+    condition     = var.table.tombstone_days >= 15 && var.table.tombstone_days <= 3650 && floor(var.table.tombstone_days) == var.table.tombstone_days
+    error_message = "table.tombstone_days must be a whole number from 15 (events may wait in a queue for 14 days) to 3650."
+  }
+
+  validation {
+    condition     = var.table.stream == null || try(contains(["KEYS_ONLY", "NEW_IMAGE", "OLD_IMAGE", "NEW_AND_OLD_IMAGES"], var.table.stream), false)
+    error_message = "table.stream must be \"KEYS_ONLY\", \"NEW_IMAGE\", \"OLD_IMAGE\", \"NEW_AND_OLD_IMAGES\", or null for no stream."
+  }
+}
+
+variable "tags" {
+  description = "Tags of all resources that take them."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}
+
+variable "trigger" {
+  description = <<-EOT
+    How the bucket's events reach the function.
+    - "notification": the module configures the bucket's notifications.
+    - "external": the bucket's owner does, with the output `notification`.
+  EOT
+  type        = string
+  default     = "notification"
+  nullable    = false
+
+  validation {
+    condition     = contains(["notification", "external"], var.trigger)
+    error_message = "trigger must be \"notification\" or \"external\"."
+  }
+}
+
+variable "workspace" {
+  description = "The Terraform workspace that these values belong to; a plan in any other one is refused. Null: any."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.workspace == null || var.workspace == terraform.workspace
+    error_message = "These values belong to workspace \"${coalesce(var.workspace, "(any)")}\", but \"${terraform.workspace}\" is selected: run `terraform workspace select -or-create ${coalesce(var.workspace, "default")}`."
+  }
+}
