@@ -1,0 +1,99 @@
+"""One local AWS for the session, with the deployments that the collected tests ask for.
+
+They are applied beside each other and beside the tests of other directories, which run first: an
+apply waits more than it computes.
+"""
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from local.deployment import Deployment
+from local.emulator import Emulator
+from tests.e2e.stack import Stack
+
+BUCKET = {"create": True, "force_destroy": True, "abort_uploads": False}
+
+# By fixture name, on top of environments/local.tfvars.
+DEPLOYMENTS: dict[str, dict[str, Any]] = {
+    "versioned": {},
+    "unversioned": {
+        "bucket": {**BUCKET, "versioned": False},
+        "filters": [{"prefix": "in box/ü+/", "suffix": ".csv"}],
+    },
+    "metadata": {"object_metadata": {"enabled": True, "tags": True}},
+    "external": {
+        "bucket": {"name": "somebody-elses", "versioned": False},
+        "filters": [{"prefix": "in box/"}],
+        "trigger": "external",
+    },
+}
+
+
+class Background:
+    """The emulator and the deployments, made in threads."""
+
+    def __init__(self, names: list[str]) -> None:
+        self._stack = ExitStack()
+        self._entered: list[Deployment] = []
+        self._pool = ThreadPoolExecutor(max_workers=1 + len(names))
+        self.emulator: Future[Emulator] = self._pool.submit(
+            lambda: self._stack.enter_context(Emulator())
+        )
+        self.stacks = {name: self._pool.submit(self._deploy, name) for name in names}
+
+    def _deploy(self, name: str) -> Stack:
+        emulator = self.emulator.result()
+        deployment = self._stack.enter_context(
+            Deployment(emulator, {"name": name, **DEPLOYMENTS[name]})
+        )
+        self._entered.append(deployment)
+        deployment.apply()
+        return Stack(emulator, deployment)
+
+    def close(self) -> None:
+        """Stop everything; the deployments end with their emulator, undestroyed."""
+        for deployment in self._entered:
+            deployment.interrupt()
+        self._pool.shutdown(cancel_futures=True)
+        self._stack.close()
+
+
+_BACKGROUND = pytest.StashKey[Background]()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: "emulator" in getattr(item, "fixturenames", ()))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    wanted = {name for item in session.items for name in getattr(item, "fixturenames", ())}
+    if "emulator" in wanted and not session.config.option.collectonly:
+        names = [name for name in DEPLOYMENTS if name in wanted]
+        session.config.stash[_BACKGROUND] = Background(names)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if _BACKGROUND in config.stash:
+        config.stash[_BACKGROUND].close()
+
+
+@pytest.fixture(scope="session")
+def emulator(pytestconfig: pytest.Config) -> Emulator:
+    return pytestconfig.stash[_BACKGROUND].emulator.result()
+
+
+def _stack(name: str) -> Any:
+    @pytest.fixture(scope="session", name=name)
+    def fixture(emulator: Emulator, pytestconfig: pytest.Config) -> Stack:  # noqa: ARG001
+        return pytestconfig.stash[_BACKGROUND].stacks[name].result()
+
+    return fixture
+
+
+versioned = _stack("versioned")
+unversioned = _stack("unversioned")
+metadata = _stack("metadata")
+external = _stack("external")

@@ -1,0 +1,253 @@
+"""The local AWS itself: it stands alone, and its corrections are right and still needed."""
+
+import json
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+from zipfile import ZipFile
+
+import pytest
+from botocore.exceptions import ClientError
+
+from local.emulator import Emulator, EmulatorError, _free_port
+from tests.e2e.stack import wait_for
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+
+@pytest.fixture(scope="module")
+def uncorrected() -> Iterator[Emulator]:
+    with Emulator(corrected=False) as emulator:
+        yield emulator
+
+
+def new_name() -> str:
+    return f"probe-{uuid4().hex[:12]}"
+
+
+def create_role(emulator: Emulator, service: str, statements: list[dict[str, Any]]) -> str:
+    """A role that the service, or the account's root, may assume; its ARN."""
+    iam = emulator.client("iam")
+    name = new_name()
+    trust = {
+        "Effect": "Allow",
+        "Principal": {"Service": service, "AWS": "arn:aws:iam::000000000000:root"},
+        "Action": "sts:AssumeRole",
+    }
+    role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=policy([trust]))
+    if statements:
+        iam.put_role_policy(RoleName=name, PolicyName="p", PolicyDocument=policy(statements))
+    arn: str = role["Role"]["Arn"]
+    return arn
+
+
+def policy(statements: list[dict[str, Any]]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": statements})
+
+
+def create_bucket_with_queue(emulator: Emulator, prefix: str) -> tuple[str, str]:
+    """A bucket that reports uploads under the (encoded) prefix to a queue: bucket, queue URL."""
+    s3, sqs = emulator.client("s3"), emulator.client("sqs")
+    name = new_name()
+    url: str = sqs.create_queue(QueueName=name)["QueueUrl"]
+    arn = f"arn:aws:sqs:us-east-1:000000000000:{name}"
+    allowed = {
+        "Effect": "Allow",
+        "Principal": {"Service": "s3.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": arn,
+    }
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy([allowed])})
+    s3.create_bucket(Bucket=name)
+    rules = [{"Name": "prefix", "Value": prefix}]
+    notification = {
+        "QueueArn": arn,
+        "Events": ["s3:ObjectCreated:*"],
+        "Filter": {"Key": {"FilterRules": rules}},
+    }
+    s3.put_bucket_notification_configuration(
+        Bucket=name, NotificationConfiguration={"QueueConfigurations": [notification]}
+    )
+    return name, url
+
+
+def keys_let_through_by_an_encoded_filter(emulator: Emulator) -> object:
+    bucket, queue = create_bucket_with_queue(emulator, prefix="a+b%2B%C3%BC/")
+    s3, sqs = emulator.client("s3"), emulator.client("sqs")
+    uploaded = ("a b+ü/1", "a+b%2B%C3%BC/2")
+    for key in uploaded:
+        s3.put_object(Bucket=bucket, Key=key)
+    seen: set[str] = set()
+
+    def event_seen() -> bool:
+        answer = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10, WaitTimeSeconds=1)
+        for message in answer.get("Messages", []):
+            for record in json.loads(message["Body"]).get("Records", []):
+                seen.add(record["s3"]["object"]["key"])
+        return bool(seen)
+
+    wait_for(event_seen, lambda: seen)
+    return seen
+
+
+def status_of_head(emulator: Emulator, *, may_list: bool) -> object:
+    bucket = new_name()
+    emulator.client("s3").create_bucket(Bucket=bucket)
+    statements: list[dict[str, Any]] = [
+        {"Effect": "Allow", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{bucket}/*"}
+    ]
+    if may_list:
+        arn = f"arn:aws:s3:::{bucket}"
+        statements.append({"Effect": "Allow", "Action": "s3:ListBucket", "Resource": arn})
+    role = create_role(emulator, "lambda.amazonaws.com", statements)
+    credentials = emulator.client("sts").assume_role(RoleArn=role, RoleSessionName="probe")
+    given = credentials["Credentials"]
+    s3: S3Client = emulator.client_as(
+        "s3", given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"]
+    )
+    try:
+        s3.head_object(Bucket=bucket, Key="absent")
+    except ClientError as error:
+        return error.response["ResponseMetadata"]["HTTPStatusCode"]
+    return "found"
+
+
+SLOW_FUNCTION = """
+import os, time
+
+def handler(event, context):
+    # Long enough for all of a burst to be under way at once where nothing makes them wait.
+    time.sleep(0.5)
+    print(f"process={os.getpid()}")
+"""
+
+
+def processes_of_a_burst(emulator: Emulator) -> int:
+    """How many processes ten asynchronous invocations at once were given."""
+    awslambda, logs = emulator.client("lambda"), emulator.client("logs")
+    name = new_name()
+    package = BytesIO()
+    with ZipFile(package, "w") as archive:
+        archive.writestr("slow.py", SLOW_FUNCTION)
+    awslambda.create_function(
+        FunctionName=name,
+        Runtime="python3.13",
+        Handler="slow.handler",
+        Role=create_role(emulator, "lambda.amazonaws.com", []),
+        Code={"ZipFile": package.getvalue()},
+    )
+    awslambda.get_waiter("function_active_v2").wait(FunctionName=name)
+    for _ in range(10):
+        awslambda.invoke(FunctionName=name, InvocationType="Event", Payload=b"{}")
+
+    def processes() -> list[str]:
+        try:
+            events = logs.filter_log_events(logGroupName=f"/aws/lambda/{name}")["events"]
+        except logs.exceptions.ResourceNotFoundException:
+            return []
+        return [
+            line
+            for event in events
+            for line in event["message"].splitlines()
+            if line.startswith("process=")
+        ]
+
+    wait_for(lambda: len(processes()) == 10, processes)
+    return len(set(processes()))
+
+
+def test_notification_filters_are_compared_decoded(
+    emulator: Emulator, uncorrected: Emulator
+) -> None:
+    assert keys_let_through_by_an_encoded_filter(emulator) == {"a+b%2B%C3%BC/1"}
+    assert keys_let_through_by_an_encoded_filter(uncorrected) != {"a+b%2B%C3%BC/1"}
+
+
+def test_an_absent_object_is_forbidden_without_list_bucket(
+    emulator: Emulator, uncorrected: Emulator
+) -> None:
+    assert status_of_head(emulator, may_list=False) == 403
+    assert status_of_head(emulator, may_list=True) == 404
+    assert status_of_head(uncorrected, may_list=False) != 403
+
+
+def test_events_wait_for_a_free_worker(emulator: Emulator, uncorrected: Emulator) -> None:
+    assert processes_of_a_burst(emulator) <= 4
+    assert processes_of_a_burst(uncorrected) > 4
+
+
+def test_several_start_beside_each_other() -> None:
+    def bucket_seen(name: str) -> list[str]:
+        with Emulator() as emulator:
+            s3 = emulator.client("s3")
+            s3.create_bucket(Bucket=name)
+            return [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]]
+
+    with ThreadPoolExecutor() as pool:
+        seen = list(pool.map(bucket_seen, ["one", "two", "three"]))
+
+    assert seen == [["one"], ["two"], ["three"]]
+
+
+def test_the_users_aws_settings_do_not_reach_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    config = tmp_path / "config"
+    config.write_text("[default]\nregion = eu-west-1\ns3 =\n  addressing_style = virtual\n")
+    settings = {
+        "AWS_ACCESS_KEY_ID": "AKIAUSER",
+        "AWS_CA_BUNDLE": "/nowhere.pem",
+        "AWS_CONFIG_FILE": str(config),
+        "AWS_ENDPOINT_URL_S3": "https://example.invalid",
+        "AWS_PROFILE": "absent",
+        "AWS_SESSION_TOKEN": "token",
+        "HTTPS_PROXY": "http://127.0.0.1:9",
+    }
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+
+    with Emulator() as emulator:
+        emulator.client("s3").create_bucket(Bucket="files")
+        account = emulator.client("sts").get_caller_identity()["Account"]
+
+    assert account == "000000000000"
+    assert {name: os.environ[name] for name in settings} == settings
+
+
+def test_nothing_is_left_of_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+    with Emulator() as emulator:
+        process = emulator._process
+        s3 = emulator.client("s3")
+        s3.list_buckets()  # leaves a connection open
+
+    assert process.returncode == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_start_that_fails_shows_the_log_and_leaves_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr("local.emulator._free_port", lambda: "none")
+
+    with pytest.raises(EmulatorError, match="invalid literal for int"), Emulator():
+        pass
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_port_that_another_process_took_first_is_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with Emulator() as first:
+        ports = iter([first._port, _free_port()])
+        monkeypatch.setattr("local.emulator._free_port", lambda: next(ports))
+        with Emulator() as second:
+            assert second.endpoint != first.endpoint

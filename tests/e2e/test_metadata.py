@@ -1,0 +1,147 @@
+"""Object metadata and tags; and that the role has no action too many."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from tests.e2e.stack import Stack
+from tests.payloads import s3_document
+
+
+def test_a_record_carries_what_head_says_and_the_tags(metadata: Stack) -> None:
+    metadata.put(
+        "rich.csv",
+        b"a;b",
+        ContentType="text/csv",
+        ContentEncoding="gzip",
+        Metadata={"owner": "ann"},
+        Tagging="class=secret",
+    )
+
+    record = metadata.wait_until_indexed("rich.csv")
+
+    assert record.last_modified
+    assert record.metadata
+    assert (
+        record.metadata.content_type,
+        record.metadata.content_encoding,
+        record.metadata.user_metadata,
+        record.metadata.tags,
+        record.metadata.storage_class,
+        record.metadata.encryption,
+    ) == ("text/csv", "gzip", {"owner": "ann"}, {"class": "secret"}, "STANDARD", "AES256")
+
+
+@pytest.mark.parametrize(
+    "name", ["ObjectTagging:Put", "ObjectRestore:Completed", "LifecycleTransition"]
+)
+def test_tags_restore_and_storage_class_events_refresh_the_record(
+    metadata: Stack, name: str
+) -> None:
+    key = f"touched by {name}"
+    metadata.put(key)
+    metadata.wait_until_indexed(key)
+    metadata.s3.put_object_tagging(
+        Bucket=metadata.bucket, Key=key, Tagging={"TagSet": [{"Key": "k", "Value": name}]}
+    )
+
+    # The emulator sends no such events, so here is what S3 would send.
+    event = {
+        "eventVersion": "2.6",
+        "eventName": name,
+        "s3": {
+            "bucket": {"name": metadata.bucket},
+            "object": {"key": key.replace(" ", "+"), "eTag": "e"},
+        },
+    }
+    assert metadata.invoke(s3_document(event))[1]["indexed"] == 1
+
+    record = metadata.record(key)
+    assert record
+    assert record.metadata
+    assert record.metadata.tags == {"k": name}
+
+
+@contextmanager
+def without(stack: Stack, action: str) -> Iterator[None]:
+    """The same deployment with one action taken out of its role."""
+    iam = stack.emulator.client("iam")
+    role = stack.role
+    for name in iam.list_role_policies(RoleName=role)["PolicyNames"]:
+        document = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+        if action in json.dumps(document):
+            break
+    else:
+        pytest.fail(f"{action} is not granted")
+    reduced = {
+        "Version": document["Version"],
+        "Statement": [
+            statement | {"Action": kept}
+            for statement in document["Statement"]
+            if (kept := [a for a in actions(statement) if a != action])
+        ],
+    }
+    iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(reduced))
+    try:
+        yield
+    finally:
+        iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(document))
+
+
+def actions(statement: dict[str, Any]) -> list[str]:
+    action: str | list[str] = statement["Action"]
+    return [action] if isinstance(action, str) else action
+
+
+NEEDED = [
+    ("dynamodb:GetItem", "bucket.versioned or object_metadata.enabled"),
+    ("dynamodb:PutItem", "always"),
+    ("s3:GetObject", "bucket.versioned or object_metadata.enabled"),
+    ("s3:GetObjectTagging", "object_metadata.tags"),
+    ("s3:ListBucket", "bucket.versioned or object_metadata.enabled"),
+]
+
+
+@pytest.mark.parametrize(("action", "granted_by"), NEEDED)
+def test_every_granted_action_is_needed_and_its_absence_explained(
+    metadata: Stack, action: str, granted_by: str
+) -> None:
+    key = f"without {action}"
+    with without(metadata, action):
+        metadata.put(key)
+        if action == "s3:ListBucket":  # it is what tells a missing object from a forbidden one
+            metadata.wait_until_indexed(key)
+            metadata.delete(key)
+        line = metadata.wait_for_line(key=key, outcome="failed")
+        letter = metadata.wait_for_dead_letter(key)
+
+    assert line["errorType"] == "PermissionDeniedError"
+    assert f"role {metadata.role} may not {action}" in line["errorMessage"].replace(
+        "s3:GetObject or s3:ListBucket", action
+    )
+    assert granted_by in line["errorMessage"]
+    assert "PermissionDeniedError" in letter["responsePayload"]["errorMessage"]
+
+    assert metadata.invoke(letter)[0] is None
+    if action == "s3:ListBucket":
+        metadata.wait_until_removed(key)
+    else:
+        metadata.wait_until_indexed(key)
+
+
+def test_no_other_action_on_table_or_bucket_is_granted(metadata: Stack) -> None:
+    iam = metadata.emulator.client("iam")
+    role = metadata.role
+    granted = {
+        action
+        for name in iam.list_role_policies(RoleName=role)["PolicyNames"]
+        for statement in iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"][
+            "Statement"
+        ]
+        for action in actions(statement)
+    }
+
+    assert {a for a in granted if a.startswith(("dynamodb:", "s3:"))} == {a for a, _ in NEEDED}
