@@ -11,8 +11,8 @@ locals {
     if !anytrue([for other in local.prefixes : other != prefix && startswith(prefix, other)])
   ]
 
-  # `$` and `?` have a meaning in a policy and are escaped; a policy may hold nothing but ASCII, so
-  # any other character is a wildcard.
+  # `$` and `?` have a meaning in a policy and are escaped. Most characters outside ASCII can't stand in
+  # a policy at all, a wildcard stands for them.
   object_arns = distinct([
     for prefix in local.outermost_prefixes :
     "${local.bucket_arn}/${replace(replace(replace(prefix, "$", "$${$}"), "?", "$${?}"), "/[^ -~]+/", "*")}*"

@@ -4,8 +4,6 @@ Each names what AWS does. tests/e2e/test_local_aws.py shows for each that the em
 still wrong, so that a correction goes when it is no longer needed.
 """
 
-from __future__ import annotations
-
 import threading
 from http import HTTPStatus
 from typing import Any

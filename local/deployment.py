@@ -1,7 +1,5 @@
 """The module applied to the local AWS, from a temporary copy with a state of its own."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal
@@ -13,6 +11,7 @@ from typing import Any, Self
 
 from local.emulator import Emulator
 from tools.module_copy import ModuleCopy
+from tools.terraform_init import TerraformError
 
 _WORKSPACE = "local"  # as environments/local.tfvars names it
 _LOG_LINES = 60
@@ -47,7 +46,10 @@ class Deployment:
         self._module = ModuleCopy({**emulator.environment, "TF_WORKSPACE": _WORKSPACE})
 
     def __enter__(self) -> Self:
-        self._module.__enter__()
+        try:
+            self._module.__enter__()
+        except TerraformError as error:
+            raise DeploymentError(str(error)) from None
         return self
 
     def __exit__(

@@ -1,7 +1,5 @@
 """Start and stop the local AWS: ministack with TLS and IAM, on a free port of 127.0.0.1."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import signal
@@ -29,7 +27,7 @@ SECRET_KEY = "test"  # noqa: S105 - the emulator's own, not a secret
 
 _ROOT = Path(__file__).resolve().parent.parent
 _START_SECONDS = 30
-_STOP_SECONDS = 10
+_STOP_SECONDS = 5
 _START_ATTEMPTS = 5
 _LOG_LINES = 30
 
@@ -53,6 +51,7 @@ class Emulator:
     def __init__(self, *, corrected: bool = True) -> None:
         self._arguments = [] if corrected else ["uncorrected"]
         self._making_clients = threading.Lock()  # clients are thread-safe, making them is not
+        self._clients: list[Any] = []
 
     def __enter__(self) -> Self:
         self._directory = Path(tempfile.mkdtemp(prefix="local-aws-"))
@@ -70,6 +69,9 @@ class Emulator:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        # An open connection would hold up the emulator's end.
+        for client in self._clients:
+            client.close()
         try:
             self._stop()
         finally:
@@ -110,7 +112,7 @@ class Emulator:
         """A boto3 client of a service with the given credentials."""
         make: Any = self._session.client  # typed by literal names of services
         with self._making_clients:
-            return make(
+            client = make(
                 service,
                 endpoint_url=self.endpoint,
                 region_name=REGION,
@@ -120,6 +122,8 @@ class Emulator:
                 aws_session_token=token,
                 config=Config(proxies={}),
             )
+            self._clients.append(client)
+        return client
 
     def log(self, lines: int = _LOG_LINES) -> str:
         """The end of the emulator's log."""

@@ -3,8 +3,6 @@
 python -m local.launcher [uncorrected]
 """
 
-from __future__ import annotations
-
 import os
 import signal
 import sys

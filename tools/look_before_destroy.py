@@ -6,8 +6,6 @@ Terraform would first remove what it can, the bucket's hardening and the dead le
 then fail on a protected table or a full bucket.
 """
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

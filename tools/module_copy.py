@@ -4,8 +4,6 @@ The checkout may hold somebody's state, selected workspace, backend and variable
 in the copy sees or changes them.
 """
 
-from __future__ import annotations
-
 import fcntl
 import os
 import shutil

@@ -3,8 +3,6 @@
 python -m tools.terraform_init [arguments of terraform init]
 """
 
-from __future__ import annotations
-
 import json
 import os
 import re

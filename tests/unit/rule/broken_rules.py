@@ -67,6 +67,13 @@ def apply_events_of_any_age(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Indexer, "_outlived_tombstones", lambda _self, _event: False)
 
 
+def leave_no_margin(patch: pytest.MonkeyPatch) -> None:
+    def outlived(indexer: Indexer, event: ObjectEvent) -> bool:
+        return event.time is None or indexer.now() - event.time > indexer.tombstone_life
+
+    patch.setattr(Indexer, "_outlived_tombstones", outlived)
+
+
 def apply_the_first_event_of_a_group(patch: pytest.MonkeyPatch) -> None:
     process = Indexer.process
 
@@ -125,6 +132,11 @@ APPLIES_EVENTS_OF_ANY_AGE = BrokenRule(
     name="events are applied whatever their age",
     why="an event that is older than an expired tombstone brings the object back",
     patch=apply_events_of_any_age,
+)
+LEAVES_NO_MARGIN = BrokenRule(
+    name="events are applied until the very end of the tombstones' life",
+    why="the tombstone may expire between the look at the clock and the write",
+    patch=leave_no_margin,
 )
 APPLIES_THE_FIRST_EVENT_OF_A_GROUP = BrokenRule(
     name="of a group the first event is applied, not the one with the greatest sequencer",

@@ -7,6 +7,7 @@ times longer, and different each time. test_safeguards.py shows that they can fa
 
 import os
 import secrets
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from random import Random
 
@@ -21,14 +22,21 @@ from function.errors import (
     FileIndexError,
     PermissionDeniedError,
 )
+from function.event_parser import ObjectEvent
 from function.indexer import REFRESH_ATTEMPTS, Outcome
 from tests.unit.rule.model_bucket import Versioning
-from tests.unit.rule.random_histories import CONTENTS, FAMILIES, TAGS, TIMES, first_divergence
+from tests.unit.rule.random_histories import (
+    CONTENTS,
+    FAMILIES,
+    HISTORIES,
+    TAGS,
+    TIMES,
+    first_divergence,
+)
 from tests.unit.rule.simulation import TOMBSTONE_LIFE, Handler, Simulation
 
 SOAK = int(os.environ.get("SOAK", "1"))
-EXAMPLES = 150 * SOAK
-HISTORIES = 6000 * SOAK
+EXAMPLES = 400 * SOAK
 
 one = st.integers(0, 7)
 """Chooses one of what there is at the time."""
@@ -71,13 +79,11 @@ class Histories(RuleBasedStateMachine):
         objects = self.simulation.objects()
         self.simulation.tag(objects[version % len(objects)], tag)
 
-    @rule()
-    def switch_versioning(self) -> None:
-        self.simulation.switch_versioning()
+    # What is rare in practice shares a rule, so that it does not crowd out what is not.
 
-    @rule()
-    def switch_object_metadata(self) -> None:
-        self.simulation.switch_object_metadata()
+    @rule(switch=st.sampled_from([Simulation.switch_versioning, Simulation.switch_object_metadata]))
+    def switch(self, switch: Callable[[Simulation], None]) -> None:
+        switch(self.simulation)
 
     @precondition(lambda self: not self.simulation.deployed)
     @rule()
@@ -85,14 +91,15 @@ class Histories(RuleBasedStateMachine):
         self.simulation.deploy()
 
     @precondition(lambda self: self.simulation.deployed)
-    @rule()
-    def backfill(self) -> None:
-        self.simulation.backfill()
+    @rule(start=st.sampled_from([Simulation.backfill, Simulation.repair]))
+    def start_without_event(self, start: Callable[[Simulation], Handler]) -> None:
+        start(self.simulation)
 
-    @precondition(lambda self: self.simulation.deployed)
-    @rule()
-    def repair(self) -> None:
-        self.simulation.repair()
+    @rule(time=st.sampled_from(TIMES), expire=st.booleans())
+    def wait(self, *, time: timedelta, expire: bool) -> None:
+        self.simulation.wait(time)
+        if expire:
+            self.simulation.expire()
 
     @precondition(lambda self: self.simulation.sent)
     @rule(event=one)
@@ -103,9 +110,12 @@ class Histories(RuleBasedStateMachine):
     @precondition(lambda self: self.simulation.pending)
     @rule(first=one, size=st.integers(1, 3))
     def deliver(self, first: int, size: int) -> None:
-        pending = self.simulation.pending
-        begin = first % len(pending)
-        self.simulation.deliver(*pending[begin : begin + size])
+        self.simulation.deliver(*self._events(first, size))
+
+    @precondition(lambda self: self.simulation.pending)
+    @rule(first=one, size=st.integers(1, 3))
+    def handle(self, first: int, size: int) -> None:
+        self.simulation.handle(*self._events(first, size))
 
     @precondition(lambda self: self.simulation.handlers)
     @rule(handler=one)
@@ -118,27 +128,12 @@ class Histories(RuleBasedStateMachine):
         self.simulation.finish(self._handler(handler))
 
     @precondition(lambda self: self.simulation.handlers)
-    @rule(handler=one)
-    def crash(self, handler: int) -> None:
-        self.simulation.crash(self._handler(handler))
-
-    @precondition(lambda self: self.simulation.handlers)
-    @rule(handler=one)
-    def deny(self, handler: int) -> None:
-        self.simulation.deny(self._handler(handler))
-
-    @precondition(lambda self: self.simulation.handlers)
-    @rule(handler=one)
-    def lose_answer(self, handler: int) -> None:
-        self.simulation.lose_answer(self._handler(handler))
-
-    @rule(time=st.sampled_from(TIMES))
-    def wait(self, time: timedelta) -> None:
-        self.simulation.wait(time)
-
-    @rule()
-    def expire(self) -> None:
-        self.simulation.expire()
+    @rule(
+        handler=one,
+        suffer=st.sampled_from([Simulation.crash, Simulation.deny, Simulation.lose_answer]),
+    )
+    def fail(self, handler: int, suffer: Callable[[Simulation, Handler], None]) -> None:
+        suffer(self.simulation, self._handler(handler))
 
     @rule()
     def settle(self) -> None:
@@ -148,6 +143,10 @@ class Histories(RuleBasedStateMachine):
     def teardown(self) -> None:
         if hasattr(self, "simulation"):
             self.settle()
+
+    def _events(self, first: int, size: int) -> Sequence[ObjectEvent]:
+        begin = first % len(self.simulation.pending)
+        return self.simulation.pending[begin : begin + size]
 
     def _handler(self, number: int) -> Handler:
         return self.simulation.handlers[number % len(self.simulation.handlers)]
@@ -166,7 +165,7 @@ TestHistories.settings = settings(
 def test_random_histories_converge() -> None:
     first = 0 if SOAK == 1 else secrets.randbelow(2**40)
 
-    found = first_divergence(range(first, first + HISTORIES))
+    found = first_divergence(range(first, first + HISTORIES * SOAK))
 
     assert not found, "\n".join([*found.history, found.divergence() or ""])
 

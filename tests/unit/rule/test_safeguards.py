@@ -15,6 +15,7 @@ from tests.unit.rule.broken_rules import (
     DELETES_INSTEAD_OF_TOMBSTONES,
     FORGETS_WHAT_WAS_OBSERVED,
     IGNORES_SEQUENCERS,
+    LEAVES_NO_MARGIN,
     PADS_SEQUENCERS_ON_THE_LEFT,
     REFRESH_DROPS_THE_EVENTS_SEQUENCER,
     REPLACES_WHATEVER_STANDS,
@@ -23,11 +24,8 @@ from tests.unit.rule.broken_rules import (
 )
 from tests.unit.rule.model_bucket import Versioning
 from tests.unit.rule.model_table import ModelTable
-from tests.unit.rule.random_histories import first_divergence
+from tests.unit.rule.random_histories import HISTORIES, first_divergence
 from tests.unit.rule.simulation import TOMBSTONE_LIFE, Simulation
-
-SEEDS = range(20_000)
-"""Far more than any of the broken rules needs."""
 
 
 def tags_change_and_change_back_while_a_refresh_is_slow(table: ModelTable) -> Simulation:
@@ -113,6 +111,20 @@ def put_is_replayed_after_the_tombstone_expired(table: ModelTable) -> Simulation
     return history
 
 
+def tombstone_expires_under_a_slow_put(table: ModelTable) -> Simulation:
+    history = Simulation(table=table)
+    put = history.put()
+    history.handle(put)
+    history.handle(history.delete())
+    history.wait(TOMBSTONE_LIFE - timedelta(minutes=10))
+    history.duplicate(put)
+    slow = history.deliver(put)  # looks at the clock
+    history.wait(timedelta(minutes=10))
+    history.expire()
+    history.finish(slow)
+    return history
+
+
 def undelete_overtakes_a_slow_refresh_of_the_delete(table: ModelTable) -> Simulation:
     history = Simulation(table=table, versioning=Versioning.ENABLED)
     history.handle(history.put())
@@ -133,6 +145,7 @@ SAFEGUARDS: list[tuple[BrokenRule, History]] = [
     (IGNORES_SEQUENCERS, two_puts_come_in_the_wrong_order),
     (PADS_SEQUENCERS_ON_THE_LEFT, two_puts_come_in_order_the_second_sequencer_shorter),
     (APPLIES_EVENTS_OF_ANY_AGE, put_is_replayed_after_the_tombstone_expired),
+    (LEAVES_NO_MARGIN, tombstone_expires_under_a_slow_put),
     (APPLIES_THE_FIRST_EVENT_OF_A_GROUP, two_puts_come_together_in_order),
     (REPLACES_WHATEVER_STANDS, undelete_overtakes_a_slow_refresh_of_the_delete),
 ]
@@ -161,12 +174,14 @@ def test_history_diverges_without_the_safeguard(
     assert end.divergence(), f"expected drift: {broken.why}"
 
 
-@each_safeguard
+# The search gives up on the margin: it would have to meet the last minutes of 30 days.
+FOUND = [broken for broken, _ in SAFEGUARDS if broken is not LEAVES_NO_MARGIN]
+
+
+@pytest.mark.parametrize("broken", FOUND, ids=[broken.name for broken in FOUND])
 def test_search_finds_a_divergence_without_the_safeguard(
-    broken: BrokenRule,
-    history: History,  # noqa: ARG001
-    monkeypatch: pytest.MonkeyPatch,
+    broken: BrokenRule, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken.patch(monkeypatch)
 
-    assert first_divergence(SEEDS, broken.table), f"expected drift: {broken.why}"
+    assert first_divergence(range(HISTORIES), broken.table), f"expected drift: {broken.why}"

@@ -1,0 +1,76 @@
+# All tools run from .venv, which the first target that needs it makes.
+
+PYTHON ?= python3
+BIN := .venv/bin
+ENVIRONMENTS := $(patsubst environments/%.tfvars,%,$(wildcard environments/*.tfvars))
+
+# Written when what they are named after is installed.
+LOCAL := .venv/installed-local
+DEV := .venv/installed-dev
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-python test-terraform lint package plan apply destroy workspace environment clean
+
+help: ## Show the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+
+demo: $(LOCAL) ## Apply the module to a local AWS and show it at work; KEEP=1 leaves it running until Ctrl-C
+	@$(BIN)/python -m local.demo $(if $(filter-out 0,$(KEEP)),--keep)
+
+test: $(DEV) ## Run all tests but lint
+	@$(MAKE) --no-print-directory -j2 test-terraform test-python
+
+test-python: $(DEV)
+	@$(BIN)/python -m pytest --cov
+
+test-terraform: $(DEV)
+	@terraform fmt -check -recursive
+	@$(BIN)/python -m tools.terraform_test
+
+lint: $(DEV) ## Check style and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	terraform fmt -check -recursive
+	@if command -v tflint >/dev/null; then tflint; else echo "tflint is not installed: skipped"; fi
+
+package: $(BIN)/python ## Write function.zip from function/
+	@$(BIN)/python -m tools.package
+
+plan: workspace ## Show what an apply would change; ENV=dev
+	terraform plan -var-file=environments/$(ENV).tfvars
+
+apply: workspace ## Deploy to AWS; ENV=dev
+	terraform apply -var-file=environments/$(ENV).tfvars
+
+destroy: workspace ## Remove a deployment from AWS unless something would be lost; ENV=dev
+	@$(BIN)/python -m tools.look_before_destroy
+	terraform destroy -var-file=environments/$(ENV).tfvars
+
+workspace: environment $(LOCAL)
+	@$(BIN)/python -m tools.terraform_init
+	terraform workspace select -or-create $(ENV)
+
+environment:
+ifeq ($(filter $(ENV),$(ENVIRONMENTS)),)
+	@echo 'Say which environment, such as `make plan ENV=dev`. There are: $(ENVIRONMENTS)' >&2; exit 1
+endif
+
+clean: ## Remove what the other targets installed and cached; never Terraform's state
+	rm -rf .venv .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache local/.terraform
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo '$(PYTHON) is not Python 3.11 or newer; name one: make PYTHON=python3.13 …' >&2; exit 1; }
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }
+
+$(LOCAL): requirements-local.txt | $(BIN)/python
+	@echo 'Installing what the local AWS needs into .venv …'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-local.txt
+	@touch $@
+
+$(DEV): requirements-dev.txt $(LOCAL)
+	@echo 'Installing what tests and lint need into .venv …'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@

@@ -1,0 +1,88 @@
+"""The table in memory that the tests of the rule use answers as the real one does."""
+
+import dataclasses
+from datetime import UTC, datetime
+from random import Random
+from typing import TYPE_CHECKING
+
+from function.record import FileRecord
+from function.repository import FileIndex, WriteRefusedError
+from tests.integration.conftest import BUCKET, TABLE
+from tests.unit.rule.model_table import ModelTable
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+OPERATIONS = 600
+NOW = datetime(2026, 11, 23, 8, 15, 30, 123000, tzinfo=UTC)
+KEYS = ("a", "b")
+SEQUENCERS = ("0055AE", "0055AE8", "0055AF", "0")
+
+Answer = FileRecord | tuple[str, FileRecord | None] | None
+
+
+def test_model_table_answers_as_the_table_does(
+    dynamodb: "DynamoDBClient", index: FileIndex
+) -> None:
+    random = Random(0)  # noqa: S311 # no secret
+    model = ModelTable()
+    read: dict[str, list[FileRecord | None]] = {key: [None] for key in KEYS}
+    sent: dict[str, FileRecord] = {}
+    answers = []
+    for number in range(OPERATIONS):
+        key = random.choice(KEYS)
+        operation = random.choice(("put_newer", "replace", "replace", "read", "resend", "remove"))
+        record = _record(key, number, random)
+        if operation == "resend":
+            record = sent.get(key, record)
+        sent[key] = record
+        # The latest that was read, or what has been overtaken since.
+        standing = random.choice(read[key][-3:])
+        expected = _answer(model, operation, record, standing)
+        if operation == "remove":
+            model.remove(BUCKET, key)
+            dynamodb.delete_item(
+                TableName=TABLE, Key={"partition": {"S": BUCKET}, "key": {"S": key}}
+            )
+        answer = _answer(index, operation, record, standing)
+        assert answer == expected, (number, operation, record, standing)
+        answers.append((operation, type(answer)))
+        if operation == "read":
+            read[key].append(model.read(BUCKET, key))
+
+    # All of it was tried: writes that succeed and writes that are refused.
+    for operation in ("put_newer", "replace", "resend"):
+        assert {(operation, type(None)), (operation, tuple)} <= set(answers)
+
+
+def _answer(
+    table: ModelTable | FileIndex,
+    operation: str,
+    record: FileRecord,
+    standing: FileRecord | None,
+) -> Answer:
+    try:
+        match operation:
+            case "put_newer" if record.sequencer:
+                table.put_newer(record)
+            case "replace" | "resend":
+                table.replace(record, standing)
+            case "read":
+                return table.read(record.bucket, record.key)
+    except WriteRefusedError as refused:
+        return "refused", refused.standing
+    return None
+
+
+def _record(key: str, number: int, random: Random) -> FileRecord:
+    record = FileRecord(
+        bucket=BUCKET,
+        key=key,
+        indexed_at=NOW,
+        revision=f"r{number}",
+        sequencer=random.choice((*SEQUENCERS, None)),
+        observed=random.random() < 0.2,
+    )
+    if random.random() < 0.3:
+        return dataclasses.replace(record, deleted=True, expires_at=1_800_000_000)
+    return dataclasses.replace(record, etag="e", size=0, last_modified=NOW)

@@ -1,0 +1,89 @@
+# The values next to those that refused.tftest.hcl has refused.
+
+mock_provider "aws" {
+  source          = "./tests/terraform/mocks"
+  override_during = plan
+}
+
+variables {
+  name   = "files"
+  bucket = { create = true }
+}
+
+run "the_smallest_values" {
+  command = plan
+
+  variables {
+    name     = "a-1"
+    function = { memory_mb = 128, timeout_seconds = 15, log_level = "DEBUG", log_retention_days = 1, reserved_concurrency = 1 }
+    table    = { partitions = 1, tombstone_days = 15, stream = "OLD_IMAGE" }
+  }
+}
+
+run "the_largest_values" {
+  command = plan
+
+  variables {
+    # Function and role may have 64 characters, the bucket 63 with the account's id.
+    name     = "an-index-whose-name-is-as-long-as-its-bucket-can-b"
+    function = { memory_mb = 10240, timeout_seconds = 900, log_retention_days = 3653 }
+    table    = { partitions = 100, tombstone_days = 3650, stream = "NEW_IMAGE" }
+    filters  = [for i in range(100) : { prefix = format("%02d/", i) }]
+  }
+
+  assert {
+    condition     = length(aws_s3_bucket.watched[0].bucket) == 63
+    error_message = "The name must be the longest that a bucket can be named after."
+  }
+}
+
+run "a_name_that_no_bucket_could_have" {
+  command = plan
+
+  variables {
+    name   = "An_index_whose_bucket_has_a_name_of_its_own_may_have_longer_ones"
+    bucket = { create = true, name = "own.name-1" }
+  }
+
+  assert {
+    condition     = length(aws_iam_role.function.name) == 64
+    error_message = "The name must be the longest that a role can have."
+  }
+}
+
+run "an_existing_bucket_from_before_names_were_restricted_and_filters_of_1024_characters" {
+  command = plan
+
+  variables {
+    bucket                       = { name = "My_Old_Bucket" }
+    replace_bucket_notifications = true
+    filters = [
+      { prefix = format("%1024s", "/"), suffix = format("%1024s", "/") },
+      { prefix = join("", concat(["/a"], [for i in range(170) : "é"])) },
+    ]
+  }
+}
+
+run "filters_that_differ_in_the_prefix_or_in_the_suffix" {
+  command = plan
+
+  variables {
+    filters = [
+      { prefix = "logs/", suffix = ".csv" },
+      { prefix = "logs/", suffix = ".json" },
+      { prefix = "logs/2026/", suffix = ".xml" },
+      { prefix = "images/", suffix = ".csv" },
+    ]
+  }
+}
+
+run "other_partitions_of_aws_the_selected_workspace_and_a_filter_for_everything" {
+  command = plan
+
+  variables {
+    filters   = [{}]
+    kms_key   = { arn = "arn:aws-us-gov:kms:us-gov-west-1:111122223333:key/mrk-1234abcd12ab34cd56ef1234567890ab" }
+    role      = { path = "/", permissions_boundary = "arn:aws-us-gov:iam::aws:policy/service-role/boundary" }
+    workspace = "default"
+  }
+}

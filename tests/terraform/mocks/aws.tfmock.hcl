@@ -1,0 +1,39 @@
+# The real schema's validation runs on what is mocked: ARNs must look real.
+
+mock_data "aws_caller_identity" {
+  defaults = { account_id = "111122223333" }
+}
+
+mock_data "aws_partition" {
+  defaults = { partition = "aws" }
+}
+
+mock_resource "aws_cloudwatch_log_group" {
+  defaults = { arn = "arn:aws:logs:eu-west-1:111122223333:log-group:/aws/lambda/files" }
+}
+
+mock_resource "aws_dynamodb_table" {
+  defaults = {
+    arn        = "arn:aws:dynamodb:eu-west-1:111122223333:table/files"
+    stream_arn = "arn:aws:dynamodb:eu-west-1:111122223333:table/files/stream/2026-01-01T00:00:00.000"
+  }
+}
+
+mock_resource "aws_iam_role" {
+  defaults = { arn = "arn:aws:iam::111122223333:role/files" }
+}
+
+mock_resource "aws_lambda_function" {
+  defaults = { arn = "arn:aws:lambda:eu-west-1:111122223333:function:files" }
+}
+
+mock_resource "aws_s3_bucket" {
+  defaults = { arn = "arn:aws:s3:::created" }
+}
+
+mock_resource "aws_sqs_queue" {
+  defaults = {
+    arn = "arn:aws:sqs:eu-west-1:111122223333:files-dead-letter"
+    url = "https://sqs.eu-west-1.amazonaws.com/111122223333/files-dead-letter"
+  }
+}

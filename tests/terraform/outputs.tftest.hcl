@@ -1,0 +1,134 @@
+# What consumers of the module get.
+
+mock_provider "aws" {
+  source          = "./tests/terraform/mocks"
+  override_during = plan # so that policies can be read in a plan
+}
+
+variables {
+  name    = "files"
+  bucket  = { name = "existing" }
+  trigger = "external"
+}
+
+run "outputs_name_what_was_made" {
+  command = plan
+
+  assert {
+    condition = output.bucket == {
+      arn  = "arn:aws:s3:::existing"
+      name = "existing"
+    }
+    error_message = "bucket must be the watched bucket."
+  }
+
+  assert {
+    condition = output.dead_letter_queue == {
+      arn  = "arn:aws:sqs:eu-west-1:111122223333:files-dead-letter"
+      name = "files-dead-letter"
+      url  = "https://sqs.eu-west-1.amazonaws.com/111122223333/files-dead-letter"
+    }
+    error_message = "dead_letter_queue must be the failure destination."
+  }
+
+  assert {
+    condition = output.function == {
+      arn  = "arn:aws:lambda:eu-west-1:111122223333:function:files"
+      name = "files"
+    }
+    error_message = "function must be the function."
+  }
+
+  assert {
+    condition = output.log_group == {
+      arn  = "arn:aws:logs:eu-west-1:111122223333:log-group:/aws/lambda/files"
+      name = "/aws/lambda/files"
+    }
+    error_message = "log_group must be the function's."
+  }
+
+  assert {
+    condition = output.role == {
+      arn  = "arn:aws:iam::111122223333:role/files"
+      name = "files"
+    }
+    error_message = "role must be the function's."
+  }
+
+  assert {
+    condition = alltrue([
+      output.table.arn == "arn:aws:dynamodb:eu-west-1:111122223333:table/files",
+      output.table.name == "files",
+      output.table.stream_arn == null,
+    ])
+    error_message = "table must be the index, without the ARN of a stream that it does not have."
+  }
+}
+
+run "a_reader_may_read_the_index_and_nothing_else" {
+  command = plan
+
+  assert {
+    condition = jsondecode(output.index_read_policy) == {
+      Version = "2012-10-17"
+      Statement = [{
+        Effect   = "Allow"
+        Action   = ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query"]
+        Resource = "arn:aws:dynamodb:eu-west-1:111122223333:table/files"
+      }]
+    }
+    error_message = "The policy must grant reading the table by key and by prefix, nothing else."
+  }
+}
+
+run "a_reader_of_an_index_with_a_customers_key_may_decrypt_through_dynamodb" {
+  command = plan
+
+  variables {
+    kms_key = { arn = "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab" }
+  }
+
+  assert {
+    condition = jsondecode(output.index_read_policy).Statement == [
+      {
+        Effect   = "Allow"
+        Action   = ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query"]
+        Resource = "arn:aws:dynamodb:eu-west-1:111122223333:table/files"
+      },
+      {
+        Effect    = "Allow"
+        Action    = ["kms:Decrypt"]
+        Resource  = "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+        Condition = { StringLike = { "kms:ViaService" = "dynamodb.*.amazonaws.com" } }
+      },
+    ]
+    error_message = "The reader may decrypt what DynamoDB encrypted, nothing else."
+  }
+}
+
+run "the_streams_arn_is_there_when_the_table_has_one" {
+  command = plan
+
+  variables {
+    table = { stream = "KEYS_ONLY" }
+  }
+
+  assert {
+    condition     = output.table.stream_arn == "arn:aws:dynamodb:eu-west-1:111122223333:table/files/stream/2026-01-01T00:00:00.000"
+    error_message = "A consumer of the stream needs its ARN."
+  }
+}
+
+run "a_created_bucket_is_the_one_that_is_named" {
+  command = plan
+
+  variables {
+    bucket  = { create = true }
+    trigger = "notification"
+  }
+
+  assert {
+    condition     = output.bucket == { arn = "arn:aws:s3:::created", name = "files-111122223333" }
+    error_message = "bucket must be the created bucket."
+  }
+}

@@ -1,0 +1,391 @@
+# Wrong input is refused at plan. In each run each variable named is wrong in one way.
+
+mock_provider "aws" {
+  source          = "./tests/terraform/mocks"
+  override_during = plan
+}
+
+variables {
+  name   = "files"
+  bucket = { create = true }
+}
+
+run "a_name_is_too_short" {
+  command = plan
+
+  variables {
+    name = "ab"
+  }
+
+  expect_failures = [var.name]
+}
+
+run "a_name_is_too_long_for_function_and_role" {
+  command = plan
+
+  variables {
+    name = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+  }
+
+  expect_failures = [var.name]
+}
+
+run "a_name_has_a_character_that_a_function_may_not_have" {
+  command = plan
+
+  variables {
+    name = "my.files"
+  }
+
+  expect_failures = [var.name]
+}
+
+run "a_bucket_is_neither_named_nor_created" {
+  command = plan
+
+  variables {
+    bucket = {}
+  }
+
+  expect_failures = [var.bucket]
+}
+
+run "a_bucket_named_after_the_deployment_would_be_too_long" {
+  command = plan
+
+  variables {
+    name   = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+    bucket = { create = true }
+  }
+
+  expect_failures = [var.bucket]
+}
+
+run "a_bucket_named_after_the_deployment_would_have_upper_case_letters" {
+  command = plan
+
+  variables {
+    name   = "Files"
+    bucket = { create = true }
+  }
+
+  expect_failures = [var.bucket]
+}
+
+run "a_created_bucket_has_a_name_that_s3_refuses" {
+  command = plan
+
+  variables {
+    bucket = { create = true, name = "My_Bucket" }
+  }
+
+  expect_failures = [var.bucket]
+}
+
+run "a_created_bucket_has_a_name_of_64_characters" {
+  command = plan
+
+  variables {
+    bucket = { create = true, name = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" }
+  }
+
+  expect_failures = [var.bucket]
+}
+
+run "a_created_bucket_has_two_dots_in_a_row" {
+  command = plan
+
+  variables {
+    bucket = { create = true, name = "my..bucket" }
+  }
+
+  expect_failures = [var.bucket]
+}
+
+run "a_bucket_is_given_by_its_arn" {
+  command = plan
+
+  variables {
+    bucket  = { name = "arn:aws:s3:::existing" }
+    trigger = "external"
+  }
+
+  expect_failures = [var.bucket]
+}
+
+run "force_destroy_is_asked_for_an_existing_bucket" {
+  command = plan
+
+  variables {
+    bucket  = { name = "existing", force_destroy = true }
+    trigger = "external"
+  }
+
+  expect_failures = [var.bucket]
+}
+
+run "a_filter_has_a_wildcard_in_its_prefix" {
+  command = plan
+
+  variables {
+    filters = [{ prefix = "logs/*" }]
+  }
+
+  expect_failures = [var.filters]
+}
+
+run "a_filter_has_a_wildcard_in_its_suffix" {
+  command = plan
+
+  variables {
+    filters = [{ suffix = "*.csv" }]
+  }
+
+  expect_failures = [var.filters]
+}
+
+run "a_filter_is_longer_than_s3_takes" {
+  command = plan
+
+  variables {
+    filters = [{ prefix = format("%1025s", "a") }]
+  }
+
+  expect_failures = [var.filters]
+}
+
+run "a_filter_becomes_longer_than_s3_takes_when_encoded" {
+  command = plan
+
+  variables {
+    filters = [{ suffix = join("", [for i in range(171) : "é"]) }]
+  }
+
+  expect_failures = [var.filters]
+}
+
+run "there_are_more_filters_than_s3_takes" {
+  command = plan
+
+  variables {
+    filters = [for i in range(101) : { prefix = format("%03d/", i) }]
+  }
+
+  expect_failures = [var.filters]
+}
+
+run "a_filter_is_there_twice" {
+  command = plan
+
+  variables {
+    filters = [{ prefix = "logs/" }, { prefix = "logs/" }]
+  }
+
+  expect_failures = [var.filters]
+}
+
+run "a_filter_is_within_a_later_one" {
+  command = plan
+
+  variables {
+    filters = [{ prefix = "logs/2026/" }, { prefix = "logs/" }]
+  }
+
+  expect_failures = [var.filters]
+}
+
+run "a_filter_is_within_an_earlier_one_in_the_suffix" {
+  command = plan
+
+  variables {
+    filters = [{ suffix = ".gz" }, { prefix = "other/", suffix = ".tar.gz" }]
+  }
+
+  expect_failures = [var.filters]
+}
+
+run "filters_overlap_by_the_prefix_of_one_and_the_suffix_of_the_other" {
+  command = plan
+
+  variables {
+    filters = [{ prefix = "logs/" }, { prefix = "images/", suffix = ".png" }, { suffix = ".csv" }]
+  }
+
+  expect_failures = [var.filters]
+}
+
+run "notifications_of_an_existing_bucket_would_be_lost" {
+  command = plan
+
+  variables {
+    bucket = { name = "existing" }
+  }
+
+  expect_failures = [var.replace_bucket_notifications]
+}
+
+run "replacing_is_allowed_on_a_created_bucket" {
+  command = plan
+
+  variables {
+    replace_bucket_notifications = true
+  }
+
+  expect_failures = [var.replace_bucket_notifications]
+}
+
+run "replacing_is_allowed_where_the_owner_configures_the_bucket" {
+  command = plan
+
+  variables {
+    bucket                       = { name = "existing" }
+    replace_bucket_notifications = true
+    trigger                      = "external"
+  }
+
+  expect_failures = [var.replace_bucket_notifications]
+}
+
+run "values_are_too_small" {
+  command = plan
+
+  variables {
+    function = { memory_mb = 127 }
+    table    = { partitions = 0 }
+  }
+
+  expect_failures = [var.function, var.table]
+}
+
+run "values_are_too_large" {
+  command = plan
+
+  variables {
+    function = { memory_mb = 10241 }
+    table    = { partitions = 101 }
+  }
+
+  expect_failures = [var.function, var.table]
+}
+
+run "values_are_not_whole_numbers" {
+  command = plan
+
+  variables {
+    function = { memory_mb = 256.5 }
+    table    = { partitions = 1.5 }
+  }
+
+  expect_failures = [var.function, var.table]
+}
+
+run "times_are_too_short" {
+  command = plan
+
+  variables {
+    function = { timeout_seconds = 14 }
+    table    = { tombstone_days = 14 }
+  }
+
+  expect_failures = [var.function, var.table]
+}
+
+run "times_are_too_long" {
+  command = plan
+
+  variables {
+    function = { timeout_seconds = 901 }
+    table    = { tombstone_days = 3651 }
+  }
+
+  expect_failures = [var.function, var.table]
+}
+
+run "times_are_not_whole_numbers" {
+  command = plan
+
+  variables {
+    function = { timeout_seconds = 15.5 }
+    table    = { tombstone_days = 30.5 }
+  }
+
+  expect_failures = [var.function, var.table]
+}
+
+run "there_is_no_such_choice" {
+  command = plan
+
+  variables {
+    function  = { architecture = "riscv" }
+    table     = { stream = "NEW" }
+    trigger   = "sns"
+    workspace = "prod" # while "default" is selected
+  }
+
+  expect_failures = [var.function, var.table, var.trigger, var.workspace]
+}
+
+run "failures_would_not_be_logged_and_tags_have_no_metadata" {
+  command = plan
+
+  variables {
+    function        = { log_level = "ERROR" }
+    object_metadata = { tags = true }
+  }
+
+  expect_failures = [var.function, var.object_metadata]
+}
+
+run "names_stand_where_arns_belong" {
+  command = plan
+
+  variables {
+    kms_key = { arn = "1234abcd-12ab-34cd-56ef-1234567890ab" }
+    role    = { permissions_boundary = "boundary" }
+  }
+
+  expect_failures = [var.kms_key, var.role]
+}
+
+run "arns_are_of_something_else" {
+  command = plan
+
+  variables {
+    kms_key = { arn = "arn:aws:kms:eu-west-1:111122223333:alias/files" }
+    role    = { permissions_boundary = "arn:aws:iam::111122223333:role/boundary" }
+  }
+
+  expect_failures = [var.kms_key, var.role]
+}
+
+run "logs_would_be_kept_for_ever_and_a_path_does_not_end_with_a_slash" {
+  command = plan
+
+  variables {
+    function = { log_retention_days = 0 }
+    role     = { path = "/service" }
+  }
+
+  expect_failures = [var.function, var.role]
+}
+
+run "cloudwatch_has_no_such_retention_and_a_path_does_not_begin_with_a_slash" {
+  command = plan
+
+  variables {
+    function = { log_retention_days = 31 }
+    role     = { path = "service/" }
+  }
+
+  expect_failures = [var.function, var.role]
+}
+
+run "no_concurrency_would_stop_the_function" {
+  command = plan
+
+  variables {
+    function = { reserved_concurrency = 0 }
+  }
+
+  expect_failures = [var.function]
+}

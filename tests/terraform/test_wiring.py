@@ -1,0 +1,88 @@
+"""What HCL can't assert: the order of resources and what is replaced with what."""
+
+import re
+from typing import Any
+
+import pytest
+
+from tests.terraform.terraform import graph, planned_changes, run_tests
+from tools.module_copy import ModuleCopy
+
+_REPLACED = ["delete", "create"]
+
+
+@pytest.fixture(scope="module")
+def earlier(module: ModuleCopy, tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
+    """Resource of tests/terraform/wiring/parent: all resources that are made before it."""
+    drawn = graph(module, "tests/terraform/wiring/parent", tmp_path_factory.mktemp("data"))
+    direct: dict[str, set[str]] = {}
+    for resource, before in re.findall(r'"(\S+)" -> "(\S+)"', drawn):
+        direct.setdefault(resource, set()).add(before)
+
+    def all_before(resource: str) -> set[str]:
+        before = direct.get(resource, set())
+        return before.union(*map(all_before, before))
+
+    return {resource: all_before(resource) for resource in direct}
+
+
+@pytest.fixture(scope="module")
+def changes(module: ModuleCopy) -> dict[str, dict[str, Any]]:
+    """Run of wiring.tftest.hcl: the changes that it plans."""
+    return planned_changes(run_tests(module, "wiring"))
+
+
+def test_no_event_comes_before_permission_and_failure_destination(
+    earlier: dict[str, set[str]],
+) -> None:
+    assert {
+        "module.notified.aws_lambda_permission.bucket",
+        "module.notified.aws_lambda_function_event_invoke_config.function",
+    } <= earlier["module.notified.aws_s3_bucket_notification.bucket"]
+
+
+def test_no_event_of_an_external_owner_comes_before_permission_and_failure_destination(
+    earlier: dict[str, set[str]],
+) -> None:
+    assert {
+        "module.external.aws_lambda_permission.bucket",
+        "module.external.aws_lambda_function_event_invoke_config.function",
+    } <= earlier["aws_s3_bucket_notification.own"]
+
+
+def test_the_function_comes_after_its_log_group_and_its_rights(
+    earlier: dict[str, set[str]],
+) -> None:
+    assert {
+        "module.notified.aws_cloudwatch_log_group.function",
+        "module.notified.aws_iam_role_policy.bucket",
+        "module.notified.aws_iam_role_policy.dead_letter",
+        "module.notified.aws_iam_role_policy.key",
+        "module.notified.aws_iam_role_policy.logs",
+        "module.notified.aws_iam_role_policy.table",
+    } <= earlier["module.notified.aws_lambda_function.function"]
+
+
+def test_a_second_plan_is_empty(changes: dict[str, dict[str, Any]]) -> None:
+    assert changes["unchanged"] == {}
+
+
+def test_another_number_of_partitions_replaces_the_table(
+    changes: dict[str, dict[str, Any]],
+) -> None:
+    planned = changes["other_partitions"]
+    assert planned["aws_dynamodb_table.table"]["actions"] == _REPLACED
+    # Updated in place it would remember a number that a protected table never got.
+    assert planned["terraform_data.table_partitions"]["actions"] == _REPLACED
+    assert planned["aws_lambda_function.function"]["actions"] == ["update"]
+
+
+@pytest.mark.parametrize(
+    "dropped", ["aws_lambda_permission.bucket", "aws_lambda_function_event_invoke_config.function"]
+)
+def test_what_aws_drops_with_the_function_is_replaced_with_it(
+    changes: dict[str, dict[str, Any]], dropped: str
+) -> None:
+    planned = changes["function_replaced"]
+    assert planned["aws_lambda_function.function"]["actions"] == _REPLACED
+    assert planned[dropped]["actions"] == _REPLACED

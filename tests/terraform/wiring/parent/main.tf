@@ -1,0 +1,31 @@
+# A stack that uses the module for a bucket of its own. Only its graph is looked at.
+
+module "notified" {
+  source = "../../../.."
+
+  name   = "notified"
+  bucket = { create = true }
+}
+
+module "external" {
+  source = "../../../.."
+
+  name    = "external"
+  bucket  = { name = "existing" }
+  trigger = "external"
+}
+
+resource "aws_s3_bucket_notification" "own" {
+  bucket = "existing"
+
+  dynamic "lambda_function" {
+    for_each = module.external.notification.filters
+
+    content {
+      lambda_function_arn = module.external.notification.function_arn
+      events              = module.external.notification.events
+      filter_prefix       = lambda_function.value.prefix
+      filter_suffix       = lambda_function.value.suffix
+    }
+  }
+}

@@ -1,0 +1,32 @@
+# Plans over a state, for test_wiring.py to read what they replace.
+
+mock_provider "aws" {
+  source = "./tests/terraform/mocks"
+}
+
+variables {
+  name   = "files"
+  bucket = { create = true }
+}
+
+run "first" {}
+
+run "unchanged" {
+  command = plan
+}
+
+run "other_partitions" {
+  command = plan
+
+  variables {
+    table = { partitions = 2 }
+  }
+}
+
+run "function_replaced" {
+  command = plan
+
+  plan_options {
+    replace = [aws_lambda_function.function]
+  }
+}

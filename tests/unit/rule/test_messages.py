@@ -1,0 +1,188 @@
+"""Messages that come in batches, fail in part, and are delivered again until none is left.
+
+Here whole invocations of the function are simulated, one after the other. What may happen between
+the steps of one is the subject of test_convergence.py.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from random import Random
+from typing import Any
+
+import pytest
+
+from function.errors import ObjectEventsFailedError
+from function.event_parser import Message
+from function.handler import Function
+from function.indexer import Indexer, Outcome
+from function.record import FileRecord, ObjectState
+from tests.payloads import s3_document, sqs
+from tests.unit.rule.model_bucket import ModelBucket, Versioning
+from tests.unit.rule.model_table import ModelTable
+from tests.unit.rule.simulation import TOMBSTONE_LIFE, Clock, divergence
+from tests.unit.rule.test_convergence import SOAK
+
+KEYS = ("a.txt", "b c.txt", "ä+.txt")
+HISTORIES = 1000 * SOAK
+ENOUGH_MS = 60_000
+
+Body = dict[str, Any]
+"""What one message holds: a document as S3 sends it."""
+
+
+class ReportsHalfAGroup(Function):
+    """Of the messages that gave an event to a group only one is reported when it fails."""
+
+    def _sorted_by_key(self, messages: Sequence[Message], outcomes: Counter[Outcome]) -> list[Any]:
+        work = super()._sorted_by_key(messages, outcomes)
+        for item in work:
+            item.messages.intersection_update({min(item.messages)})
+        return work
+
+
+class FailingTable(ModelTable):
+    """Writes of some keys fail, as when DynamoDB throttles them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.failing: set[str] = set()
+
+    def _store(self, record: FileRecord) -> None:
+        if record.key in self.failing:
+            raise TimeoutError(f"no answer for {record.key}")
+        super()._store(record)
+
+
+class Deployment:
+    """A bucket whose events wait in a queue, the function, and the table."""
+
+    def __init__(self, function: type[Function], versioning: Versioning) -> None:
+        self._clock = Clock()
+        self._remaining_ms = ENOUGH_MS
+        self.bucket = ModelBucket(self._clock.now, versioning)
+        self.table = FailingTable()
+        self.queue: list[Body] = []
+        indexer = Indexer(
+            index=self.table,
+            objects=self,
+            object_metadata=False,
+            tombstone_life=TOMBSTONE_LIFE,
+            now=self._clock.now,
+            pause=lambda _seconds: None,
+        )
+        self._function = function(indexer)
+
+    def look(self, _bucket: str, key: str) -> ObjectState | None:
+        return self.bucket.head(key, metadata=False)
+
+    def get_remaining_time_in_millis(self) -> int:
+        return self._remaining_ms
+
+    def send(self, *records: Body) -> None:
+        self.queue.append(s3_document(*records))
+
+    def receive(self, *bodies: Body, remaining_ms: int = ENOUGH_MS) -> None:
+        """Invoke the function with a batch; what it reports as failed stays in the queue."""
+        self._remaining_ms = remaining_ms
+        for body in bodies:
+            self.queue.remove(body)
+        answer = self._function.handle(sqs(*bodies), self)
+        failed = {failure["itemIdentifier"] for failure in answer["batchItemFailures"]}
+        self.queue += [body for number, body in enumerate(bodies) if f"m{number}" in failed]
+
+    def invoke(self, body: Body) -> None:
+        """Invoke the function directly; if it raises, the event comes again."""
+        self._remaining_ms = ENOUGH_MS
+        self.queue.remove(body)
+        try:
+            self._function.handle(body, self)
+        except ObjectEventsFailedError:
+            self.queue.append(body)
+
+    def divergence(self) -> str | None:
+        found = (divergence(self.table, self.bucket, key, metadata=False) for key in KEYS)
+        return next(filter(None, found), None)
+
+
+def two_puts_of_a_key_fail_together(function: type[Function]) -> Deployment:
+    deployment = Deployment(function, Versioning.NEVER)
+    deployment.send(deployment.bucket.put(KEYS[0], "A"))
+    deployment.send(deployment.bucket.put(KEYS[0], "B"))
+    deployment.table.failing = {KEYS[0]}
+    deployment.receive(*deployment.queue)
+    deployment.table.failing = set()
+    deployment.receive(*deployment.queue)
+    return deployment
+
+
+def first_divergence(seeds: Iterable[int], function: type[Function]) -> str | None:
+    found = (_divergence(seed, function) for seed in seeds)
+    return next(filter(None, found), None)
+
+
+def _divergence(seed: int, function: type[Function]) -> str | None:
+    random = Random(seed)  # noqa: S311 # no secret
+    deployment = Deployment(function, random.choice(list(Versioning)))
+    for _ in range(random.randint(2, 6)):
+        deployment.send(*(_change(deployment, random) for _ in range(random.randint(1, 2))))
+    for _ in range(random.randint(0, 2)):
+        deployment.queue.append(random.choice(deployment.queue))
+    attempts = random.randint(0, 4)
+    while deployment.queue:
+        deployment.table.failing = set(
+            random.sample(KEYS, random.randint(0, 2)) if attempts else ()
+        )
+        attempts = max(0, attempts - 1)
+        if random.random() < 0.2:
+            deployment.invoke(random.choice(deployment.queue))
+            continue
+        size = min(random.randint(1, 4), len(deployment.queue))
+        late = attempts and random.random() < 0.1
+        deployment.receive(
+            *random.sample(deployment.queue, size), remaining_ms=0 if late else ENOUGH_MS
+        )
+    found = deployment.divergence()
+    return f"seed {seed}: {found}" if found else None
+
+
+def _change(deployment: Deployment, random: Random) -> Body:
+    key = random.choice(KEYS)
+    versions = deployment.bucket.versions(key)
+    kind = random.choice(("put", "put", "delete", "delete version"))
+    if (
+        kind == "delete version"
+        and versions
+        and deployment.bucket.versioning is not Versioning.NEVER
+    ):
+        return deployment.bucket.delete_version(key, random.choice(versions))
+    if kind == "delete":
+        return deployment.bucket.delete(key)
+    return deployment.bucket.put(key, random.choice("AB"))
+
+
+@pytest.fixture(autouse=True)
+def silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logging.getLogger("file_index"), "disabled", True)
+
+
+def test_group_that_fails_is_delivered_again_as_a_whole() -> None:
+    end = two_puts_of_a_key_fail_together(Function)
+
+    assert not end.queue
+    assert not end.divergence()
+
+
+def test_group_that_is_half_reported_loses_its_newest_event() -> None:
+    end = two_puts_of_a_key_fail_together(ReportsHalfAGroup)
+
+    assert not end.queue
+    assert end.divergence()
+
+
+def test_messages_converge() -> None:
+    assert not first_divergence(range(HISTORIES), Function)
+
+
+def test_search_finds_the_group_that_is_half_reported() -> None:
+    assert first_divergence(range(HISTORIES), ReportsHalfAGroup)
