@@ -5,6 +5,7 @@ workspace = "local"
 bucket = {
   create        = true
   force_destroy = true
+  versioned     = false
   abort_uploads = false # the provider waits 55 s for a lifecycle configuration
 }
 

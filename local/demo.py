@@ -4,6 +4,7 @@ python -m local.demo [--keep]
 """
 
 import json
+import shlex
 import signal
 import sys
 import time
@@ -124,12 +125,8 @@ class Demo:
             ("the upload of draft.tmp, delivered after its delete", "draft.tmp"),
         ):
             record = self.record(key)
-            uploads = [
-                str(line["sequencer"])
-                for line in self.log_lines()
-                if line.get("key") == key and str(line["event"]).startswith("ObjectCreated")
-            ]
-            payload = json.dumps(upload_event(record, max(uploads)))
+            wait_until(lambda key=key: self.upload_sequencers(key), lambda: "no log line yet")
+            payload = json.dumps(upload_event(record, max(self.upload_sequencers(key))))
             answer = self.awslambda.invoke(FunctionName=self.function, Payload=payload)
             outcomes = json.load(answer["Payload"])
             same = self.record(key) == record
@@ -164,6 +161,14 @@ class Demo:
         """The key's tombstone, once there is one."""
         record = self.index.read(self.bucket, key)
         return record if record and record.deleted else None
+
+    def upload_sequencers(self, key: str) -> list[str]:
+        """The sequencers of the key's uploads, from the function's log."""
+        return [
+            line["sequencer"]
+            for line in self.log_lines()
+            if line.get("key") == key and line["event"].startswith("ObjectCreated")
+        ]
 
     def objects(self) -> list[tuple[str, int, str]]:
         """What the bucket holds, as it lists it."""
@@ -235,13 +240,13 @@ def step(line: str) -> None:
     console.print(f"  {escape(line)}")
 
 
-def keep(emulator: Emulator, deployment: Deployment) -> None:
+def keep(deployment: Deployment) -> None:
     """Leave everything running until Ctrl-C."""
-    heading("Left running. In another terminal:")
-    for name, value in emulator.environment.items():
-        print(f"export {name}={value}")
-    print(f"cd {deployment.directory}  # terraform's copy of the module, with its state")
-    console.print("\nCtrl-C destroys it and stops.")
+    heading("Left running. For aws and terraform, in another terminal:")
+    for name, value in deployment.environment.items():
+        print(f"export {name}={shlex.quote(value)}")
+    print(f"cd {shlex.quote(str(deployment.directory))}")
+    console.print("\nCtrl-C here destroys everything and stops.")
     while True:
         time.sleep(3600)
 
@@ -278,7 +283,7 @@ def run(emulator: Emulator, deployment: Deployment) -> None:
             deployment.apply()
         Demo(emulator, deployment).run()
         if "--keep" in sys.argv:
-            keep(emulator, deployment)
+            keep(deployment)
     finally:
         heading("Cleaning up")
         with timed("terraform destroy"):

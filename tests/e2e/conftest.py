@@ -18,9 +18,8 @@ BUCKET = {"create": True, "force_destroy": True, "abort_uploads": False}
 
 # By fixture name, on top of environments/local.tfvars.
 DEPLOYMENTS: dict[str, dict[str, Any]] = {
-    "versioned": {},
+    "versioned": {"bucket": {**BUCKET, "versioned": True}},
     "unversioned": {
-        "bucket": {**BUCKET, "versioned": False},
         "filters": [{"prefix": "in box/ü+/", "suffix": ".csv"}],
     },
     "metadata": {"object_metadata": {"enabled": True, "tags": True}},
