@@ -125,8 +125,7 @@ class Demo:
             ("the upload of draft.tmp, delivered after its delete", "draft.tmp"),
         ):
             record = self.record(key)
-            wait_until(lambda key=key: self.upload_sequencers(key), lambda: "no log line yet")
-            payload = json.dumps(upload_event(record, max(self.upload_sequencers(key))))
+            payload = json.dumps(upload_event(record, self.upload_sequencer(key)))
             answer = self.awslambda.invoke(FunctionName=self.function, Payload=payload)
             outcomes = json.load(answer["Payload"])
             same = self.record(key) == record
@@ -162,13 +161,18 @@ class Demo:
         record = self.index.read(self.bucket, key)
         return record if record and record.deleted else None
 
-    def upload_sequencers(self, key: str) -> list[str]:
-        """The sequencers of the key's uploads, from the function's log."""
-        return [
-            line["sequencer"]
-            for line in self.log_lines()
-            if line.get("key") == key and line["event"].startswith("ObjectCreated")
-        ]
+    def upload_sequencer(self, key: str) -> str:
+        """The sequencer of the key's latest upload, once the function's log has it."""
+
+        def logged() -> list[str]:
+            return [
+                line["sequencer"]
+                for line in self.log_lines()
+                if line.get("key") == key and line["event"].startswith("ObjectCreated")
+            ]
+
+        wait_until(logged, lambda: f"no line about {key}")
+        return max(logged())
 
     def objects(self) -> list[tuple[str, int, str]]:
         """What the bucket holds, as it lists it."""
