@@ -9,7 +9,7 @@ LOCAL := .venv/installed-local
 DEV := .venv/installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-python test-terraform lint package plan apply destroy workspace environment clean
+.PHONY: help demo test test-python test-terraform soak lint package plan apply destroy workspace environment clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -26,6 +26,9 @@ test-python: $(DEV)
 test-terraform: $(DEV)
 	@terraform fmt -check -recursive
 	@$(BIN)/python -m tools.terraform_test
+
+soak: $(DEV) ## Search for histories that diverge 50 times longer than the tests, anew each time
+	@SOAK=50 $(BIN)/python -m pytest tests/unit/rule
 
 lint: $(DEV) ## Check style and types
 	$(BIN)/ruff check

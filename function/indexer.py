@@ -70,7 +70,8 @@ class Indexer:
         """Bring the record of the one key that all the events are about up to date.
 
         Returns an outcome for each event. Raises where the record could not be brought up to date:
-        then no event of the group is done. Events of `Change.UNRELATED` do not belong here.
+        then no event of the group is done. What the index does not hold (`Change.UNRELATED`) is for
+        the caller to leave out.
         """
         latest = max(events, key=lambda event: event.sequencer or "")
         if not any(self._needs_look(event) for event in events):

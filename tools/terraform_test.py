@@ -30,6 +30,8 @@ def main() -> int:
     except TerraformError as error:
         print(error, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 1
     return 0
 
 

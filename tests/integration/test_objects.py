@@ -5,8 +5,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, EndpointConnectionError
 
+from function import denials
 from function.errors import PermissionDeniedError
 from function.objects import Objects
 from function.record import ObjectMetadata
@@ -14,6 +15,11 @@ from tests.integration.conftest import BUCKET
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+
+@pytest.fixture(autouse=True)
+def nobody_known() -> None:
+    denials._caller.cache_clear()
 
 
 def refuse(
@@ -177,6 +183,15 @@ def tags_refused(s3: "S3Client") -> None:
     refuse(s3, "GetObjectTagging", "AccessDenied", text)
 
 
+def tags_denied_by_a_bucket_policy(s3: "S3Client") -> None:
+    text = (
+        "User: arn:aws:sts::123456789012:assumed-role/indexer/indexer is not authorized to "
+        'perform: s3:GetObjectTagging on resource: "arn:aws:s3:::reports/a" with an explicit deny in a '
+        "resource-based policy"
+    )
+    refuse(s3, "GetObjectTagging", "AccessDenied", text)
+
+
 @pytest.mark.parametrize(
     ("setting", "explanation"),
     [
@@ -187,16 +202,20 @@ def tags_refused(s3: "S3Client") -> None:
         ),
         (
             listing_refused,
-            'role indexer may not s3:ListBucket on "arn:aws:s3:::reports". The module grants it '
+            "role indexer may not s3:ListBucket on arn:aws:s3:::reports. The module grants it "
             "where bucket.versioned or object_metadata.enabled is set",
         ),
         (
             tags_refused,
-            'role indexer may not s3:GetObjectTagging on "arn:aws:s3:::reports/a". The module '
+            "role indexer may not s3:GetObjectTagging on arn:aws:s3:::reports/a. The module "
             "grants it where object_metadata.tags is set",
         ),
+        (
+            tags_denied_by_a_bucket_policy,
+            "A policy denies it explicitly: look outside the module (a bucket or key policy, ",
+        ),
     ],
-    ids=["head", "listing", "tags"],
+    ids=["head", "listing", "tags", "explicit deny"],
 )
 def test_a_refusal_names_role_action_resource_and_where_to_look(
     s3: "S3Client", setting: Callable[["S3Client"], None], explanation: str
@@ -208,6 +227,31 @@ def test_a_refusal_names_role_action_resource_and_where_to_look(
         Objects(lambda: s3, metadata=True, tags=True).look(BUCKET, "a")
 
     assert explanation in str(denied.value)
+
+
+def test_a_refusal_of_head_names_the_role_that_the_function_runs_as(s3: "S3Client") -> None:
+    refuse(s3, "HeadObject", "403")
+
+    with pytest.raises(
+        PermissionDeniedError, match=r"^arn:aws:sts::123456789012:user/moto may not"
+    ):
+        Objects(lambda: s3).look(BUCKET, "a")
+
+
+def test_where_nobody_says_who_was_refused_the_function_is_named(
+    s3: "S3Client", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreachable(*_: object, **__: object) -> None:
+        raise EndpointConnectionError(endpoint_url="https://sts.amazonaws.com")
+
+    refuse(s3, "HeadObject", "403")
+    monkeypatch.setattr("boto3.Session.client", unreachable)
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "file-index-dev")
+
+    with pytest.raises(
+        PermissionDeniedError, match=r"^the role of function file-index-dev may not"
+    ):
+        Objects(lambda: s3).look(BUCKET, "a")
 
 
 def test_other_errors_are_raised_as_they_are(s3: "S3Client") -> None:

@@ -188,7 +188,7 @@ run "a_filter_is_within_a_later_one" {
   command = plan
 
   variables {
-    filters = [{ prefix = "logs/2026/" }, { prefix = "logs/" }]
+    filters = [{ prefix = "logs/2026/", suffix = ".tar.gz" }, { prefix = "logs/", suffix = ".gz" }]
   }
 
   expect_failures = [var.filters]
