@@ -186,8 +186,8 @@ def tags_refused(s3: "S3Client") -> None:
 def tags_denied_by_a_bucket_policy(s3: "S3Client") -> None:
     text = (
         "User: arn:aws:sts::123456789012:assumed-role/indexer/indexer is not authorized to "
-        'perform: s3:GetObjectTagging on resource: "arn:aws:s3:::reports/a" with an explicit deny in a '
-        "resource-based policy"
+        'perform: s3:GetObjectTagging on resource: "arn:aws:s3:::reports/a" with an explicit '
+        "deny in a resource-based policy"
     )
     refuse(s3, "GetObjectTagging", "AccessDenied", text)
 
