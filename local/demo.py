@@ -257,7 +257,8 @@ def keep(deployment: Deployment) -> None:
 
 def main() -> int:
     """Run the demo; whatever happens, what was made is destroyed and stopped."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for stop in (signal.SIGINT, signal.SIGTERM):  # a background job is started with SIGINT ignored
+        signal.signal(stop, signal.default_int_handler)
     started = time.monotonic()
     console.print(
         "A local AWS starts, Terraform applies this module to it with the real AWS provider, "
