@@ -16,18 +16,20 @@ from function.errors import PermissionDeniedError
 #  on resource: ARN because no identity-based policy allows the ACTION action"
 _DENIAL = re.compile(
     r"User: (?P<user>\S+) is not authorized to perform: (?P<action>[\w:]+)"
-    r"(?: on resource: \"?(?P<resource>[^\s\"]+))?"
+    r"(?: on resource: (?:\"(?P<quoted>[^\"]+)\"|(?P<bare>\S+)))?"
 )
 
 _CODES = {"AccessDenied", "AccessDeniedException", "403"}
 
-_GRANTED_BY = {  # action: the variables of the module that grant it
-    "dynamodb:GetItem": "bucket.versioned or object_metadata.enabled",
-    "s3:GetObject": "bucket.versioned or object_metadata.enabled",
-    "s3:ListBucket": "bucket.versioned or object_metadata.enabled",
-    "s3:GetObjectTagging": "object_metadata.tags",
-    "kms:Decrypt": "kms_key",
-    "kms:GenerateDataKey": "kms_key",
+_GRANTS = {  # action: how the module grants it
+    "dynamodb:GetItem": "where bucket.versioned or object_metadata.enabled is set",
+    "dynamodb:PutItem": "always",
+    "dynamodb:Query": "to roles that are given its output index_read_policy",
+    "kms:Decrypt": "where kms_key is set",
+    "kms:GenerateDataKey": "where kms_key is set",
+    "s3:GetObject": "where bucket.versioned or object_metadata.enabled is set",
+    "s3:GetObjectTagging": "where object_metadata.tags is set",
+    "s3:ListBucket": "where bucket.versioned or object_metadata.enabled is set",
 }
 
 
@@ -50,7 +52,7 @@ def _explanation(error: ClientError, action: str, resource: str) -> str:
     denial = _DENIAL.search(text)
     user = denial["user"] if denial else _caller()
     action = denial["action"] if denial else action
-    resource = (denial["resource"] if denial else None) or resource
+    resource = (denial and (denial["quoted"] or denial["bare"])) or resource
     explanation = f"{_role(user)} may not {action} on {resource}. {_where_to_look(action, text)}"
     return f"{explanation} AWS says: {text}" if denial else explanation
 
@@ -59,8 +61,9 @@ def _where_to_look(action: str, text: str) -> str:
     outside = "a bucket or key policy, a permissions boundary, a service control policy"
     if "explicit deny" in text:
         return f"A policy denies it explicitly: look outside the module ({outside})."
-    variable = _GRANTED_BY.get(action.partition(" or ")[0])
-    granted = f"where {variable} is set" if variable else "always"
+    granted = _GRANTS.get(action.partition(" or ")[0])
+    if granted is None:
+        return f"The module does not grant it: look outside the module ({outside})."
     return f"The module grants it {granted}; if so here, look outside the module ({outside})."
 
 

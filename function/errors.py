@@ -43,7 +43,7 @@ class ContentionError(FileIndexError):
 
 
 class OutOfTimeError(FileIndexError):
-    """The invocation is about to time out, so this object was not started."""
+    """The invocation is about to time out: the object was not started, or not finished."""
 
 
 class ObjectEventsFailedError(FileIndexError):

@@ -22,6 +22,7 @@ from function.errors import MalformedEventError
 MAX_KEY_BYTES = 1024
 """The longest object key S3 allows, in bytes of UTF-8."""
 
+_MAX_SIZE = 2**63 - 1  # far above what S3 stores, and within what DynamoDB keeps exactly
 _MAX_WRAPPERS = 8
 _HEXADECIMAL = re.compile(r"[0-9A-Fa-f]+")
 _EVENTBRIDGE_SEQUENCER_LENGTH = 16
@@ -123,7 +124,13 @@ def parse(payload: object) -> tuple[Message, ...]:
     records = _records(payload)
     if records and all(_source(record) == "aws:sqs" for record in records):
         return tuple(_sqs_message(record) for record in records)
-    return (_message(None, payload),)
+    found = _Collector()
+    found.read(payload)
+    if found.errors and not (found.events or found.test_events):
+        others = len(found.errors) - 1
+        more = f" ({others} other records cannot be read either)" if others else ""
+        raise MalformedEventError(f"{found.errors[0]}{more}")
+    return (found.message(None),)
 
 
 def canonical_sequencer(sequencer: str, *, eventbridge: bool = False) -> str:
@@ -150,6 +157,15 @@ class _Collector:
         self.errors: list[MalformedEventError] = []
         self.test_events = 0
 
+    def message(self, message_id: str | None) -> Message:
+        """What was gathered."""
+        return Message(
+            id=message_id,
+            events=tuple(self.events),
+            errors=tuple(self.errors),
+            test_events=self.test_events,
+        )
+
     def read(self, document: object, depth: int = 0) -> None:
         """Add what the document holds; what cannot be read is added to the errors."""
         try:
@@ -163,7 +179,7 @@ class _Collector:
         document = _mapping(document, "the payload")
         if "Records" in document:
             for record in _records(document):
-                self._read_record(record, depth + 1)
+                self.read_record(record, depth + 1)
         elif document.get("Event") == "s3:TestEvent":
             self.test_events += 1
         elif document.get("Type") == "Notification" and "Message" in document:
@@ -178,7 +194,8 @@ class _Collector:
                 f"an object with {_shown(sorted(document))}"
             )
 
-    def _read_record(self, record: object, depth: int) -> None:
+    def read_record(self, record: object, depth: int) -> None:
+        """Add what an entry of `Records` holds."""
         try:
             record = _mapping(record, "an entry of Records")
             source = _source(record)
@@ -193,29 +210,11 @@ class _Collector:
             self.errors.append(error)
 
 
-def _message(message_id: str | None, document: object) -> Message:
-    found = _Collector()
-    found.read(document)
-    if message_id is None and found.errors and not (found.events or found.test_events):
-        if len(found.errors) == 1:
-            raise found.errors[0]
-        raise MalformedEventError("; ".join(str(error) for error in found.errors))
-    return Message(
-        id=message_id,
-        events=tuple(found.events),
-        errors=tuple(found.errors),
-        test_events=found.test_events,
-    )
-
-
 def _sqs_message(record: object) -> Message:
-    record = _mapping(record, "an entry of Records")
-    message_id = _text(record, "messageId")
-    try:
-        body = _decoded(_text(record, "body"), "the SQS body")
-    except MalformedEventError as error:
-        return Message(id=message_id, errors=(error,))
-    return _message(message_id, body)
+    message_id = _text(_mapping(record, "an entry of Records"), "messageId")
+    found = _Collector()
+    found.read_record(record, 1)
+    return found.message(message_id)
 
 
 def _native_event(record: Mapping[str, object]) -> ObjectEvent:
@@ -264,7 +263,11 @@ def _eventbridge_event(document: Mapping[str, object]) -> ObjectEvent:
 def _eventbridge_name(detail_type: str, detail: Mapping[str, object]) -> str:
     reason = _optional_text(detail, "reason")
     if detail_type == "Object Created":
-        return f"ObjectCreated:{_EVENTBRIDGE_CREATED.get(reason or '', reason)}"
+        return (
+            f"ObjectCreated:{_EVENTBRIDGE_CREATED.get(reason, reason)}"
+            if reason
+            else "ObjectCreated"
+        )
     if detail_type == "Object Deleted":
         family = "LifecycleExpiration" if reason == "Lifecycle Expiration" else "ObjectRemoved"
         marker = detail.get("deletion-type") == "Delete Marker Created"
@@ -355,8 +358,8 @@ def _optional_text(document: Mapping[str, object], field: str) -> str | None:
 
 def _optional_size(entity: Mapping[str, object]) -> int | None:
     size = _optional(entity, "size", int)
-    if size is not None and (isinstance(size, bool) or size < 0):
-        raise MalformedEventError("size is a boolean or negative, expected a number of bytes")
+    if size is not None and (isinstance(size, bool) or not 0 <= size <= _MAX_SIZE):
+        raise MalformedEventError(f"size is no number of bytes from 0 to {_MAX_SIZE}")
     return size
 
 
@@ -382,7 +385,7 @@ _KINDS: dict[type, str] = {
     bool: "a boolean",
     dict: "an object",
     float: "a number",
-    int: "a number",
+    int: "a whole number",
     list: "an array",
     str: "a string",
     type(None): "null",
@@ -397,4 +400,4 @@ def _shown(value: object) -> str:
     """The beginning of what came from outside, in ASCII and on one line."""
     text = json.dumps(value, default=str)
     limit = 200
-    return text if len(text) <= limit else f"{text[:limit]}…"
+    return text if len(text) <= limit else f"{text[:limit]}..."

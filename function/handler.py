@@ -27,9 +27,15 @@ from function.settings import Settings
 
 WORKERS = 8
 RESERVED_MS = 5000
-"""No object is started in the last milliseconds of an invocation."""
+"""No object is started in the last milliseconds of an invocation,"""
+REPORTING_MS = 1000
+"""and what is not finished by then is reported as failed."""
 
 _REPORTED = 3
+_TIME = (
+    ": the invocation is about to time out. The event is redelivered; if this recurs, raise "
+    "function.timeout_seconds"
+)
 
 
 class Context(Protocol):
@@ -110,30 +116,36 @@ class Function:
         return list(work.values())
 
     def _each(self, work: Sequence[_Work], context: Context) -> Sequence[list[Outcome] | Exception]:
-        def run(item: _Work) -> list[Outcome] | Exception:
-            return self._process(item.events, context.get_remaining_time_in_millis)
-
-        if len(work) == 1:
-            return [run(work[0])]
-        return list(self._pool.map(run, work))
+        """The outcomes of each key's events, or why all of them failed."""
+        remaining_ms = context.get_remaining_time_in_millis
+        under_way = [self._pool.submit(self._process, item.events, remaining_ms) for item in work]
+        results: list[list[Outcome] | Exception] = []
+        for item, future in zip(work, under_way, strict=True):
+            try:
+                results.append(future.result(max(0, remaining_ms() - REPORTING_MS) / 1000))
+            except TimeoutError:
+                # A write that still happens is a conditional one: the redelivered events see it.
+                future.cancel()
+                results.append(self._failed(item.events, OutOfTimeError(f"not finished{_TIME}")))
+        return results
 
     def _process(
         self, events: Sequence[ObjectEvent], remaining_ms: Callable[[], int]
     ) -> list[Outcome] | Exception:
-        """The events' outcomes, or why all of them failed."""
         try:
             if remaining_ms() < RESERVED_MS:
-                raise OutOfTimeError(
-                    f"less than {RESERVED_MS} ms of the invocation are left: not started"
-                )
+                raise OutOfTimeError(f"not started{_TIME}")
             outcomes = self._indexer.process(events)
         except Exception as error:  # noqa: BLE001 # one key must fail alone: logged and reported
-            for event in events:
-                logs.object_event(event, Outcome.FAILED, self._indexer.now(), error)
-            return error
+            return self._failed(events, error)
         for event, outcome in zip(events, outcomes, strict=True):
             logs.object_event(event, outcome, self._indexer.now())
         return outcomes
+
+    def _failed(self, events: Sequence[ObjectEvent], error: Exception) -> Exception:
+        for event in events:
+            logs.object_event(event, Outcome.FAILED, self._indexer.now(), error)
+        return error
 
 
 def _answer(

@@ -112,23 +112,14 @@ class Indexer:
         return Outcome.REMOVED if removed else Outcome.INDEXED
 
     def _refresh(self, latest: ObjectEvent, events: Sequence[ObjectEvent]) -> Outcome:
-        try:
-            return self._look_and_write(latest, events)
-        except PermissionDeniedError as denied:
-            if not any(self._outlived_tombstones(event) for event in events):
-                raise
-            raise EventTooOldError(
-                "the event is too old to be applied (or does not say when it happened): the "
-                "tombstone of a newer one may have expired. The object must be looked at, and that "
-                f"is not allowed: set bucket.versioned = true, apply, replay the event. {denied}"
-            ) from denied
-
-    def _look_and_write(self, latest: ObjectEvent, events: Sequence[ObjectEvent]) -> Outcome:
         knows_versions = any(
             event.version_id is not None or event.change is Change.MARKED for event in events
         )
-        standing = self.index.read(latest.bucket, latest.key)
+        standing = self._read(latest, events)
         for attempt in range(REFRESH_ATTEMPTS):
+            if attempt:
+                longest = min(LONGEST_PAUSE, 0.02 * 2**attempt)
+                self.pause(random.uniform(0, longest))  # noqa: S311 # no secret
             state = self.objects.look(latest.bucket, latest.key)
             record = self._record(
                 latest,
@@ -146,13 +137,25 @@ class Indexer:
                 self.index.replace(record, standing)
             except WriteRefusedError as refused:
                 standing = refused.standing
-                self.pause(random.uniform(0, min(LONGEST_PAUSE, 0.02 * 2**attempt)))  # noqa: S311 # no secret
             else:
                 return Outcome.INDEXED if state else Outcome.REMOVED
         raise ContentionError(
             f"the record changed {REFRESH_ATTEMPTS} times while the object was looked at; "
             "the event is redelivered"
         )
+
+    def _read(self, latest: ObjectEvent, events: Sequence[ObjectEvent]) -> FileRecord | None:
+        try:
+            return self.index.read(latest.bucket, latest.key)
+        except PermissionDeniedError as denied:
+            if not any(self._outlived_tombstones(event) for event in events):
+                raise
+            raise EventTooOldError(
+                "the event is too old to be applied (or does not say when it happened): the "
+                "tombstone of a newer one may have expired. The object must be looked at, and that "
+                "is not allowed: set object_metadata = { enabled = true }, apply, replay the "
+                f"event; you may set it back then. {denied}"
+            ) from denied
 
     def _record(
         self,
@@ -164,15 +167,16 @@ class Indexer:
     ) -> FileRecord:
         """The record of what the object is; without a state, its tombstone."""
         now = self.now()
+        known = state or ObjectState()
         return FileRecord(
             bucket=event.bucket,
             key=event.key,
             indexed_at=now,
             revision=secrets.token_hex(8),
-            etag=state.etag if state else None,
-            size=state.size if state else None,
-            version_id=state.version_id if state else None,
-            last_modified=state.last_modified if state else None,
+            etag=known.etag,
+            size=known.size,
+            version_id=known.version_id,
+            last_modified=known.last_modified,
             event_name=event.name,
             event_time=event.time,
             sequencer=sequencer,
@@ -180,5 +184,5 @@ class Indexer:
             observed=observed,
             deleted=state is None,
             expires_at=None if state else int((now + self.tombstone_life).timestamp()),
-            metadata=state.metadata if state else None,
+            metadata=known.metadata,
         )

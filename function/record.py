@@ -81,10 +81,14 @@ class FileRecord:
     @classmethod
     def from_item(cls, item: Mapping[str, Any]) -> "FileRecord":
         """The record that DynamoDB attributes describe; attributes of others are passed over."""
-        values = {name: _value(name, attribute) for name, attribute in item.items()}
-        known = {name: values[name] for name in _RECORD_FIELDS & values.keys()}
-        metadata = {name: values[name] for name in _METADATA_FIELDS & values.keys()}
-        return cls(**known, metadata=ObjectMetadata(**metadata) if metadata else None)
+        return cls(
+            **_values(item, _RECORD_FIELDS),
+            # Every record with object metadata has a storage class; without it an attribute of one
+            # of these names is somebody else's.
+            metadata=ObjectMetadata(**_values(item, _METADATA_FIELDS))
+            if "storage_class" in item
+            else None,
+        )
 
 
 _RECORD_FIELDS = {field.name for field in fields(FileRecord)} - {"metadata"}
@@ -113,6 +117,10 @@ def _attribute(value: object) -> dict[str, Any]:
             return {"M": {key: {"S": text} for key, text in value.items()}}
         case _:
             return {"S": value}
+
+
+def _values(item: Mapping[str, Any], names: set[str]) -> dict[str, Any]:
+    return {name: _value(name, item[name]) for name in names & item.keys()}
 
 
 def _value(name: str, attribute: Mapping[str, Any]) -> Any:

@@ -75,13 +75,11 @@ class FileIndex:
 
     def list_prefix(self, bucket: str, prefix: str = "") -> Iterator[FileRecord]:
         """The objects whose key begins with the prefix, in the order in which S3 lists them."""
-        names = (
-            [bucket]
-            if self._partitions == 1
-            else [f"{bucket}#{number}" for number in range(self._partitions)]
-        )
         # DynamoDB orders strings by their UTF-8 bytes, Python by code points: the same order.
-        listings = (self._query(partition, prefix) for partition in names)
+        listings = (
+            self._query(self._partition_name(bucket, number), prefix)
+            for number in range(self._partitions)
+        )
         return heapq.merge(*listings, key=attrgetter("key"))
 
     def _query(self, partition: str, prefix: str) -> Iterator[FileRecord]:
@@ -130,9 +128,10 @@ class FileIndex:
             # Else the answer to this very write was lost, and botocore sent it again.
 
     def _partition(self, bucket: str, key: str) -> str:
-        if self._partitions == 1:
-            return bucket
-        return f"{bucket}#{zlib.crc32(key.encode()) % self._partitions}"
+        return self._partition_name(bucket, zlib.crc32(key.encode()) % self._partitions)
+
+    def _partition_name(self, bucket: str, number: int) -> str:
+        return bucket if self._partitions == 1 else f"{bucket}#{number}"
 
     @contextmanager
     def _explained(self, action: str) -> Iterator[None]:

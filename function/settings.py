@@ -26,14 +26,18 @@ class Settings:
         table_name = environment.get("TABLE_NAME", "")
         if not table_name:
             raise SettingsError("TABLE_NAME is not set: expected the name of the DynamoDB table")
+        object_metadata = _boolean(environment, "OBJECT_METADATA")
+        object_tags = _boolean(environment, "OBJECT_TAGS")
+        if object_tags and not object_metadata:
+            raise SettingsError('OBJECT_TAGS is "true": expected OBJECT_METADATA "true" beside it')
         return cls(
             table_name=table_name,
             table_partitions=_integer(environment, "TABLE_PARTITIONS", default=1, least=1),
             tombstone_life=timedelta(
                 days=_integer(environment, "TOMBSTONE_DAYS", default=30, least=MIN_TOMBSTONE_DAYS)
             ),
-            object_metadata=_boolean(environment, "OBJECT_METADATA"),
-            object_tags=_boolean(environment, "OBJECT_TAGS"),
+            object_metadata=object_metadata,
+            object_tags=object_tags,
         )
 
 

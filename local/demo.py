@@ -8,7 +8,7 @@ import shlex
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from statistics import median
@@ -23,9 +23,9 @@ from function.record import FileRecord, format_time
 from function.repository import FileIndex
 from local.deployment import Deployment, DeploymentError
 from local.emulator import Emulator, EmulatorError
+from local.waiting import wait_for
 
 PREFIX = "reports/2026/"
-CATCH_UP_SECONDS = 30
 
 console = Console(highlight=False)
 
@@ -78,12 +78,12 @@ class Demo:
     def wait_until_caught_up(self) -> None:
         """Wait until the index says what the bucket says."""
         started = time.monotonic()
-        wait_until(
+        wait_for(
             lambda: self.objects() == [(r.key, r.size, r.etag) for r in self.records()],
             lambda: f"bucket {self.objects()}, index {self.records()}",
         )
         # A deleted file is also missing from an index that has not heard of it yet.
-        wait_until(
+        wait_for(
             lambda: self.tombstone("draft.tmp"),
             lambda: f"draft.tmp is {self.index.read(self.bucket, 'draft.tmp')}",
         )
@@ -171,8 +171,7 @@ class Demo:
                 if line.get("key") == key and line["event"].startswith("ObjectCreated")
             ]
 
-        wait_until(logged, lambda: f"no line about {key}")
-        return max(logged())
+        return max(wait_for(logged, lambda: f"no line about {key}"))
 
     def objects(self) -> list[tuple[str, int, str]]:
         """What the bucket holds, as it lists it."""
@@ -213,15 +212,6 @@ def upload_event(record: FileRecord, sequencer: str) -> dict[str, Any]:
             }
         ]
     }
-
-
-def wait_until(condition: Callable[[], object], describe: Callable[[], str]) -> None:
-    """Wait for a condition; raises TimeoutError with what was seen instead."""
-    limit = time.monotonic() + CATCH_UP_SECONDS
-    while not condition():
-        if time.monotonic() > limit:
-            raise TimeoutError(f"not within {CATCH_UP_SECONDS} s: {describe()}")
-        time.sleep(0.1)
 
 
 def heading(text: str) -> None:

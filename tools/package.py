@@ -18,8 +18,8 @@ _UNIX = 3
 def build(target: Path, source: Path = ROOT / "function") -> None:
     """Zip the modules of `source`: sorted, with one date and mode, stored uncompressed."""
     with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
-        for path in sorted(source.glob("*.py")):
-            entry = zipfile.ZipInfo(f"{source.name}/{path.name}", _DATE)
+        for path in sorted(source.rglob("*.py")):
+            entry = zipfile.ZipInfo(path.relative_to(source.parent).as_posix(), _DATE)
             entry.create_system = _UNIX
             entry.external_attr = _MODE << 16
             archive.writestr(entry, path.read_bytes())

@@ -1,30 +1,16 @@
 """A deployed module, used as its users do: through S3, DynamoDB, Lambda and CloudWatch Logs."""
 
 import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import quote_plus
 
 from function.record import FileRecord
 from function.repository import FileIndex
 from local.deployment import Deployment
 from local.emulator import Emulator
-
-T = TypeVar("T")
-
-
-def wait_for(
-    condition: Callable[[], T | None], seen: Callable[[], object], seconds: float = 30
-) -> T:
-    """The condition's first true value; fails with what was seen where there is none in time."""
-    limit = time.monotonic() + seconds
-    while not (value := condition()):
-        if time.monotonic() > limit:
-            raise AssertionError(f"not within {seconds} s; seen: {seen()}")
-        time.sleep(0.1)
-    return value
+from local.waiting import wait_for
 
 
 class Stack:

@@ -14,7 +14,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from local.emulator import Emulator, EmulatorError, _free_port
-from tests.e2e.stack import wait_for
+from local.waiting import wait_for
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

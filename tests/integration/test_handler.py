@@ -2,6 +2,7 @@
 
 import json
 import logging
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -10,8 +11,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from function import logs
-from function.errors import MalformedEventError, ObjectEventsFailedError
-from function.handler import RESERVED_MS, Function, create_function
+from function.errors import MalformedEventError, ObjectEventsFailedError, PermissionDeniedError
+from function.handler import Function, create_function
 from function.record import FileRecord, format_time
 from function.repository import FileIndex
 from function.settings import Settings
@@ -29,6 +30,7 @@ from tests.payloads import (
 )
 
 if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_s3 import S3Client
 
 VERSION = "096fKKXTRTtl3on89fVO.nfljtsv6qko"
@@ -37,11 +39,11 @@ VERSION = "096fKKXTRTtl3on89fVO.nfljtsv6qko"
 class Invocation:
     """Lambda's context: how much time is left."""
 
-    def __init__(self, *remaining_ms: int) -> None:
-        self._remaining_ms = iter(remaining_ms) if remaining_ms else None
+    def __init__(self, remaining_ms: int = 60_000) -> None:
+        self._remaining_ms = remaining_ms
 
     def get_remaining_time_in_millis(self) -> int:
-        return next(self._remaining_ms) if self._remaining_ms else 60_000
+        return self._remaining_ms
 
 
 def recent(record: dict[str, Any], age: timedelta = timedelta(seconds=2)) -> dict[str, Any]:
@@ -297,7 +299,7 @@ def test_a_failed_invocation_names_the_first_failures_and_counts_the_others(
     payload = s3_document(created("a"), *(created("") for _ in range(5)))
 
     with pytest.raises(ObjectEventsFailedError, match=r"5 of 6 .*; and 2 more, see the log"):
-        function.handle(payload, Invocation(60_000))
+        function.handle(payload, Invocation())
 
 
 def test_an_sqs_batch_answers_which_messages_failed(
@@ -320,7 +322,7 @@ def test_an_sqs_batch_answers_which_messages_failed(
 
 
 def test_every_message_that_gave_an_event_to_a_failed_group_is_reported(
-    function: Function, monkeypatch: pytest.MonkeyPatch
+    function: Function, lines: Callable[[], list[Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     refuse_writes_of(monkeypatch, "b")
 
@@ -334,6 +336,7 @@ def test_every_message_that_gave_an_event_to_a_failed_group_is_reported(
     )
 
     assert answer == {"batchItemFailures": [{"itemIdentifier": "m0"}, {"itemIdentifier": "m2"}]}
+    assert lines()[-1]["failed"] == 2
 
 
 def test_an_sqs_message_without_an_id_fails_the_whole_batch(function: Function) -> None:
@@ -344,18 +347,52 @@ def test_an_sqs_message_without_an_id_fails_the_whole_batch(function: Function) 
         function.handle(payload, Invocation())
 
 
-def test_what_is_not_started_before_the_time_is_up_is_reported_as_failed(
-    function: Function, index: FileIndex, lines: Callable[[], list[Any]]
+@pytest.mark.parametrize(("remaining_ms", "started"), [(5000, True), (4999, False)])
+def test_nothing_is_started_in_the_last_five_seconds(
+    function: Function,
+    index: FileIndex,
+    lines: Callable[[], list[Any]],
+    remaining_ms: int,
+    started: bool,
 ) -> None:
-    answer = function.handle(
-        sqs(*(s3_document(recent(created(key))) for key in ("a", "b"))),
-        Invocation(RESERVED_MS, RESERVED_MS - 1),
-    )
+    payload = sqs(*(s3_document(recent(created(key))) for key in ("a", "b")))
 
-    assert len(answer["batchItemFailures"]) == 1
-    assert len(list(index.list_prefix(BUCKET))) == 1
-    (failed,) = [line for line in lines() if line.get("errorType")]
-    assert failed["errorType"] == "OutOfTimeError"
+    answer = function.handle(payload, Invocation(remaining_ms))
+
+    assert len(answer["batchItemFailures"]) == (0 if started else 2)
+    assert len(list(index.list_prefix(BUCKET))) == (2 if started else 0)
+    errors = {line["errorMessage"] for line in lines() if line.get("errorType") == "OutOfTimeError"}
+    assert [error.startswith("not started") for error in errors] == ([] if started else [True])
+
+
+def test_what_is_not_finished_in_time_is_reported_as_failed_alone(
+    function: Function,
+    index: FileIndex,
+    lines: Callable[[], list[Any]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stuck = threading.Event()
+    put_newer = FileIndex.put_newer
+
+    def put(self: FileIndex, record: FileRecord) -> None:
+        if record.key == "b":
+            stuck.wait(30)
+        put_newer(self, record)
+
+    monkeypatch.setattr(FileIndex, "put_newer", put)
+    monkeypatch.setattr("function.handler.REPORTING_MS", 4_000)
+    payload = sqs(*(s3_document(recent(created(key))) for key in ("a", "b", "c")))
+
+    try:
+        answer = function.handle(payload, Invocation(5_000))
+    finally:
+        stuck.set()
+
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "m1"}]}
+    assert {"a", "c"} <= {record.key for record in index.list_prefix(BUCKET)}
+    (failed,) = [line for line in lines() if line.get("outcome") == "failed"]
+    assert (failed["key"], failed["errorType"]) == ("b", "OutOfTimeError")
+    assert "raise function.timeout_seconds" in failed["errorMessage"]
 
 
 def test_a_missing_table_fails_with_a_line_that_names_the_variable(
@@ -377,17 +414,47 @@ def test_an_event_older_than_tombstones_fails_where_the_object_may_not_be_looked
     def denied(*_: Any, **__: Any) -> None:
         raise ClientError({"Error": {"Code": "AccessDeniedException"}}, "GetItem")
 
-    monkeypatch.setattr(
-        "botocore.client.BaseClient._make_api_call",
-        denied,
-    )
+    monkeypatch.setattr("botocore.client.BaseClient._make_api_call", denied)
 
     with pytest.raises(
-        ObjectEventsFailedError, match=r"EventTooOldError: .*bucket.versioned = true"
+        ObjectEventsFailedError, match=r"EventTooOldError: .*object_metadata = { enabled = true }"
     ):
         function.handle(s3_document(recent(created(), timedelta(days=40))), Invocation())
     with pytest.raises(ObjectEventsFailedError, match="PermissionDeniedError"):
         function.handle(s3_document(recent(created(versionId=VERSION))), Invocation())
+
+
+def test_another_refusal_of_an_old_event_is_explained_as_what_it_is(
+    function: Function, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(*_: Any) -> None:
+        raise PermissionDeniedError("may not dynamodb:PutItem")
+
+    monkeypatch.setattr(FileIndex, "replace", denied)
+
+    with pytest.raises(
+        ObjectEventsFailedError, match="PermissionDeniedError: may not dynamodb:Put"
+    ):
+        function.handle(s3_document(recent(created(), timedelta(days=40))), Invocation())
+
+
+def test_every_setting_reaches_what_it_is_for(dynamodb: "DynamoDBClient", s3: "S3Client") -> None:
+    s3.put_object(Bucket=BUCKET, Key="a.txt", Body=b"1", Tagging="class=secret")
+    function = create_function(
+        settings(table_partitions=4, tombstone_life=timedelta(days=15), object_metadata=True)
+    )
+
+    function.handle(s3_document(recent(created()), recent(removed("gone"))), Invocation())
+
+    index = FileIndex(dynamodb, TABLE, partitions=4)
+    record, tombstone = index.read(BUCKET, "a.txt"), index.read(BUCKET, "gone")
+    assert record
+    assert record.metadata
+    assert record.metadata.tags is None
+    assert tombstone
+    assert tombstone.expires_at
+    life = tombstone.expires_at - datetime.now(UTC).timestamp()
+    assert abs(life - timedelta(days=15).total_seconds()) < 60
 
 
 # Logs.

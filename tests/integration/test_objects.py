@@ -186,7 +186,7 @@ def tags_refused(s3: "S3Client") -> None:
 def tags_denied_by_a_bucket_policy(s3: "S3Client") -> None:
     text = (
         "User: arn:aws:sts::123456789012:assumed-role/indexer/indexer is not authorized to "
-        'perform: s3:GetObjectTagging on resource: "arn:aws:s3:::reports/a" with an explicit '
+        'perform: s3:GetObjectTagging on resource: "arn:aws:s3:::reports/a b" with an explicit '
         "deny in a resource-based policy"
     )
     refuse(s3, "GetObjectTagging", "AccessDenied", text)
@@ -212,6 +212,7 @@ def tags_denied_by_a_bucket_policy(s3: "S3Client") -> None:
         ),
         (
             tags_denied_by_a_bucket_policy,
+            "role indexer may not s3:GetObjectTagging on arn:aws:s3:::reports/a b. "
             "A policy denies it explicitly: look outside the module (a bucket or key policy, ",
         ),
     ],

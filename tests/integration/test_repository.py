@@ -90,8 +90,8 @@ def test_attributes_that_others_added_do_not_disturb(
     dynamodb.update_item(
         TableName=TABLE,
         Key={"partition": {"S": BUCKET}, "key": {"S": "a.txt"}},
-        UpdateExpression="SET note = :n, labels = :l",
-        ExpressionAttributeValues={":n": {"N": "1.5"}, ":l": {"SS": ["x"]}},
+        UpdateExpression="SET note = :n, parts = :n, tags = :t",
+        ExpressionAttributeValues={":n": {"N": "1.5"}, ":t": {"SS": ["x"]}},
     )
 
     assert index.read(BUCKET, "a.txt") == record()

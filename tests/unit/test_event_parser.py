@@ -249,7 +249,7 @@ MALFORMED: list[tuple[object, str]] = [
     ("text", "the payload is a string"),
     ({}, "not an event of S3"),
     ({"Records": {}}, "Records is an object, expected an array"),
-    ({"Records": [1]}, "an entry of Records is a number"),
+    ({"Records": [1]}, "an entry of Records is a whole number"),
     ({"Records": [{}]}, "s3 is null"),
     (broken(eventName=None), "eventName is missing"),
     (broken(eventVersion="3.0"), "only 2.x"),
@@ -258,9 +258,12 @@ MALFORMED: list[tuple[object, str]] = [
     (s3_document(created("")), "key is missing or empty"),
     (s3_document(created("ä" * 513)), "key of 1026 bytes: S3 allows 1024"),
     (s3_document(created(sequencer="xyz")), "not a hexadecimal string"),
-    (s3_document(created(size=-1)), "size"),
-    (s3_document(created(size=True)), "size"),
-    (s3_document(created(size="3")), "size is a string, expected a number"),
+    (s3_document(created(size=-1)), "size is no number of bytes from 0"),
+    (s3_document(created(size=True)), "size is no number of bytes from 0"),
+    (s3_document(created(size=10**39)), "size is no number of bytes from 0"),
+    (s3_document(created(size=float("nan"))), "size is a number, expected a whole number"),
+    (s3_document(created(size="3")), "size is a string, expected a whole number"),
+    (broken(eventTime="0001-01-01T00:00:00+23:59"), "is not an ISO-8601 time"),
     (broken(s3=S3_PART | {"object": {"key": "%FF"}}), "does not decode to UTF-8"),
     (broken(s3=S3_PART | {"object": {"key": "\ud800"}}), "not valid Unicode"),
     (eventbridge(key="\ud800"), "not valid Unicode"),
@@ -293,9 +296,38 @@ def test_json_nested_too_deeply_is_refused() -> None:
     assert "not JSON" in str(message.errors[0])
 
 
-def test_several_malformed_records_are_all_named() -> None:
-    with pytest.raises(MalformedEventError, match=r"key is missing.*hexadecimal"):
-        parse(s3_document(created(""), created(sequencer="-")))
+def test_many_malformed_records_are_counted_and_the_first_is_explained() -> None:
+    with pytest.raises(MalformedEventError, match=r"key is missing or empty \(99 other records"):
+        parse(s3_document(created(""), *[created(sequencer="-")] * 99))
+
+
+def test_the_text_of_an_error_is_bounded() -> None:
+    (message,) = parse(sqs("x" * 10_000))
+
+    assert len(str(message.errors[0])) < 400
+
+
+def test_a_malformed_record_beside_a_test_event_loses_neither() -> None:
+    (message,) = parse({"Records": [*sns(TEST_EVENT)["Records"], {}]})
+
+    assert (message.test_events, len(message.errors)) == (1, 1)
+
+
+def test_only_a_batch_of_nothing_but_sqs_messages_is_answered_as_one() -> None:
+    (message,) = parse({"Records": [*sqs(s3_document(created("a")))["Records"], created("b")]})
+
+    assert message.id is None
+    assert [event.key for event in message.events] == ["a", "b"]
+
+
+def test_an_empty_file_has_a_size() -> None:
+    assert only_event(s3_document(created(size=0))).size == 0
+
+
+def test_an_upload_on_eventbridge_without_a_reason_is_an_upload() -> None:
+    event = only_event(eventbridge(reason=""))
+
+    assert (event.name, event.change) == ("ObjectCreated", Change.STORED)
 
 
 @pytest.mark.parametrize(

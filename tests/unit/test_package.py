@@ -59,11 +59,14 @@ def test_other_pythons_build_the_same_package(tmp_path: Path) -> None:
         assert target.read_bytes() == PACKAGE.read_bytes(), python
 
 
-def test_the_package_holds_the_function_and_nothing_else() -> None:
-    with zipfile.ZipFile(PACKAGE) as archive:
-        names = archive.namelist()
+def test_the_package_holds_nested_modules_too(tmp_path: Path) -> None:
+    (tmp_path / "function" / "deeper").mkdir(parents=True)
+    (tmp_path / "function" / "deeper" / "module.py").touch()
 
-    assert names == sorted(f"function/{path.name}" for path in (ROOT / "function").glob("*.py"))
+    build(tmp_path / "function.zip", tmp_path / "function")
+
+    with zipfile.ZipFile(tmp_path / "function.zip") as archive:
+        assert archive.namelist() == ["function/deeper/module.py"]
 
 
 def test_the_package_imports_boto3_and_the_standard_library_alone() -> None:

@@ -48,6 +48,7 @@ def test_every_setting_is_read() -> None:
         ("TOMBSTONE_DAYS", "999999", "a whole number from 15 to 99999"),
         ("OBJECT_METADATA", "True", 'expected "true" or "false"'),
         ("OBJECT_TAGS", "yes", 'expected "true" or "false"'),
+        ("OBJECT_TAGS", "true", 'expected OBJECT_METADATA "true"'),
     ],
 )
 def test_a_wrong_value_is_refused_with_its_name_and_what_is_expected(
