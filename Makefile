@@ -55,7 +55,7 @@ workspace: environment $(LOCAL)
 	terraform workspace select -or-create $(ENV)
 
 environment:
-ifeq ($(filter $(ENV),$(ENVIRONMENTS)),)
+ifneq ($(words $(ENV)) $(filter $(ENV),$(ENVIRONMENTS)),1 $(ENV))
 	@echo 'Say which environment, such as `make plan ENV=dev`. There are: $(ENVIRONMENTS)' >&2; exit 1
 endif
 

@@ -34,6 +34,14 @@ variable "bucket" {
   }
 
   validation {
+    condition = !var.bucket.create || !can(regex(
+      "^(xn--|sthree-|amzn-s3-demo-)|(-s3alias|--ol-s3|[.]mrap|--x-s3|--table-s3)$|^[0-9]+[.][0-9]+[.][0-9]+[.][0-9]+$",
+      coalesce(var.bucket.name, "${var.name}-0"),
+    ))
+    error_message = "S3 reserves the bucket's name (${coalesce(var.bucket.name, "${var.name}-<account id>")}): choose one that does not begin with xn--, sthree- or amzn-s3-demo-, does not end with -s3alias, --ol-s3, .mrap, --x-s3 or --table-s3, and is no IP address."
+  }
+
+  validation {
     # Buckets from before 2018 may have longer names, upper-case letters and underscores.
     condition     = var.bucket.name == null || can(regex("^[A-Za-z0-9._-]{3,255}$", var.bucket.name))
     error_message = "bucket.name must be the name of a bucket (letters, digits, hyphens, dots), not an ARN or a URL."
@@ -48,7 +56,7 @@ variable "bucket" {
 variable "filters" {
   description = <<-EOT
     Which objects to index: those whose key begins with `prefix` and ends with `suffix` of any of these. None: all.
-    Plain key text; the module encodes it as S3 wants it.
+    Plain key text, without a leading slash and not encoded: the module encodes it as S3 wants it.
   EOT
   type = list(object({
     prefix = optional(string, "")
@@ -285,6 +293,15 @@ variable "tags" {
   type        = map(string)
   default     = {}
   nullable    = false
+
+  validation {
+    condition = length(var.tags) <= 50 && alltrue([
+      for key, value in var.tags :
+      can(regex("^[\\p{L}\\p{Z}\\p{N}_.:/=+@-]{1,128}$", key)) && !startswith(lower(key), "aws:") &&
+      can(regex("^[\\p{L}\\p{Z}\\p{N}_.:/=+@-]{0,256}$", value))
+    ])
+    error_message = "AWS takes at most 50 tags, keys of 1 to 128 characters that do not begin with aws:, values of up to 256; letters, digits, spaces and _ . : / = + - @."
+  }
 }
 
 variable "trigger" {
@@ -309,7 +326,12 @@ variable "workspace" {
   default     = null
 
   validation {
-    condition     = var.workspace == null || var.workspace == terraform.workspace
-    error_message = "These values belong to workspace \"${coalesce(var.workspace, "(any)")}\", but \"${terraform.workspace}\" is selected: run `terraform workspace select -or-create ${coalesce(var.workspace, "default")}`."
+    condition     = var.workspace != ""
+    error_message = "workspace is empty: name the Terraform workspace that these values belong to, or leave it out for any."
+  }
+
+  validation {
+    condition     = var.workspace == null || var.workspace == "" || var.workspace == terraform.workspace
+    error_message = "These values belong to workspace \"${var.workspace == null ? "" : var.workspace}\", but \"${terraform.workspace}\" is selected: run `terraform workspace select -or-create ${var.workspace == null ? "" : var.workspace}`."
   }
 }

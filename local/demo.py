@@ -4,6 +4,7 @@ python -m local.demo [--keep]
 """
 
 import json
+import os
 import shlex
 import signal
 import sys
@@ -11,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from statistics import median
 from typing import Any
 from urllib.parse import quote_plus
@@ -240,6 +242,7 @@ def keep(deployment: Deployment) -> None:
     for name, value in deployment.environment.items():
         print(f"export {name}={shlex.quote(value)}")
     print(f"cd {shlex.quote(str(deployment.directory))}")
+    print("terraform plan -var-file=environments/local.tfvars")
     console.print("\nCtrl-C here destroys everything and stops.")
     while True:
         time.sleep(3600)
@@ -247,8 +250,8 @@ def keep(deployment: Deployment) -> None:
 
 def main() -> int:
     """Run the demo; whatever happens, what was made is destroyed and stopped."""
-    for stop in (signal.SIGINT, signal.SIGTERM):  # a background job is started with SIGINT ignored
-        signal.signal(stop, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, stop)  # also SIGINT: a background job is started with it ignored
     started = time.monotonic()
     console.print(
         "A local AWS starts, Terraform applies this module to it with the real AWS provider, "
@@ -269,6 +272,13 @@ def main() -> int:
         return 1
     console.print(f"\nNothing is left. The whole demo took {time.monotonic() - started:.0f} s.")
     return 0
+
+
+def stop(number: int, _frame: object) -> None:
+    """Begin to clean up; where the terminal is gone, in silence."""
+    if number == signal.SIGHUP:
+        console.file = Path(os.devnull).open("w")  # noqa: SIM115 # for the rest of the process
+    raise KeyboardInterrupt
 
 
 def run(emulator: Emulator, deployment: Deployment) -> None:

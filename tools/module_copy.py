@@ -68,6 +68,7 @@ class ModuleCopy:
             "TF_DATA_DIR": str(self._parent / "data"),
             "TF_IN_AUTOMATION": "1",
             "TF_INPUT": "0",
+            "TMPDIR": str(self._parent),  # a provider that is interrupted leaves its socket there
             **self._given,
         }
 

@@ -281,6 +281,15 @@ def test_a_refusal_names_role_action_resource_and_where_to_look(
     ) in str(denied.value)
 
 
+def test_a_refusal_of_an_action_that_the_module_never_grants_says_so(
+    dynamodb: "DynamoDBClient",
+) -> None:
+    refuse(dynamodb, "AccessDeniedException", DENIAL.replace("dynamodb:PutItem", "kms:DescribeKey"))
+
+    with pytest.raises(PermissionDeniedError, match="The module does not grant it: look outside"):
+        FileIndex(dynamodb, TABLE).put_newer(record())
+
+
 def test_other_errors_are_raised_as_they_are(dynamodb: "DynamoDBClient") -> None:
     refuse(dynamodb, "ThrottlingException", "slow down")
 

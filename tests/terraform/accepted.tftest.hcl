@@ -87,3 +87,12 @@ run "other_partitions_of_aws_the_selected_workspace_and_a_filter_for_everything"
     workspace = "default"
   }
 }
+
+run "tags_in_any_script" {
+  command = plan
+
+  variables {
+    bucket = { create = true, name = "files.of-192.168.1.1x" }
+    tags   = { "Kosten stelle" = "Zürich/4:2 @x_+-=.", empty = "" }
+  }
+}

@@ -389,3 +389,37 @@ run "no_concurrency_would_stop_the_function" {
 
   expect_failures = [var.function]
 }
+
+run "an_empty_workspace_a_reserved_bucket_name_and_a_reserved_tag" {
+  command = plan
+
+  variables {
+    workspace = ""
+    bucket    = { create = true, name = "abc-s3alias" }
+    tags      = { "aws:owner" = "me" }
+  }
+
+  expect_failures = [var.bucket, var.tags, var.workspace]
+}
+
+run "an_ip_address_as_bucket_and_a_tag_without_a_value" {
+  command = plan
+
+  variables {
+    bucket = { create = true, name = "192.168.1.1" }
+    tags   = { owner = null }
+  }
+
+  expect_failures = [var.bucket, var.tags]
+}
+
+run "a_name_that_makes_a_reserved_bucket_name_and_a_tag_with_a_semicolon" {
+  command = plan
+
+  variables {
+    name = "xn--files"
+    tags = { owner = "a;b" }
+  }
+
+  expect_failures = [var.bucket, var.tags]
+}
