@@ -82,7 +82,7 @@ class Function:
                 outcomes[Outcome.FAILED] += 1
                 failures.setdefault(number, []).append(malformed)
 
-        work = self._sorted_by_key(messages, outcomes)
+        work = self._grouped_by_key(messages, outcomes)
         for item, done in zip(work, self._each(work, context), strict=True):
             if isinstance(done, Exception):
                 outcomes[Outcome.FAILED] += len(item.events)
@@ -99,7 +99,7 @@ class Function:
         )
         return _answer(messages, outcomes, failures)
 
-    def _sorted_by_key(
+    def _grouped_by_key(
         self, messages: Sequence[Message], outcomes: Counter[Outcome]
     ) -> list[_Work]:
         """The events of each key together; what the index does not hold is ignored here."""
