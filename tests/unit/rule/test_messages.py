@@ -34,8 +34,8 @@ Body = dict[str, Any]
 class ReportsHalfAGroup(Function):
     """Of the messages that gave an event to a group only one is reported when it fails."""
 
-    def _sorted_by_key(self, messages: Sequence[Message], outcomes: Counter[Outcome]) -> list[Any]:
-        work = super()._sorted_by_key(messages, outcomes)
+    def _grouped_by_key(self, messages: Sequence[Message], outcomes: Counter[Outcome]) -> list[Any]:
+        work = super()._grouped_by_key(messages, outcomes)
         for item in work:
             item.messages.intersection_update({min(item.messages)})
         return work
