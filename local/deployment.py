@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from local.emulator import Emulator
+from tools.look_before_destroy import managed_resources
 from tools.module_copy import ModuleCopy
 from tools.terraform_init import TerraformError
 
@@ -126,11 +127,10 @@ class Deployment:
 
     def _buckets(self) -> list[str]:
         state = json.loads(self._answer("show", "-json"))
-        resources = state.get("values", {}).get("root_module", {}).get("resources", [])
         return [
             resource["values"]["bucket"]
-            for resource in resources
-            if resource["mode"] == "managed" and resource["type"] == "aws_s3_bucket"
+            for resource in managed_resources(state)
+            if resource["type"] == "aws_s3_bucket"
         ]
 
     def _answer(self, *command: str) -> str:

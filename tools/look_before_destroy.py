@@ -24,7 +24,7 @@ def reasons_to_refuse(state: dict[str, Any]) -> list[str]:
     `state` is what `terraform show -json` says. AWS is asked for what is true now.
     """
     reasons: list[str] = []
-    for resource in _managed_resources(state):
+    for resource in managed_resources(state):
         look = _LOOKS.get(resource["type"])
         if look is None:
             continue
@@ -38,7 +38,8 @@ def reasons_to_refuse(state: dict[str, Any]) -> list[str]:
     return reasons
 
 
-def _managed_resources(state: dict[str, Any]) -> list[dict[str, Any]]:
+def managed_resources(state: dict[str, Any]) -> list[dict[str, Any]]:
+    """What Terraform made, of what `terraform show -json` says."""
     resources = state.get("values", {}).get("root_module", {}).get("resources", [])
     return [resource for resource in resources if resource["mode"] == "managed"]
 
@@ -102,7 +103,7 @@ def main() -> int:
     if shown.returncode != 0:
         return 1  # terraform has said why
     state = json.loads(shown.stdout)
-    if not _managed_resources(state):
+    if not managed_resources(state):
         print("Nothing is deployed in this workspace.")
         return 0
     reasons = reasons_to_refuse(state)
