@@ -1,4 +1,5 @@
-# How events reach the function, and where they go when it fails.
+# How events reach the function, and where they go when that fails:
+# notification or EventBridge rule -> queue, if asked for -> function -> dead letters.
 
 locals {
   events = concat(
@@ -15,6 +16,19 @@ locals {
     var.object_metadata.tags ? ["s3:ObjectTagging:*"] : [],
   )
 
+  # The same events as EventBridge calls them.
+  detail_types = concat(
+    ["Object Created", "Object Deleted"],
+    var.object_metadata.enabled ? [
+      "Object Access Tier Changed",
+      "Object Restore Completed",
+      "Object Restore Expired",
+      "Object Restore Initiated",
+      "Object Storage Class Changed",
+    ] : [],
+    var.object_metadata.tags ? ["Object Tags Added", "Object Tags Deleted"] : [],
+  )
+
   # S3 compares filters with encoded keys: a space is "+", a slash stays. Absent is null, not "".
   encoded_filters = [
     for filter in length(var.filters) > 0 ? var.filters : [{ prefix = "", suffix = "" }] : {
@@ -22,9 +36,203 @@ locals {
       suffix = filter.suffix == "" ? null : replace(urlencode(filter.suffix), "%2F", "/")
     }
   ]
+
+  watches_everything = alltrue([for filter in var.filters : filter.prefix == "" && filter.suffix == ""])
+
+  # EventBridge compares them with the key itself. Several matchers are alternatives, so a prefix and
+  # a suffix together are one wildcard. It takes no key in which both overlap ("in/" and "/x" in
+  # "in/x"), as S3 does: those few are named one by one.
+  key_matchers = concat(
+    [for filter in var.filters : { prefix = filter.prefix } if filter.suffix == ""],
+    [for filter in var.filters : { suffix = filter.suffix } if filter.prefix == ""],
+    [
+      for filter in local.two_sided_filters :
+      { wildcard = "${replace(filter.prefix, "\\", "\\\\")}*${replace(filter.suffix, "\\", "\\\\")}" }
+    ],
+    flatten([
+      for filter in local.two_sided_filters : [
+        for length in range(1, min(length(filter.prefix), length(filter.suffix)) + 1) :
+        "${filter.prefix}${substr(filter.suffix, length, -1)}"
+        if endswith(filter.prefix, substr(filter.suffix, 0, length))
+      ]
+    ]),
+  )
+  two_sided_filters = [for filter in var.filters : filter if filter.prefix != "" && filter.suffix != ""]
+
+  event_pattern = jsonencode({
+    source      = ["aws.s3"]
+    detail-type = local.detail_types
+    detail = merge(
+      { bucket = { name = [local.bucket_name] } },
+      local.watches_everything ? {} : { object = { key = local.key_matchers } },
+    )
+  })
 }
 
+# --- Trigger: the bucket's notifications, the owner's, or EventBridge ---
+
+resource "aws_s3_bucket_notification" "bucket" {
+  # With EventBridge the bucket only has to be told once, and only if it is the module's own.
+  count = var.trigger == "notification" || var.trigger == "eventbridge" && var.bucket.create ? 1 : 0
+
+  bucket      = local.bucket_name
+  eventbridge = var.trigger == "eventbridge"
+
+  dynamic "lambda_function" {
+    for_each = var.trigger == "notification" && var.queue == null ? local.encoded_filters : []
+
+    content {
+      lambda_function_arn = aws_lambda_function.function.arn
+      events              = local.events
+      filter_prefix       = lambda_function.value.prefix
+      filter_suffix       = lambda_function.value.suffix
+    }
+  }
+
+  dynamic "queue" {
+    for_each = var.trigger == "notification" && var.queue != null ? local.encoded_filters : []
+
+    content {
+      queue_arn     = aws_sqs_queue.queue[0].arn
+      events        = local.events
+      filter_prefix = queue.value.prefix
+      filter_suffix = queue.value.suffix
+    }
+  }
+
+  # S3 checks the permission when it is told of the function, and no event may come before there is
+  # a place for the ones that fail.
+  depends_on = [
+    aws_cloudwatch_event_target.bucket,
+    aws_lambda_event_source_mapping.queue,
+    aws_lambda_function_event_invoke_config.function,
+    aws_lambda_permission.bucket,
+  ]
+}
+
+resource "aws_cloudwatch_event_rule" "bucket" {
+  count = var.trigger == "eventbridge" ? 1 : 0
+
+  name        = var.name
+  description = "Events of the objects that the file index ${var.name} holds."
+  tags        = var.tags
+
+  event_pattern = local.event_pattern
+
+  lifecycle {
+    precondition {
+      condition     = length(local.event_pattern) <= 2048
+      error_message = "The filters make an event pattern of ${length(local.event_pattern)} characters, EventBridge takes 2,048: give fewer or shorter filters, such as one prefix for several."
+    }
+  }
+}
+
+resource "aws_cloudwatch_event_target" "bucket" {
+  count = var.trigger == "eventbridge" ? 1 : 0
+
+  rule      = aws_cloudwatch_event_rule.bucket[0].name
+  target_id = "file-index"
+  arn       = var.queue == null ? aws_lambda_function.function.arn : aws_sqs_queue.queue[0].arn
+
+  # The most that EventBridge offers.
+  retry_policy {
+    maximum_event_age_in_seconds = 24 * 60 * 60
+    maximum_retry_attempts       = 185
+  }
+
+  dead_letter_config {
+    arn = aws_sqs_queue.dead_letter.arn
+  }
+
+  depends_on = [
+    aws_lambda_event_source_mapping.queue,
+    aws_lambda_function_event_invoke_config.function,
+    aws_lambda_permission.rule,
+  ]
+}
+
+# --- Queue, if asked for ---
+
+locals {
+  # Queues and their policies refer to each other before they are there.
+  queue_arn       = "arn:${local.partition}:sqs:${local.region}:${local.account_id}:${var.name}"
+  dead_letter_arn = "${local.queue_arn}-dead-letter"
+
+  tls_only = {
+    Sid       = "TlsOnly"
+    Effect    = "Deny"
+    Principal = "*"
+    Action    = "sqs:*"
+    Condition = { Bool = { "aws:SecureTransport" = "false" } }
+  }
+
+  # A bucket's ARN names no account, a rule's does.
+  sent_by_bucket = var.trigger == "eventbridge" ? [] : [{
+    Effect    = "Allow"
+    Action    = "sqs:SendMessage"
+    Principal = { Service = "s3.amazonaws.com" }
+    Condition = {
+      ArnEquals    = { "aws:SourceArn" = local.bucket_arn }
+      StringEquals = { "aws:SourceAccount" = local.account_id }
+    }
+  }]
+  sent_by_rule = [for rule in aws_cloudwatch_event_rule.bucket : {
+    Effect    = "Allow"
+    Action    = "sqs:SendMessage"
+    Principal = { Service = "events.amazonaws.com" }
+    Condition = { ArnEquals = { "aws:SourceArn" = rule.arn } }
+  }]
+}
+
+resource "aws_sqs_queue" "queue" {
+  count = var.queue == null ? 0 : 1
+
+  name                      = var.name
+  message_retention_seconds = var.queue.retention_days * 24 * 60 * 60
+  sqs_managed_sse_enabled   = true
+  tags                      = var.tags
+
+  # AWS's advice: what is throttled has time to be tried again, and what Lambda gathers stays hidden.
+  # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
+  visibility_timeout_seconds = 6 * var.function.timeout_seconds + var.queue.batching_window_seconds
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      for statement in concat(local.sent_by_bucket, local.sent_by_rule, [local.tls_only]) :
+      merge(statement, { Resource = local.queue_arn })
+    ]
+  })
+
+  redrive_policy = jsonencode({
+    deadLetterTargetArn = aws_sqs_queue.dead_letter.arn
+    maxReceiveCount     = var.queue.max_receives
+  })
+}
+
+resource "aws_lambda_event_source_mapping" "queue" {
+  count = var.queue == null ? 0 : 1
+
+  event_source_arn                   = aws_sqs_queue.queue[0].arn
+  function_name                      = aws_lambda_function.function.arn
+  batch_size                         = var.queue.batch_size
+  maximum_batching_window_in_seconds = var.queue.batching_window_seconds
+  function_response_types            = ["ReportBatchItemFailures"]
+  tags                               = var.tags
+
+  scaling_config {
+    maximum_concurrency = coalesce(var.queue.max_concurrency, min(10, coalesce(var.function.reserved_concurrency, 10)))
+  }
+
+  # Lambda checks on creation that the function may receive from the queue.
+  depends_on = [aws_iam_role_policy.queue]
+}
+
+# --- No queue: S3 or EventBridge invokes the function, Lambda retries ---
+
 resource "aws_lambda_permission" "bucket" {
+  count = var.queue == null && var.trigger != "eventbridge" ? 1 : 0
+
   statement_id   = "bucket"
   action         = "lambda:InvokeFunction"
   function_name  = aws_lambda_function.function.function_name
@@ -38,38 +246,24 @@ resource "aws_lambda_permission" "bucket" {
   }
 }
 
-resource "aws_s3_bucket_notification" "bucket" {
-  count = var.trigger == "notification" ? 1 : 0
+resource "aws_lambda_permission" "rule" {
+  count = var.queue == null && var.trigger == "eventbridge" ? 1 : 0
 
-  bucket = local.bucket_name
+  statement_id  = "rule"
+  action        = "lambda:InvokeFunction"
+  function_name = aws_lambda_function.function.function_name
+  principal     = "events.amazonaws.com"
+  source_arn    = aws_cloudwatch_event_rule.bucket[0].arn
 
-  dynamic "lambda_function" {
-    for_each = local.encoded_filters
-
-    content {
-      lambda_function_arn = aws_lambda_function.function.arn
-      events              = local.events
-      filter_prefix       = lambda_function.value.prefix
-      filter_suffix       = lambda_function.value.suffix
-    }
+  lifecycle {
+    # AWS drops it together with the function.
+    replace_triggered_by = [aws_lambda_function.function.id]
   }
-
-  # S3 checks the permission when it is told of the function, and no event may come before there is
-  # a place for the ones that fail.
-  depends_on = [
-    aws_lambda_function_event_invoke_config.function,
-    aws_lambda_permission.bucket,
-  ]
-}
-
-resource "aws_sqs_queue" "dead_letter" {
-  name                      = "${var.name}-dead-letter"
-  message_retention_seconds = 14 * 24 * 60 * 60 # the most SQS offers
-  sqs_managed_sse_enabled   = true
-  tags                      = var.tags
 }
 
 resource "aws_lambda_function_event_invoke_config" "function" {
+  count = var.queue == null ? 1 : 0
+
   function_name = aws_lambda_function.function.function_name
 
   maximum_event_age_in_seconds = 6 * 60 * 60 # the most Lambda offers
@@ -88,4 +282,27 @@ resource "aws_lambda_function_event_invoke_config" "function" {
 
   # Lambda checks on creation that the function may send to the destination.
   depends_on = [aws_iam_role_policy.dead_letter]
+}
+
+# --- Dead letters: from the queue, from Lambda, and from EventBridge ---
+
+resource "aws_sqs_queue" "dead_letter" {
+  name                      = "${var.name}-dead-letter"
+  message_retention_seconds = 14 * 24 * 60 * 60 # the most SQS offers
+  sqs_managed_sse_enabled   = true
+  tags                      = var.tags
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      for statement in concat(local.sent_by_rule, [local.tls_only]) :
+      merge(statement, { Resource = local.dead_letter_arn })
+    ]
+  })
+
+  # Without a queue no other one may leave its dead letters here.
+  redrive_allow_policy = (
+    var.queue == null ? jsonencode({ redrivePermission = "denyAll" }) :
+    jsonencode({ redrivePermission = "byQueue", sourceQueueArns = [local.queue_arn] })
+  )
 }

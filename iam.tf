@@ -86,7 +86,25 @@ resource "aws_iam_role_policy" "logs" {
   })
 }
 
+resource "aws_iam_role_policy" "queue" {
+  count = var.queue == null ? 0 : 1
+
+  name = "queue"
+  role = aws_iam_role.function.name
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect   = "Allow"
+      Action   = ["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"]
+      Resource = aws_sqs_queue.queue[0].arn
+    }]
+  })
+}
+
+# From a queue SQS moves the dead letters itself.
 resource "aws_iam_role_policy" "dead_letter" {
+  count = var.queue == null ? 1 : 0
+
   name = "dead-letter"
   role = aws_iam_role.function.name
   policy = jsonencode({

@@ -5,9 +5,15 @@ data "aws_caller_identity" "current" {}
 
 data "aws_partition" "current" {}
 
+# For the Region: data.aws_region warns in one version of the provider or the other.
+data "aws_service_principal" "s3" {
+  service_name = "s3"
+}
+
 locals {
   account_id = data.aws_caller_identity.current.account_id
   partition  = data.aws_partition.current.partition
+  region     = data.aws_service_principal.s3.region
 
   bucket_name = var.bucket.create ? aws_s3_bucket.watched[0].bucket : var.bucket.name
   bucket_arn  = var.bucket.create ? aws_s3_bucket.watched[0].arn : "arn:${local.partition}:s3:::${var.bucket.name}"
@@ -19,7 +25,22 @@ locals {
   kms_key_arn = var.kms_key == null ? null : var.kms_key.arn
 }
 
-# --- Bucket, if asked for ---
+# --- Bucket, created if asked for ---
+
+# A bucket in another Region or account, or none of that name, would never send an event. The
+# postcondition also makes Terraform wait for a bucket that is made by the same stack.
+data "aws_s3_bucket" "watched" {
+  count = var.bucket.create ? 0 : 1
+
+  bucket = var.bucket.name
+
+  lifecycle {
+    postcondition {
+      condition     = strcontains(self.bucket_regional_domain_name, ".${local.region}.")
+      error_message = "The bucket ${var.bucket.name} is not in ${local.region} (${self.bucket_regional_domain_name}), and S3 sends events within a Region only: use the module with a provider of the bucket's Region."
+    }
+  }
+}
 
 resource "aws_s3_bucket" "watched" {
   count = var.bucket.create ? 1 : 0
@@ -160,6 +181,7 @@ resource "aws_lambda_function" "function" {
     aws_iam_role_policy.dead_letter,
     aws_iam_role_policy.key,
     aws_iam_role_policy.logs,
+    aws_iam_role_policy.queue,
     aws_iam_role_policy.table,
   ]
 }

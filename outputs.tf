@@ -55,21 +55,35 @@ output "log_group" {
 
 output "notification" {
   description = <<-EOT
-    With `trigger = "external"` what the bucket's owner adds to their aws_s3_bucket_notification, otherwise null:
-    one lambda_function block for each of `filters` (`prefix` and `suffix`, encoded as S3 wants them, null where there
-    is none), all with `function_arn` and `events`.
+    What the bucket's owner adds to their aws_s3_bucket_notification; null where the module does it itself.
+    - With `trigger = "external"`: one lambda_function block (with a queue: a queue block) for each of `filters` (`prefix`
+      and `suffix`, encoded as S3 wants them, null where there is none), all with `function_arn` (`queue_arn`) and `events`.
+    - With `trigger = "eventbridge"` and a bucket that the module does not create: `eventbridge = true`; `filters` is empty.
   EOT
-  value = var.trigger != "external" ? null : {
+  value = length(aws_s3_bucket_notification.bucket) > 0 ? null : {
+    eventbridge  = var.trigger == "eventbridge"
     events       = local.events
-    filters      = local.encoded_filters
-    function_arn = aws_lambda_function.function.arn
+    filters      = [for filter in local.encoded_filters : filter if var.trigger == "external"]
+    function_arn = var.queue == null ? aws_lambda_function.function.arn : null
+    queue_arn    = one(aws_sqs_queue.queue[*].arn)
   }
 
-  # Whoever uses it makes events flow: not before S3 may call and failures have a place to go.
+  # Whoever uses it makes events flow: not before they have a way and failures have a place to go.
   depends_on = [
+    aws_cloudwatch_event_target.bucket,
+    aws_lambda_event_source_mapping.queue,
     aws_lambda_function_event_invoke_config.function,
     aws_lambda_permission.bucket,
   ]
+}
+
+output "queue" {
+  description = "The queue between trigger and function: name, ARN and URL; null without `queue`."
+  value = one([for queue in aws_sqs_queue.queue : {
+    arn  = queue.arn
+    name = queue.name
+    url  = queue.url
+  }])
 }
 
 output "role" {

@@ -207,6 +207,66 @@ variable "object_metadata" {
   }
 }
 
+variable "queue" {
+  description = <<-EOT
+    A queue between trigger and function, for bursts: `{}` for one with these defaults; null: events invoke the function.
+    - `batch_size`: the most events of one invocation, 1 to 10000.
+    - `batching_window_seconds`: how long Lambda gathers a batch, 0 to 300; more than 10 events need at least 1.
+    - `max_concurrency`: the most invocations at once, 2 to 1000. Null: 10, or `function.reserved_concurrency` if that is
+      less. DynamoDB takes 1,000 writes a second for each of `table.partitions`, and one invocation may write that many.
+    - `max_receives`: how often an event is tried before it becomes a dead letter, 1 to 1000.
+    - `retention_days`: how long an event waits if the function does not run, 1 to 14.
+  EOT
+  type = object({
+    batch_size              = optional(number, 100)
+    batching_window_seconds = optional(number, 1)
+    max_concurrency         = optional(number)
+    max_receives            = optional(number, 5)
+    retention_days          = optional(number, 14)
+  })
+  default = null
+
+  validation {
+    condition     = var.queue == null || try(var.queue.batch_size >= 1 && var.queue.batch_size <= 10000 && floor(var.queue.batch_size) == var.queue.batch_size, false)
+    error_message = "queue.batch_size must be a whole number from 1 to 10000."
+  }
+
+  validation {
+    condition     = var.queue == null || try(var.queue.batching_window_seconds >= 0 && var.queue.batching_window_seconds <= 300 && floor(var.queue.batching_window_seconds) == var.queue.batching_window_seconds, false)
+    error_message = "queue.batching_window_seconds must be a whole number from 0 to 300."
+  }
+
+  validation {
+    condition     = var.queue == null || try(var.queue.batch_size <= 10 || var.queue.batching_window_seconds >= 1, false)
+    error_message = "Lambda gathers more than 10 events only with a batching window: set queue.batching_window_seconds to at least 1, or queue.batch_size to at most 10."
+  }
+
+  validation {
+    condition     = var.queue == null || try(var.queue.max_concurrency == null, true) || try(var.queue.max_concurrency >= 2 && var.queue.max_concurrency <= 1000 && floor(var.queue.max_concurrency) == var.queue.max_concurrency, false)
+    error_message = "queue.max_concurrency must be a whole number from 2 to 1000."
+  }
+
+  validation {
+    condition     = var.queue == null || try(var.queue.max_concurrency == null, true) || try(var.queue.max_concurrency <= var.function.reserved_concurrency, true)
+    error_message = "queue.max_concurrency is more than function.reserved_concurrency: Lambda would throttle the difference, and throttled events become dead letters. Lower it, leave it out, or raise function.reserved_concurrency."
+  }
+
+  validation {
+    condition     = var.queue == null || try(var.function.reserved_concurrency >= 2, true)
+    error_message = "A queue needs function.reserved_concurrency of at least 2, or null: Lambda polls it with two invocations at once."
+  }
+
+  validation {
+    condition     = var.queue == null || try(var.queue.max_receives >= 1 && var.queue.max_receives <= 1000 && floor(var.queue.max_receives) == var.queue.max_receives, false)
+    error_message = "queue.max_receives must be a whole number from 1 to 1000."
+  }
+
+  validation {
+    condition     = var.queue == null || try(var.queue.retention_days >= 1 && var.queue.retention_days <= 14 && floor(var.queue.retention_days) == var.queue.retention_days, false)
+    error_message = "queue.retention_days must be a whole number from 1 to 14."
+  }
+}
+
 variable "replace_bucket_notifications" {
   description = <<-EOT
     Allow the module to replace all notifications of a bucket that it does not create. S3 keeps a single notification
@@ -218,7 +278,7 @@ variable "replace_bucket_notifications" {
 
   validation {
     condition     = var.replace_bucket_notifications || var.bucket.create || var.trigger != "notification"
-    error_message = "The module would replace all notifications that bucket.name already has. Set trigger = \"external\" to leave the bucket alone and add the output `notification` to its owner's configuration, or replace_bucket_notifications = true if there are none to lose."
+    error_message = "The module would replace all notifications that bucket.name already has. Set trigger = \"eventbridge\" to leave them alone, or trigger = \"external\" to add the output `notification` to their owner's configuration, or replace_bucket_notifications = true if there are none to lose."
   }
 
   validation {
@@ -308,15 +368,17 @@ variable "trigger" {
   description = <<-EOT
     How the bucket's events reach the function.
     - "notification": the module configures the bucket's notifications.
-    - "external": the bucket's owner does, with the output `notification`.
+    - "eventbridge": a rule of EventBridge, beside other notifications of the bucket. On a bucket that the module does not
+      create its owner switches EventBridge on.
+    - "external": the bucket's owner configures its notifications, with the output `notification`.
   EOT
   type        = string
   default     = "notification"
   nullable    = false
 
   validation {
-    condition     = contains(["notification", "external"], var.trigger)
-    error_message = "trigger must be \"notification\" or \"external\"."
+    condition     = contains(["notification", "eventbridge", "external"], var.trigger)
+    error_message = "trigger must be \"notification\", \"eventbridge\" or \"external\"."
   }
 }
 

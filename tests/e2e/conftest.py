@@ -28,6 +28,22 @@ DEPLOYMENTS: dict[str, dict[str, Any]] = {
         "filters": [{"prefix": "in box/"}],
         "trigger": "external",
     },
+    "queued": {"queue": {}},
+    "eventbridge": {
+        "filters": [{"prefix": "in box/ü+/", "suffix": ".csv"}, {"prefix": "in/"}],
+        "trigger": "eventbridge",
+    },
+    "eventbridge_queued": {
+        "bucket": {"name": "with-eventbridge", "versioned": False},
+        "queue": {},
+        "trigger": "eventbridge",
+    },
+    "external_queued": {
+        "bucket": {"name": "somebody-elses-burst", "versioned": False},
+        "filters": [{"prefix": "in box/"}],
+        "queue": {},
+        "trigger": "external",
+    },
 }
 
 
@@ -45,6 +61,9 @@ class Background:
 
     def _deploy(self, name: str) -> Stack:
         emulator = self.emulator.result()
+        bucket = DEPLOYMENTS[name].get("bucket", BUCKET)
+        if not bucket.get("create"):
+            emulator.client("s3").create_bucket(Bucket=bucket["name"])
         deployment = self._stack.enter_context(
             Deployment(emulator, {"name": name, **DEPLOYMENTS[name]})
         )
@@ -96,3 +115,7 @@ versioned = _stack("versioned")
 unversioned = _stack("unversioned")
 metadata = _stack("metadata")
 external = _stack("external")
+queued = _stack("queued")
+eventbridge = _stack("eventbridge")
+eventbridge_queued = _stack("eventbridge_queued")
+external_queued = _stack("external_queued")

@@ -46,7 +46,6 @@ def made(stack: Stack) -> dict[str, list[str]]:
 
 def test_an_index_of_somebody_elses_bucket_from_plan_to_destroy(external: Stack) -> None:
     s3 = external.s3
-    s3.create_bucket(Bucket=external.bucket)
     assert external.deployment.plan() == []
 
     # The owner adds the notification to their own configuration.

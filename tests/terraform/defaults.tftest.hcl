@@ -183,11 +183,11 @@ run "what_fails_is_kept_encrypted_for_14_days" {
 
   assert {
     condition = alltrue([
-      aws_lambda_function_event_invoke_config.function.function_name == aws_lambda_function.function.function_name,
-      aws_lambda_function_event_invoke_config.function.maximum_event_age_in_seconds == 21600,
-      aws_lambda_function_event_invoke_config.function.maximum_retry_attempts == 2,
-      aws_lambda_function_event_invoke_config.function.destination_config[0].on_failure[0].destination == aws_sqs_queue.dead_letter.arn,
-      length(aws_lambda_function_event_invoke_config.function.destination_config[0].on_success) == 0,
+      aws_lambda_function_event_invoke_config.function[0].function_name == aws_lambda_function.function.function_name,
+      aws_lambda_function_event_invoke_config.function[0].maximum_event_age_in_seconds == 21600,
+      aws_lambda_function_event_invoke_config.function[0].maximum_retry_attempts == 2,
+      aws_lambda_function_event_invoke_config.function[0].destination_config[0].on_failure[0].destination == aws_sqs_queue.dead_letter.arn,
+      length(aws_lambda_function_event_invoke_config.function[0].destination_config[0].on_success) == 0,
     ])
     error_message = "A failing event must be retried as long as Lambda can and then go to the dead-letter queue."
   }
@@ -198,11 +198,11 @@ run "only_s3_may_invoke_for_the_watched_bucket_of_this_account" {
 
   assert {
     condition = alltrue([
-      aws_lambda_permission.bucket.action == "lambda:InvokeFunction",
-      aws_lambda_permission.bucket.function_name == "files",
-      aws_lambda_permission.bucket.principal == "s3.amazonaws.com",
-      aws_lambda_permission.bucket.source_arn == "arn:aws:s3:::created",
-      aws_lambda_permission.bucket.source_account == "111122223333",
+      aws_lambda_permission.bucket[0].action == "lambda:InvokeFunction",
+      aws_lambda_permission.bucket[0].function_name == "files",
+      aws_lambda_permission.bucket[0].principal == "s3.amazonaws.com",
+      aws_lambda_permission.bucket[0].source_arn == "arn:aws:s3:::created",
+      aws_lambda_permission.bucket[0].source_account == "111122223333",
     ])
     error_message = "The permission must name service, bucket and account."
   }

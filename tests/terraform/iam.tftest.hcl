@@ -43,7 +43,7 @@ run "an_unversioned_bucket_is_indexed_without_reading_anything" {
   }
 
   assert {
-    condition = jsondecode(aws_iam_role_policy.dead_letter.policy).Statement == [{
+    condition = jsondecode(aws_iam_role_policy.dead_letter[0].policy).Statement == [{
       Effect   = "Allow"
       Action   = "sqs:SendMessage"
       Resource = "arn:aws:sqs:eu-west-1:111122223333:files-dead-letter"
@@ -54,8 +54,8 @@ run "an_unversioned_bucket_is_indexed_without_reading_anything" {
   assert {
     condition = alltrue([
       for policy in concat(
-        [aws_iam_role_policy.dead_letter, aws_iam_role_policy.logs, aws_iam_role_policy.table],
-        aws_iam_role_policy.bucket, aws_iam_role_policy.key,
+        [aws_iam_role_policy.logs, aws_iam_role_policy.table],
+        aws_iam_role_policy.bucket, aws_iam_role_policy.dead_letter, aws_iam_role_policy.key,
       ) : policy.role == aws_iam_role.function.name
     ])
     error_message = "Each policy must be the function's role's."

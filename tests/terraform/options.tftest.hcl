@@ -33,7 +33,7 @@ run "an_existing_bucket_is_left_as_it_is" {
   }
 
   assert {
-    condition     = aws_lambda_permission.bucket.source_arn == "arn:aws:s3:::existing"
+    condition     = aws_lambda_permission.bucket[0].source_arn == "arn:aws:s3:::existing"
     error_message = "The existing bucket may call the function."
   }
 }
@@ -91,7 +91,7 @@ run "arns_are_in_the_partition_of_the_account" {
   }
 
   assert {
-    condition     = aws_lambda_permission.bucket.source_arn == "arn:aws-cn:s3:::existing"
+    condition     = aws_lambda_permission.bucket[0].source_arn == "arn:aws-cn:s3:::existing"
     error_message = "A bucket in China has another ARN."
   }
 }

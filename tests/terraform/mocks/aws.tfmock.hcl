@@ -8,6 +8,18 @@ mock_data "aws_partition" {
   defaults = { partition = "aws" }
 }
 
+mock_data "aws_s3_bucket" {
+  defaults = { bucket_regional_domain_name = "existing.s3.eu-west-1.amazonaws.com" }
+}
+
+mock_data "aws_service_principal" {
+  defaults = { region = "eu-west-1" }
+}
+
+mock_resource "aws_cloudwatch_event_rule" {
+  defaults = { arn = "arn:aws:events:eu-west-1:111122223333:rule/files" }
+}
+
 mock_resource "aws_cloudwatch_log_group" {
   defaults = { arn = "arn:aws:logs:eu-west-1:111122223333:log-group:/aws/lambda/files" }
 }
