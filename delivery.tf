@@ -231,7 +231,8 @@ resource "aws_lambda_event_source_mapping" "queue" {
 # --- No queue: S3 or EventBridge invokes the function, Lambda retries ---
 
 resource "aws_lambda_permission" "bucket" {
-  count = var.queue == null && var.trigger != "eventbridge" ? 1 : 0
+  # Also with a queue: for minutes after one is added S3 goes on invoking the function.
+  count = var.trigger == "eventbridge" ? 0 : 1
 
   statement_id   = "bucket"
   action         = "lambda:InvokeFunction"

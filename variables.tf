@@ -85,7 +85,8 @@ variable "filters" {
   }
 
   validation {
-    condition = alltrue(flatten([
+    # In the pattern of EventBridge they are alternatives.
+    condition = var.trigger == "eventbridge" || alltrue(flatten([
       for i, one in var.filters : [
         for other in slice(var.filters, 0, i) : !(
           (startswith(one.prefix, other.prefix) || startswith(other.prefix, one.prefix)) &&
@@ -93,7 +94,7 @@ variable "filters" {
         )
       ]
     ]))
-    error_message = "S3 refuses filters that the same key may match. Make prefixes or suffixes differ, or keep the wider filter only: ${join(", ", flatten([
+    error_message = "S3 refuses filters that the same key may match. Make prefixes or suffixes differ, or keep the wider filter only, or set trigger = \"eventbridge\": ${join(", ", flatten([
       for i, one in var.filters : [
         for other in slice(var.filters, 0, i) : "${jsonencode(other)} and ${jsonencode(one)}"
         if(startswith(one.prefix, other.prefix) || startswith(other.prefix, one.prefix)) &&

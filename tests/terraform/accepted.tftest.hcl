@@ -96,3 +96,38 @@ run "tags_in_any_script" {
     tags   = { "Kosten stelle" = "Zürich/4:2 @x_+-=.", empty = "" }
   }
 }
+
+run "the_smallest_queue" {
+  command = plan
+
+  variables {
+    function = { reserved_concurrency = 2 }
+    queue    = { batch_size = 1, batching_window_seconds = 0, max_concurrency = 2, max_receives = 1, retention_days = 1 }
+  }
+}
+
+run "the_largest_queue" {
+  command = plan
+
+  variables {
+    function = { timeout_seconds = 900, reserved_concurrency = 1000 }
+    queue    = { batch_size = 10000, batching_window_seconds = 300, max_concurrency = 1000, max_receives = 1000, retention_days = 14 }
+  }
+}
+
+run "ten_events_without_a_window" {
+  command = plan
+
+  variables {
+    queue = { batch_size = 10, batching_window_seconds = 0 }
+  }
+}
+
+run "filters_that_overlap_by_way_of_eventbridge" {
+  command = plan
+
+  variables {
+    trigger = "eventbridge"
+    filters = [{ prefix = "logs/" }, { suffix = ".csv" }]
+  }
+}

@@ -423,3 +423,214 @@ run "a_name_that_makes_a_reserved_bucket_name_and_a_tag_with_a_semicolon" {
 
   expect_failures = [var.bucket, var.tags]
 }
+
+run "a_batch_of_more_than_ten_has_no_window" {
+  command = plan
+
+  variables {
+    queue = { batch_size = 11, batching_window_seconds = 0 }
+  }
+
+  expect_failures = [var.queue]
+}
+
+run "a_batch_is_empty" {
+  command = plan
+
+  variables {
+    queue = { batch_size = 0 }
+  }
+
+  expect_failures = [var.queue]
+}
+
+run "an_event_is_never_tried" {
+  command = plan
+
+  variables {
+    queue = { max_receives = 0 }
+  }
+
+  expect_failures = [var.queue]
+}
+
+run "an_event_is_not_kept" {
+  command = plan
+
+  variables {
+    queue = { retention_days = 0 }
+  }
+
+  expect_failures = [var.queue]
+}
+
+run "a_window_is_shorter_than_nothing" {
+  command = plan
+
+  variables {
+    queue = { batch_size = 10, batching_window_seconds = -1 }
+  }
+
+  expect_failures = [var.queue]
+}
+
+run "a_batch_is_larger_than_lambda_takes" {
+  command = plan
+
+  variables {
+    queue = { batch_size = 10001 }
+  }
+
+  expect_failures = [var.queue]
+}
+
+run "a_window_is_longer_than_lambda_takes" {
+  command = plan
+
+  variables {
+    queue = { batching_window_seconds = 301 }
+  }
+
+  expect_failures = [var.queue]
+}
+
+run "more_concurrency_than_lambda_takes" {
+  command = plan
+
+  variables {
+    queue = { max_concurrency = 1001 }
+  }
+
+  expect_failures = [var.queue]
+}
+
+run "less_concurrency_than_lambda_takes" {
+  command = plan
+
+  variables {
+    queue = { max_concurrency = 1 }
+  }
+
+  expect_failures = [var.queue]
+}
+
+run "more_concurrency_than_the_function_has_reserved" {
+  command = plan
+
+  variables {
+    function = { reserved_concurrency = 9 }
+    queue    = { max_concurrency = 10 }
+  }
+
+  expect_failures = [var.queue]
+}
+
+run "a_queue_needs_more_concurrency_than_one" {
+  command = plan
+
+  variables {
+    function = { reserved_concurrency = 1 }
+    queue    = {}
+  }
+
+  expect_failures = [var.queue]
+}
+
+run "an_event_waits_longer_than_sqs_keeps_it" {
+  command = plan
+
+  variables {
+    queue = { retention_days = 15 }
+  }
+
+  expect_failures = [var.queue]
+}
+
+run "an_event_is_received_more_often_than_sqs_counts" {
+  command = plan
+
+  variables {
+    queue = { max_receives = 1001 }
+  }
+
+  expect_failures = [var.queue]
+}
+
+run "a_batch_is_not_a_whole_number" {
+  command = plan
+
+  variables {
+    queue = { batch_size = 1.5 }
+  }
+
+  expect_failures = [var.queue]
+}
+
+run "a_window_is_not_a_whole_number" {
+  command = plan
+
+  variables {
+    queue = { batching_window_seconds = 1.5 }
+  }
+
+  expect_failures = [var.queue]
+}
+
+run "a_concurrency_is_not_a_whole_number" {
+  command = plan
+
+  variables {
+    queue = { max_concurrency = 2.5 }
+  }
+
+  expect_failures = [var.queue]
+}
+
+run "tries_are_not_a_whole_number" {
+  command = plan
+
+  variables {
+    queue = { max_receives = 1.5 }
+  }
+
+  expect_failures = [var.queue]
+}
+
+run "days_are_not_a_whole_number" {
+  command = plan
+
+  variables {
+    queue = { retention_days = 1.5 }
+  }
+
+  expect_failures = [var.queue]
+}
+
+run "replacing_is_allowed_where_eventbridge_leaves_the_notifications_alone" {
+  command = plan
+
+  variables {
+    bucket                       = { name = "existing" }
+    replace_bucket_notifications = true
+    trigger                      = "eventbridge"
+  }
+
+  expect_failures = [var.replace_bucket_notifications]
+}
+
+run "an_existing_bucket_is_in_another_region" {
+  command = plan
+
+  variables {
+    bucket  = { name = "existing" }
+    trigger = "external"
+  }
+
+  override_data {
+    target          = data.aws_s3_bucket.watched
+    override_during = plan
+    values          = { bucket_regional_domain_name = "existing.s3.us-west-2.amazonaws.com" }
+  }
+
+  expect_failures = [data.aws_s3_bucket.watched]
+}

@@ -50,6 +50,37 @@ def test_no_event_of_an_external_owner_comes_before_permission_and_failure_desti
     } <= earlier["aws_s3_bucket_notification.own"]
 
 
+def test_no_event_comes_before_the_mapping_of_the_queue(earlier: dict[str, set[str]]) -> None:
+    assert {
+        "module.queued.aws_iam_role_policy.queue",
+        "module.queued.aws_lambda_event_source_mapping.queue",
+        "module.queued.aws_sqs_queue.dead_letter",
+    } <= earlier["module.queued.aws_s3_bucket_notification.bucket"]
+
+
+def test_no_event_comes_through_a_rule_before_permission_and_failure_destination(
+    earlier: dict[str, set[str]],
+) -> None:
+    safety = {
+        "module.eventbridge.aws_lambda_permission.rule",
+        "module.eventbridge.aws_lambda_function_event_invoke_config.function",
+    }
+    assert safety <= earlier["module.eventbridge.aws_cloudwatch_event_target.bucket"]
+    assert (
+        "module.eventbridge.aws_cloudwatch_event_target.bucket"
+        in earlier["module.eventbridge.aws_s3_bucket_notification.bucket"]
+    )
+
+
+def test_no_event_of_an_external_owner_comes_before_the_rules_target_and_the_mapping(
+    earlier: dict[str, set[str]],
+) -> None:
+    assert {
+        "module.external_eventbridge.aws_cloudwatch_event_target.bucket",
+        "module.external_eventbridge.aws_lambda_event_source_mapping.queue",
+    } <= earlier["aws_s3_bucket_notification.eventbridge"]
+
+
 def test_the_function_comes_after_its_log_group_and_its_rights(
     earlier: dict[str, set[str]],
 ) -> None:
@@ -78,11 +109,23 @@ def test_another_number_of_partitions_replaces_the_table(
 
 
 @pytest.mark.parametrize(
-    "dropped", ["aws_lambda_permission.bucket", "aws_lambda_function_event_invoke_config.function"]
+    ("run", "dropped"),
+    [
+        ("function_replaced", "aws_lambda_permission.bucket[0]"),
+        ("function_replaced", "aws_lambda_function_event_invoke_config.function[0]"),
+        ("function_of_a_rule_replaced", "aws_lambda_permission.rule[0]"),
+    ],
 )
 def test_what_aws_drops_with_the_function_is_replaced_with_it(
-    changes: dict[str, dict[str, Any]], dropped: str
+    changes: dict[str, dict[str, Any]], run: str, dropped: str
 ) -> None:
-    planned = changes["function_replaced"]
+    planned = changes[run]
     assert planned["aws_lambda_function.function"]["actions"] == _REPLACED
     assert planned[dropped]["actions"] == _REPLACED
+
+
+def test_a_queue_that_is_added_leaves_s3_its_permission(
+    changes: dict[str, dict[str, Any]],
+) -> None:
+    # S3 takes minutes to follow: until then it invokes the function.
+    assert "aws_lambda_permission.bucket[0]" not in changes["queue_added"]

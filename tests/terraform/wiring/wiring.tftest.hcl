@@ -30,3 +30,29 @@ run "function_replaced" {
     replace = [aws_lambda_function.function]
   }
 }
+
+run "queue_added" {
+  command = plan
+
+  variables {
+    queue = {}
+  }
+}
+
+run "rule_first" {
+  variables {
+    trigger = "eventbridge"
+  }
+}
+
+run "function_of_a_rule_replaced" {
+  command = plan
+
+  variables {
+    trigger = "eventbridge"
+  }
+
+  plan_options {
+    replace = [aws_lambda_function.function]
+  }
+}

@@ -15,6 +15,31 @@ module "external" {
   trigger = "external"
 }
 
+module "queued" {
+  source = "../../../.."
+
+  name   = "queued"
+  bucket = { create = true }
+  queue  = {}
+}
+
+module "eventbridge" {
+  source = "../../../.."
+
+  name    = "eventbridge"
+  bucket  = { create = true }
+  trigger = "eventbridge"
+}
+
+module "external_eventbridge" {
+  source = "../../../.."
+
+  name    = "external-eventbridge"
+  bucket  = { name = "existing" }
+  queue   = {}
+  trigger = "eventbridge"
+}
+
 resource "aws_s3_bucket_notification" "own" {
   bucket = "existing"
 
@@ -28,4 +53,9 @@ resource "aws_s3_bucket_notification" "own" {
       filter_suffix       = lambda_function.value.suffix
     }
   }
+}
+
+resource "aws_s3_bucket_notification" "eventbridge" {
+  bucket      = "existing"
+  eventbridge = module.external_eventbridge.notification.eventbridge
 }
