@@ -9,7 +9,7 @@ LOCAL := .venv/installed-local
 DEV := .venv/installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-python test-terraform soak lint package plan apply destroy workspace environment clean
+.PHONY: help demo test test-python test-terraform soak faults lint package plan apply redrive destroy workspace environment clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -30,6 +30,9 @@ test-terraform: $(DEV)
 soak: $(DEV) ## Search for histories that diverge 50 times longer than the tests, anew each time
 	@SOAK=50 $(BIN)/python -m pytest tests/unit/rule
 
+faults: $(DEV) ## Inject faults under 10,000 operations in every combination of trigger and queue
+	@OPERATIONS=$(or $(OPERATIONS),10000) $(BIN)/python -m pytest tests/e2e/test_faults.py --capture=no -q
+
 lint: $(DEV) ## Check style and types
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -45,6 +48,9 @@ plan: workspace ## Show what an apply would change; ENV=dev
 
 apply: workspace ## Deploy to AWS; ENV=dev
 	terraform apply -var-file=environments/$(ENV).tfvars
+
+redrive: workspace ## Replay what lies in the dead-letter queue; ENV=dev, DRY_RUN=1 only shows it
+	@$(BIN)/python -m tools.redrive $(if $(filter-out 0,$(DRY_RUN)),--dry-run)
 
 destroy: workspace ## Remove a deployment from AWS unless something would be lost; ENV=dev
 	@$(BIN)/python -m tools.look_before_destroy

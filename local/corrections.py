@@ -4,6 +4,8 @@ Each names what AWS does. tests/e2e/test_local_aws.py shows for each that the em
 still wrong, so that a correction goes when it is no longer needed.
 """
 
+import contextvars
+import json
 import threading
 from http import HTTPStatus
 from typing import Any
@@ -12,16 +14,19 @@ from urllib.parse import unquote_plus
 from ministack.core.iam_evaluator import enforce
 from ministack.core.responses import get_region
 from ministack.core.router import extract_access_key_id
-from ministack.services import lambda_svc, s3
+from ministack.services import eventbridge, lambda_svc, s3, sqs
 
-_CONCURRENT_INVOCATIONS = 4
+_CONCURRENT_INVOCATIONS = 8
 
 
 def correct() -> None:
     """Apply all corrections to this process's emulator."""
     compare_notification_filters_decoded()
+    fill_batches_beyond_ten()
     forbid_absent_objects_without_list_bucket()
     let_events_wait_for_a_free_worker()
+    name_versions_in_eventbridge_events()
+    retry_what_eventbridge_invokes()
 
 
 def compare_notification_filters_decoded() -> None:
@@ -37,6 +42,25 @@ def compare_notification_filters_decoded() -> None:
         return bool(matches(key, *decoded))
 
     s3._key_matches_filter = corrected
+
+
+def fill_batches_beyond_ten() -> None:
+    """Lambda gathers as many messages as the batch size allows, not just one receive's ten.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
+    """
+    receive = sqs._receive_messages_for_esm
+
+    def corrected(queue_url: str, batch_size: int) -> list[dict[str, Any]]:
+        batch: list[dict[str, Any]] = []
+        while len(batch) < batch_size:
+            received = receive(queue_url, batch_size - len(batch))
+            if not received:
+                break
+            batch += received
+        return batch
+
+    sqs._receive_messages_for_esm = corrected
 
 
 def forbid_absent_objects_without_list_bucket() -> None:
@@ -79,3 +103,44 @@ def let_events_wait_for_a_free_worker() -> None:
             return execute(*arguments)
 
     lambda_svc._execute_function = corrected
+
+
+def name_versions_in_eventbridge_events() -> None:
+    """EventBridge's events carry `version-id` where a bucket has versions.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html
+    The emulator leaves it out.
+    """
+    fire, dispatch = s3._fire_s3_event, eventbridge._dispatch_event
+    version: contextvars.ContextVar[str | None] = contextvars.ContextVar("version", default=None)
+
+    def corrected_fire(*arguments: Any, version_id: str | None = None, **others: Any) -> None:
+        version.set(version_id)
+        fire(*arguments, version_id=version_id, **others)
+
+    def corrected_dispatch(event: dict[str, Any], *others: Any) -> None:
+        version_id = version.get()
+        if version_id and event["Source"] == "aws.s3":
+            detail = json.loads(event["Detail"])
+            detail["object"]["version-id"] = version_id
+            event = {**event, "Detail": json.dumps(detail)}
+        dispatch(event, *others)
+
+    s3._fire_s3_event = corrected_fire
+    eventbridge._dispatch_event = corrected_dispatch
+
+
+def retry_what_eventbridge_invokes() -> None:
+    """EventBridge invokes asynchronously: Lambda retries twice, then asks the failure destination.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
+    The emulator invokes once.
+    """
+
+    def corrected(arn: str, payload: str) -> None:
+        function, config, _ = lambda_svc._get_func_record_for_ref(arn)
+        if function:
+            record = lambda_svc._execution_record_for_config(function, config)
+            lambda_svc.invoke_async_with_retry(record, json.loads(payload))
+
+    eventbridge._dispatch_to_lambda = corrected

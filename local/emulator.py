@@ -84,6 +84,11 @@ class Emulator:
         return f"https://127.0.0.1:{self._port}"
 
     @property
+    def pid(self) -> int:
+        """The emulator's process; those that run functions are its children."""
+        return self._process.pid
+
+    @property
     def ca_bundle(self) -> Path:
         """The certificate that clients verify the endpoint with."""
         return self._directory / "ministack-tls" / "server.crt"

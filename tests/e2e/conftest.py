@@ -4,6 +4,7 @@ They are applied beside each other and beside the tests of other directories, wh
 apply waits more than it computes.
 """
 
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any
@@ -16,32 +17,46 @@ from tests.e2e.stack import Stack
 
 BUCKET = {"create": True, "force_destroy": True, "abort_uploads": False}
 
-# By fixture name, on top of environments/local.tfvars.
+# What a queue's message waits before it is tried again follows from the function's time-out.
+QUICK = {"timeout_seconds": 15}
+
+# By fixture name, on top of environments/local.tfvars. All ways that events can take are here.
 DEPLOYMENTS: dict[str, dict[str, Any]] = {
     "versioned": {"bucket": {**BUCKET, "versioned": True}},
     "unversioned": {
         "filters": [{"prefix": "in box/ü+/", "suffix": ".csv"}],
     },
     "metadata": {"object_metadata": {"enabled": True, "tags": True}},
-    "external": {
-        "bucket": {"name": "somebody-elses", "versioned": False},
-        "filters": [{"prefix": "in box/"}],
-        "trigger": "external",
+    "queued": {
+        "bucket": {**BUCKET, "versioned": True},
+        "function": QUICK,
+        "queue": {},
     },
-    "queued": {"queue": {}},
     "eventbridge": {
+        "bucket": {**BUCKET, "versioned": True},
         "filters": [{"prefix": "in box/ü+/", "suffix": ".csv"}, {"prefix": "in/"}],
         "trigger": "eventbridge",
     },
     "eventbridge_queued": {
         "bucket": {"name": "with-eventbridge", "versioned": False},
         "queue": {},
+        "function": QUICK,
         "trigger": "eventbridge",
     },
+    "external": {
+        "bucket": {"name": "somebody-elses", "versioned": False},
+        "filters": [{"prefix": "in box/"}],
+        "trigger": "external",
+    },
     "external_queued": {
-        "bucket": {"name": "somebody-elses-burst", "versioned": False},
+        "bucket": {"name": "somebody-elses-bursts", "versioned": False},
         "filters": [{"prefix": "in box/"}],
         "queue": {},
+        "function": QUICK,
+        "trigger": "external",
+    },
+    "short_lived": {
+        "bucket": {"name": "outlives-its-index", "versioned": False},
         "trigger": "external",
     },
 }
@@ -69,7 +84,9 @@ class Background:
         )
         self._entered.append(deployment)
         deployment.apply()
-        return Stack(emulator, deployment)
+        stack = Stack(emulator, deployment)
+        stack.configure_bucket_as_its_owner()
+        return stack
 
     def close(self) -> None:
         """Stop everything; the deployments end with their emulator, undestroyed."""
@@ -87,10 +104,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    wanted = {name for item in session.items for name in getattr(item, "fixturenames", ())}
+    wanted = {name for item in session.items for name in _wanted(item)}
     if "emulator" in wanted and not session.config.option.collectonly:
         names = [name for name in DEPLOYMENTS if name in wanted]
         session.config.stash[_BACKGROUND] = Background(names)
+
+
+def _wanted(item: pytest.Item) -> Iterator[str]:
+    yield from getattr(item, "fixturenames", ())
+    if isinstance(item, pytest.Function) and hasattr(item, "callspec"):
+        yield str(item.callspec.params.get("stack"))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -101,6 +124,16 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 @pytest.fixture(scope="session")
 def emulator(pytestconfig: pytest.Config) -> Emulator:
     return pytestconfig.stash[_BACKGROUND].emulator.result()
+
+
+@pytest.fixture
+def stack(
+    request: pytest.FixtureRequest,
+    emulator: Emulator,  # noqa: ARG001 # it is what the stack is deployed to
+    pytestconfig: pytest.Config,
+) -> Stack:
+    """The deployment that the test is parametrized with, by name."""
+    return pytestconfig.stash[_BACKGROUND].stacks[request.param].result()
 
 
 def _stack(name: str) -> Any:
@@ -114,8 +147,9 @@ def _stack(name: str) -> Any:
 versioned = _stack("versioned")
 unversioned = _stack("unversioned")
 metadata = _stack("metadata")
-external = _stack("external")
 queued = _stack("queued")
 eventbridge = _stack("eventbridge")
 eventbridge_queued = _stack("eventbridge_queued")
+external = _stack("external")
 external_queued = _stack("external_queued")
+short_lived = _stack("short_lived")

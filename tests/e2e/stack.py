@@ -1,7 +1,11 @@
 """A deployed module, used as its users do: through S3, DynamoDB, Lambda and CloudWatch Logs."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 from urllib.parse import quote_plus
@@ -11,6 +15,9 @@ from function.repository import FileIndex
 from local.deployment import Deployment
 from local.emulator import Emulator
 from local.waiting import wait_for
+from tools.module_copy import ROOT
+
+_LOG_EVENTS = 10_000  # the most that one FilterLogEvents answers
 
 
 class Stack:
@@ -42,6 +49,54 @@ class Stack:
     def role(self) -> str:
         name: str = self.outputs["role"]["name"]
         return name
+
+    @cached_property
+    def queue_url(self) -> str:
+        """The queue between trigger and function."""
+        url: str = self.outputs["queue"]["url"]
+        return url
+
+    def configure_bucket_as_its_owner(self) -> None:
+        """Do what the output `notification` tells the owner of a bucket to do."""
+        told = self.outputs.get("notification")
+        if told is None:
+            return
+        receiver = "Queue" if told["queue_arn"] else "LambdaFunction"
+        rules = [
+            [{"Name": name, "Value": value} for name, value in rule.items() if value is not None]
+            for rule in told["filters"]
+        ]
+        self.s3.put_bucket_notification_configuration(
+            Bucket=self.bucket,
+            NotificationConfiguration={
+                f"{receiver}Configurations": [
+                    {
+                        f"{receiver}Arn": told["queue_arn"] or told["function_arn"],
+                        "Events": told["events"],
+                        "Filter": {"Key": {"FilterRules": filter_rules}},
+                    }
+                    for filter_rules in rules
+                ]
+            }
+            | ({"EventBridgeConfiguration": {}} if told["eventbridge"] else {}),
+        )
+
+    def environment(self) -> dict[str, str]:
+        """The function's environment variables."""
+        described = self.emulator.client("lambda").get_function_configuration(
+            FunctionName=self.outputs["function"]["name"]
+        )
+        variables: dict[str, str] = described["Environment"]["Variables"]
+        return variables
+
+    def set_environment(self, variables: dict[str, str]) -> None:
+        """Start the function anew with these environment variables."""
+        awslambda = self.emulator.client("lambda")
+        name = self.outputs["function"]["name"]
+        awslambda.update_function_configuration(
+            FunctionName=name, Environment={"Variables": variables}
+        )
+        awslambda.get_waiter("function_updated_v2").wait(FunctionName=name)
 
     def put(self, key: str, body: bytes = b"x", **arguments: Any) -> dict[str, Any]:
         answer: dict[str, Any] = self.s3.put_object(
@@ -87,19 +142,83 @@ class Stack:
         )
         return answer.get("FunctionError"), json.load(answer["Payload"])
 
-    def log_lines(self, **fields: Any) -> list[dict[str, Any]]:
-        """The function's own lines that have these fields, oldest first."""
-        pages = (
-            self.emulator.client("logs")
-            .get_paginator("filter_log_events")
-            .paginate(logGroupName=self.outputs["log_group"]["name"])
+    def dead_letters(self) -> int:
+        """How many messages lie in the dead-letter queue."""
+        return self._messages(self.outputs["dead_letter_queue"]["url"])
+
+    def waiting_messages(self) -> int:
+        """How many messages the queue holds, in flight or not; 0 without a queue."""
+        return self._messages(self.queue_url) if "queue" in self.outputs else 0
+
+    def _messages(self, url: str) -> int:
+        counts = self.emulator.client("sqs").get_queue_attributes(
+            QueueUrl=url,
+            AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
+        )["Attributes"]
+        return sum(map(int, counts.values()))
+
+    @contextmanager
+    def redelivering_after(self, seconds: int) -> Iterator[None]:
+        """Let what failed come from the queue again sooner than a deployment should."""
+        sqs = self.emulator.client("sqs")
+        names = ["VisibilityTimeout"]
+        own = sqs.get_queue_attributes(QueueUrl=self.queue_url, AttributeNames=names)["Attributes"]
+        sqs.set_queue_attributes(
+            QueueUrl=self.queue_url, Attributes={"VisibilityTimeout": str(seconds)}
         )
-        events = (event for page in pages for event in page["events"])
-        lines = [
-            json.loads(event["message"])
-            for event in sorted(events, key=lambda event: int(event["timestamp"]))
-            if event["message"].startswith("{")
-        ]
+        try:
+            yield
+        finally:
+            sqs.set_queue_attributes(QueueUrl=self.queue_url, Attributes=own)
+
+    @contextmanager
+    def queue_closed(self) -> Iterator[None]:
+        """Let messages gather in the queue until the end."""
+        awslambda = self.emulator.client("lambda")
+        (mapping,) = awslambda.list_event_source_mappings(
+            FunctionName=self.outputs["function"]["name"]
+        )["EventSourceMappings"]
+        awslambda.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
+        try:
+            yield
+        finally:
+            awslambda.update_event_source_mapping(UUID=mapping["UUID"], Enabled=True)
+
+    def redrive(self, *arguments: str) -> tuple[int, str]:
+        """What `make redrive` runs, in the deployment's workspace: its exit code and its words."""
+        ran = subprocess.run(
+            [sys.executable, "-m", "tools.redrive", *arguments],
+            cwd=self.deployment.directory,
+            env={
+                "PATH": os.environ["PATH"],
+                "PYTHONPATH": str(ROOT),
+                **self.deployment.environment,
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        return ran.returncode, ran.stdout
+
+    def log(self, since: float = 0) -> list[str]:
+        """All lines since that Unix time, the runtime's own too, oldest first."""
+        logs = self.emulator.client("logs")
+        group = self.outputs["log_group"]["name"]
+        start = int(since * 1000)
+        events: list[dict[str, Any]] = []
+        while True:
+            page = logs.filter_log_events(logGroupName=group, startTime=start)["events"]
+            events += page
+            if len(page) < _LOG_EVENTS:
+                return [event["message"] for event in events]
+            # The emulator cuts off here and gives no token for the rest.
+            start = page[-1]["timestamp"]
+            events = [event for event in events if event["timestamp"] < start]
+
+    def log_lines(self, since: float = 0, **fields: Any) -> list[dict[str, Any]]:
+        """The function's own lines that have these fields, oldest first."""
+        lines = [json.loads(line) for line in self.log(since) if line.startswith("{")]
         return [line for line in lines if fields.items() <= line.items()]
 
     def wait_for_line(self, **fields: Any) -> dict[str, Any]:

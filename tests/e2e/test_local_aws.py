@@ -128,7 +128,7 @@ def handler(event, context):
 
 
 def processes_of_a_burst(emulator: Emulator) -> int:
-    """How many processes ten asynchronous invocations at once were given."""
+    """How many processes 20 asynchronous invocations at once were given."""
     awslambda, logs = emulator.client("lambda"), emulator.client("logs")
     name = new_name()
     package = BytesIO()
@@ -142,7 +142,7 @@ def processes_of_a_burst(emulator: Emulator) -> int:
         Code={"ZipFile": package.getvalue()},
     )
     awslambda.get_waiter("function_active_v2").wait(FunctionName=name)
-    for _ in range(10):
+    for _ in range(20):
         awslambda.invoke(FunctionName=name, InvocationType="Event", Payload=b"{}")
 
     def processes() -> list[str]:
@@ -157,7 +157,7 @@ def processes_of_a_burst(emulator: Emulator) -> int:
             if line.startswith("process=")
         ]
 
-    wait_for(lambda: len(processes()) == 10, processes)
+    wait_for(lambda: len(processes()) == 20, processes)
     return len(set(processes()))
 
 
@@ -177,8 +177,8 @@ def test_an_absent_object_is_forbidden_without_list_bucket(
 
 
 def test_events_wait_for_a_free_worker(emulator: Emulator, uncorrected: Emulator) -> None:
-    assert processes_of_a_burst(emulator) <= 4
-    assert processes_of_a_burst(uncorrected) > 4
+    assert processes_of_a_burst(emulator) <= 8
+    assert processes_of_a_burst(uncorrected) > 8
 
 
 def test_several_start_beside_each_other() -> None:

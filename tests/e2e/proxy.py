@@ -1,0 +1,253 @@
+"""A proxy between the function and AWS that injects what goes wrong in between."""
+
+import json
+import random
+import threading
+import time
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any, Self
+
+import psutil
+import urllib3
+
+from local.emulator import Emulator
+from tests.e2e.stack import Stack
+
+LATE_SECONDS = 5.5
+"""Longer than the function waits for an answer (`read_timeout` in function/handler.py)."""
+
+
+class Fault(StrEnum):
+    """What can happen to a call."""
+
+    INTERNAL_ERROR = "500"
+    UNAVAILABLE = "503"
+    THROTTLED = "throttled"
+    ANSWER_LOST = "answer lost"
+    """The call is made, and its connection dropped instead of answered."""
+    DELAYED = "delayed"
+    LATE = "made late"
+    """The call is made after the function has given up waiting for it."""
+    KILLED_BEFORE = "killed before the call"
+    KILLED_AFTER = "killed after the call"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call that the function makes."""
+
+    operation: str
+    """`PutItem`, `GetItem`; for S3 the method, `HEAD` or `GET`."""
+    path: str
+    body: bytes
+
+    @property
+    def to_s3(self) -> bool:
+        """Else to DynamoDB."""
+        return self.operation in ("GET", "HEAD")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What AWS, or who stands in for it, answers."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str]
+
+
+Decide = Callable[[Call], Fault | Answer | None]
+"""What happens to a call: a fault, another's answer, or nothing unusual."""
+
+
+def at_random(rates: Mapping[Fault, float], seed: int) -> Decide:
+    """Each fault at its rate, at most one a call; and one write in a hundred is always throttled.
+
+    It is so for each of its tries; the next delivery of the event makes another write of it.
+    """
+    chance = random.Random(seed)  # noqa: S311 # no secret
+    faults, weights = list(rates), list(rates.values())
+
+    def decide(call: Call) -> Fault | None:
+        if call.operation == "PutItem" and zlib.crc32(call.body) % 100 == 0:
+            return Fault.THROTTLED
+        return chance.choices([*faults, None], [*weights, 1 - sum(weights)])[0]
+
+    return decide
+
+
+class Proxy:
+    """Passes calls on to the emulator; a context manager. Set `decide` at any time."""
+
+    def __init__(self, emulator: Emulator) -> None:
+        self.decide: Decide = lambda _: None
+        self.injected: Counter[Fault] = Counter()
+        self.last_call = time.monotonic()
+        self._emulator = emulator
+        self._upstream = urllib3.connection_from_url(
+            emulator.endpoint, ca_certs=str(emulator.ca_bundle), maxsize=64, retries=False
+        )
+        proxy = self
+
+        class Handler(_Handler):
+            def handle_call(self, call: Call) -> None:
+                proxy._handle(self, call)
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._upstream.close()
+
+    @contextmanager
+    def before(self, stack: Stack) -> Iterator[None]:
+        """Let the deployment's function make its calls to DynamoDB and S3 through the proxy."""
+        endpoint = f"http://127.0.0.1:{self._server.server_port}"
+        own = stack.environment()
+        stack.set_environment(
+            own | {"AWS_ENDPOINT_URL_DYNAMODB": endpoint, "AWS_ENDPOINT_URL_S3": endpoint}
+        )
+        try:
+            yield
+        finally:
+            stack.set_environment(own)
+
+    @contextmanager
+    def injecting(self, decide: Decide) -> Iterator[None]:
+        """Decide so about the calls made meanwhile."""
+        self.decide = decide
+        try:
+            yield
+        finally:
+            self.decide = lambda _: None
+
+    def _handle(self, handler: "_Handler", call: Call) -> None:
+        self.last_call = time.monotonic()
+        decided = self.decide(call)
+        if isinstance(decided, Fault):
+            self.injected[decided] += 1
+        match decided:
+            case None:
+                handler.answer(self._pass_on(handler, call))
+            case Answer():
+                handler.answer(decided)
+            case Fault.INTERNAL_ERROR | Fault.UNAVAILABLE | Fault.THROTTLED:
+                handler.answer(_REFUSALS[decided][call.to_s3])
+            case Fault.DELAYED:
+                time.sleep(random.uniform(0.05, 0.5))  # noqa: S311 # no secret
+                handler.answer(self._pass_on(handler, call))
+            case _:
+                self._break_off(handler, call, decided)
+
+    def _break_off(self, handler: "_Handler", call: Call, fault: Fault) -> None:
+        """Let the function never see an answer."""
+        if fault is Fault.LATE:
+            time.sleep(LATE_SECONDS)
+        if fault is not Fault.KILLED_BEFORE:
+            self._pass_on(handler, call)
+        if fault in (Fault.KILLED_BEFORE, Fault.KILLED_AFTER):
+            self._kill(handler)
+        handler.drop()
+
+    def _pass_on(self, handler: "_Handler", call: Call) -> Answer:
+        answer = self._upstream.urlopen(
+            handler.command,
+            call.path,
+            body=call.body,
+            headers=dict(handler.headers),
+            redirect=False,
+            decode_content=False,
+        )
+        return Answer(answer.status, answer.data, dict(answer.headers))
+
+    def _kill(self, handler: "_Handler") -> None:
+        """Kill the process that made the call, found by its end of the connection."""
+        port = handler.client_address[1]
+        for process in psutil.Process(self._emulator.pid).children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                if any(c.laddr and c.laddr.port == port for c in process.net_connections("tcp")):
+                    process.kill()
+                    return
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def handle(self) -> None:
+        with suppress(OSError):  # the function may be dead, or have given up
+            super().handle()
+
+    def handle_call(self, call: Call) -> None:
+        raise NotImplementedError
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        operation = self.headers.get("X-Amz-Target", self.command).rpartition(".")[2]
+        self.handle_call(Call(operation, self.path, body))
+
+    do_GET = do_HEAD = do_POST  # noqa: N815 # http.server's names
+
+    def answer(self, answer: Answer) -> None:
+        headers = {name.lower(): value for name, value in answer.headers.items()}
+        if self.command != "HEAD":
+            headers["content-length"] = str(len(answer.body))
+        headers.pop("transfer-encoding", None)
+        headers.pop("connection", None)
+        self.send_response_only(answer.status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(answer.body)
+
+    def drop(self) -> None:
+        self.close_connection = True
+
+    def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002 # http.server's name
+        pass
+
+
+def dynamodb_error(status: int, code: str, message: str) -> Answer:
+    """An error as DynamoDB writes it."""
+    body = {"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": message}
+    return Answer(status, json.dumps(body).encode(), {"content-type": "application/x-amz-json-1.0"})
+
+
+def s3_error(status: int, code: str, message: str) -> Answer:
+    """An error as S3 writes it; the answer to a HEAD has no body."""
+    body = f"<Error><Code>{code}</Code><Message>{message}</Message></Error>"
+    return Answer(status, body.encode(), {"content-type": "application/xml"})
+
+
+_REFUSALS = {  # as DynamoDB says it, and as S3 does
+    Fault.INTERNAL_ERROR: (
+        dynamodb_error(500, "InternalServerError", "injected"),
+        s3_error(500, "InternalError", "injected"),
+    ),
+    Fault.UNAVAILABLE: (
+        dynamodb_error(503, "ServiceUnavailable", "injected"),
+        s3_error(503, "ServiceUnavailable", "injected"),
+    ),
+    Fault.THROTTLED: (
+        dynamodb_error(400, "ProvisionedThroughputExceededException", "injected"),
+        s3_error(503, "SlowDown", "injected"),
+    ),
+}

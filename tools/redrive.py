@@ -1,0 +1,296 @@
+"""Replay what lies in a deployment's dead-letter queue: run by `make redrive`.
+
+python -m tools.redrive [--dry-run]
+
+Each message is received, replayed and only then deleted: whatever happens in between, it stays.
+With a queue its payload is sent there again, else the function is invoked with it. Replaying is
+always safe, in any order and any number of times.
+"""
+
+import json
+import subprocess
+import sys
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+_WORKERS = 8
+_EMPTY_SECONDS = 2
+"""How long the queue must have nothing to give until it counts as empty."""
+_GRACE_SECONDS = 60
+"""How much longer than one invocation a message is hidden from others."""
+
+console = Console(highlight=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A message of the dead-letter queue."""
+
+    sent_at: float
+    """Unix time; SQS keeps it when it moves a message here from another queue."""
+    body: str
+    attributes: dict[str, str]
+
+    @property
+    def payload(self) -> str:
+        """What is to be replayed: what Lambda's failure record holds; other messages are it."""
+        record = self._failure_record()
+        return json.dumps(record["requestPayload"]) if record else self.body
+
+    @property
+    def cause(self) -> str:
+        """Why it is here, as far as it says."""
+        record = self._failure_record()
+        if record:
+            answer = record.get("responsePayload") or {}
+            condition = record["requestContext"].get("condition", "Lambda does not say why")
+            return str(answer.get("errorMessage") or condition)
+        if "ERROR_CODE" in self.attributes:
+            message = self.attributes.get("ERROR_MESSAGE", "")
+            return f"EventBridge could not deliver it: {self.attributes['ERROR_CODE']} {message}"
+        return "failed each time that it came from the queue: the function's log says why"
+
+    def _failure_record(self) -> dict[str, Any] | None:
+        try:
+            document = json.loads(self.body)
+        except ValueError:
+            return None
+        if isinstance(document, dict) and {"requestPayload", "requestContext"} <= set(document):
+            return document
+        return None
+
+
+@dataclass(slots=True)
+class Result:
+    """What became of the messages."""
+
+    replayed: int = 0
+    failed: Counter[str] = field(default_factory=Counter)
+    """How many were replayed in vain, by the reason."""
+    came_meanwhile: int = 0
+    """How many came, or came back, after the redrive had begun; they were left alone."""
+
+    @property
+    def left(self) -> int:
+        """How many are in the dead-letter queue still."""
+        return self.failed.total() + self.came_meanwhile
+
+
+class DeadLetters:
+    """The dead letters of a deployment, whose outputs tell where they are.
+
+    Raises BotoCoreError or ClientError where AWS cannot be asked; nothing is lost then.
+    """
+
+    def __init__(self, outputs: dict[str, Any]) -> None:
+        self._url: str = outputs["dead_letter_queue"]["url"]
+        self._queue_url: str | None = (outputs.get("queue") or {}).get("url")
+        self.through_queue = self._queue_url is not None
+        self._function: str = outputs["function"]["name"]
+        session = boto3.Session(region_name=outputs["function"]["arn"].split(":")[3])
+        self._sqs = session.client("sqs", config=Config(max_pool_connections=_WORKERS))
+        seconds = session.client("lambda").get_function_configuration(FunctionName=self._function)[
+            "Timeout"
+        ]
+        self._hidden_seconds = seconds + _GRACE_SECONDS
+        self._lambda = session.client(
+            "lambda",
+            config=Config(
+                max_pool_connections=_WORKERS, read_timeout=seconds + _GRACE_SECONDS // 2
+            ),
+        )
+
+    def count(self) -> int:
+        """About how many there are."""
+        return int(self._attributes()["Attributes"]["ApproximateNumberOfMessages"])
+
+    def look(self, advance: Callable[[], None]) -> Counter[str]:
+        """How many there are for each cause; all stay. `advance` is called for each."""
+        causes: list[str] = []
+
+        def look(letter: Letter) -> bool:
+            causes.append(letter.cause)
+            advance()
+            return False
+
+        self._visit(look)
+        return Counter(causes)
+
+    def replay(self, result: Result, advance: Callable[[], None]) -> None:
+        """Replay each once and count it in `result`. `advance` is called for each."""
+        # Of SQS's clock, as the messages' times are. It has whole seconds.
+        headers = self._attributes()["ResponseMetadata"]["HTTPHeaders"]
+        started = parsedate_to_datetime(headers["date"]).timestamp() + 1
+        counting = threading.Lock()
+
+        def replay(letter: Letter) -> bool:
+            if letter.sent_at > started:
+                with counting:
+                    result.came_meanwhile += 1
+                return False
+            error = self._replay(letter.payload)
+            with counting:
+                if error is None:
+                    result.replayed += 1
+                else:
+                    result.failed[error] += 1
+            advance()
+            return error is None
+
+        self._visit(replay)
+
+    def _replay(self, payload: str) -> str | None:
+        """None, or why it failed again."""
+        try:
+            if self._queue_url:
+                self._sqs.send_message(QueueUrl=self._queue_url, MessageBody=payload)
+                return None
+            answer = self._lambda.invoke(FunctionName=self._function, Payload=payload)
+        except (BotoCoreError, ClientError) as error:
+            return str(error)
+        if "FunctionError" not in answer:
+            return None
+        said = json.load(answer["Payload"])
+        return str(said.get("errorMessage", said))
+
+    def _attributes(self) -> Any:
+        return self._sqs.get_queue_attributes(
+            QueueUrl=self._url, AttributeNames=["ApproximateNumberOfMessages"]
+        )
+
+    def _visit(self, deal_with: Callable[[Letter], bool]) -> None:
+        """Show each message once, several at a time; where that returns true, delete it.
+
+        The others are hidden from everybody else until the end.
+        """
+        kept: dict[str, str] = {}
+        ending = threading.Event()
+
+        def work() -> None:
+            while not ending.is_set() and (messages := self._receive()):
+                for message in messages:
+                    number, receipt = message["MessageId"], message["ReceiptHandle"]
+                    seen = number in kept  # it was hidden no longer
+                    kept[number] = receipt
+                    if not seen and not ending.is_set() and deal_with(_letter(message)):
+                        del kept[number]
+                        self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=receipt)
+
+        with ThreadPoolExecutor(_WORKERS) as pool:
+            try:
+                for worker in [pool.submit(work) for _ in range(_WORKERS)]:
+                    worker.result()
+            finally:
+                ending.set()
+                pool.shutdown()
+                for receipt in kept.values():
+                    self._sqs.change_message_visibility(
+                        QueueUrl=self._url, ReceiptHandle=receipt, VisibilityTimeout=0
+                    )
+
+    def _receive(self) -> Any:
+        return self._sqs.receive_message(
+            QueueUrl=self._url,
+            # An invocation may take as long as a message is hidden.
+            MaxNumberOfMessages=10 if self._queue_url else 1,
+            VisibilityTimeout=self._hidden_seconds,
+            WaitTimeSeconds=_EMPTY_SECONDS,
+            MessageSystemAttributeNames=["SentTimestamp"],
+            MessageAttributeNames=["All"],
+        ).get("Messages")
+
+
+def _letter(message: Any) -> Letter:
+    attributes = message.get("MessageAttributes", {})
+    return Letter(
+        sent_at=int(message["Attributes"]["SentTimestamp"]) / 1000,
+        body=message["Body"],
+        attributes={name: value.get("StringValue", "") for name, value in attributes.items()},
+    )
+
+
+def _outputs() -> dict[str, Any] | None:
+    """The outputs of the selected workspace; None where Terraform has said why there are none."""
+    answer = subprocess.run(["terraform", "output", "-json"], stdout=subprocess.PIPE, check=False)
+    if answer.returncode != 0:
+        return None
+    return {name: output["value"] for name, output in json.loads(answer.stdout).items()}
+
+
+def _show(counted: Counter[str]) -> None:
+    for text, count in counted.most_common():
+        console.print(f"  {count:,} x {escape(text)}")
+
+
+def _look(letters: DeadLetters) -> None:
+    with _progress("Looking", letters.count()) as advance:
+        causes = letters.look(advance)
+    console.print(f"{causes.total():,} in the dead-letter queue; nothing was changed.")
+    _show(causes)
+
+
+def _replay(letters: DeadLetters, result: Result) -> None:
+    try:
+        with _progress("Replaying", letters.count()) as advance:
+            letters.replay(result, advance)
+    finally:
+        console.print(
+            f"{result.replayed:,} replayed, {result.failed.total():,} failed again,"
+            f" {result.left:,} left in the dead-letter queue."
+        )
+        _show(result.failed)
+    if result.came_meanwhile:
+        console.print(f"  {result.came_meanwhile:,} x came, or came back, after the redrive began")
+    if letters.through_queue and result.replayed:
+        console.print(
+            "They are in the queue. What fails again comes back after all of its tries: see the"
+            " function's log, and look again with `--dry-run` (make redrive: DRY_RUN=1)."
+        )
+
+
+@contextmanager
+def _progress(what: str, total: int) -> Iterator[Callable[[], None]]:
+    columns = (TextColumn("{task.description}"), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task(what, total=total)
+        yield lambda: progress.advance(task)
+
+
+def main() -> int:
+    """Redrive the deployment of the selected workspace; 0 when nothing is left to replay."""
+    outputs = _outputs()
+    if not outputs:
+        if outputs == {}:
+            console.print("Nothing is deployed in this workspace.")
+        return 1
+    result = Result()
+    try:
+        letters = DeadLetters(outputs)
+        if "--dry-run" in sys.argv:
+            _look(letters)
+        else:
+            _replay(letters, result)
+    except (BotoCoreError, ClientError) as error:
+        console.print(f"Stopped, what is left is in the dead-letter queue: {escape(str(error))}")
+        return 1
+    except KeyboardInterrupt:
+        console.print("Interrupted: what is left is in the dead-letter queue.")
+        return 130
+    return 1 if result.left else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
