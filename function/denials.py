@@ -19,6 +19,11 @@ _DENIAL = re.compile(
     r"(?: on resource: (?:\"(?P<quoted>[^\"]+)\"|(?P<bare>\S+)))?"
 )
 
+# KMS refuses DynamoDB, which asks on behalf of the function, often without naming anybody: "KMS key
+#  access denied error: …AWSKMSException: The ciphertext refers to a customer master key that does
+#  not exist, does not exist in this region, or you are not allowed to access. …"
+_KMS = "KMS key access denied"
+
 _CODES = {"AccessDenied", "AccessDeniedException", "403"}
 
 _GRANTS = {  # action: how the module grants it
@@ -50,11 +55,15 @@ def explained(action: str, resource: str) -> Iterator[None]:
 def _explanation(error: ClientError, action: str, resource: str) -> str:
     text = error.response["Error"].get("Message", "")
     denial = _DENIAL.search(text)
+    by_kms = _KMS in text
     user = denial["user"] if denial else _caller()
-    action = denial["action"] if denial else action
+    if denial or by_kms:
+        action = denial["action"] if denial else "kms:Decrypt"
+    if action.startswith("kms:"):
+        resource = f"the key of {resource}"
     resource = (denial and (denial["quoted"] or denial["bare"])) or resource
     explanation = f"{_role(user)} may not {action} on {resource}. {_where_to_look(action, text)}"
-    return f"{explanation} AWS says: {text}" if denial else explanation
+    return f"{explanation} AWS says: {text}" if denial or by_kms else explanation
 
 
 def _where_to_look(action: str, text: str) -> str:

@@ -230,15 +230,19 @@ def _outputs() -> dict[str, Any] | None:
     return {name: output["value"] for name, output in json.loads(answer.stdout).items()}
 
 
+def _say(text: str) -> None:
+    console.print(escape(text), soft_wrap=True)
+
+
 def _show(counted: Counter[str]) -> None:
     for text, count in counted.most_common():
-        console.print(f"  {count:,} x {escape(text)}")
+        _say(f"  {count:,} x {text}")
 
 
 def _look(letters: DeadLetters) -> None:
     with _progress("Looking", letters.count()) as advance:
         causes = letters.look(advance)
-    console.print(f"{causes.total():,} in the dead-letter queue; nothing was changed.")
+    _say(f"{causes.total():,} in the dead-letter queue; nothing was changed.")
     _show(causes)
 
 
@@ -247,17 +251,17 @@ def _replay(letters: DeadLetters, result: Result) -> None:
         with _progress("Replaying", letters.count()) as advance:
             letters.replay(result, advance)
     finally:
-        console.print(
+        _say(
             f"{result.replayed:,} replayed, {result.failed.total():,} failed again,"
             f" {result.left:,} left in the dead-letter queue."
         )
         _show(result.failed)
-    if result.came_meanwhile:
-        console.print(f"  {result.came_meanwhile:,} x came, or came back, after the redrive began")
+        if result.came_meanwhile:
+            _say(f"  {result.came_meanwhile:,} x came, or came back, after the redrive began")
     if letters.through_queue and result.replayed:
-        console.print(
-            "They are in the queue. What fails again comes back after all of its tries: see the"
-            " function's log, and look again with `--dry-run` (make redrive: DRY_RUN=1)."
+        _say(
+            "They are in the queue now. What fails again comes back when its tries are used up:"
+            " see the function's log, and look again later (DRY_RUN=1)."
         )
 
 
@@ -274,7 +278,7 @@ def main() -> int:
     outputs = _outputs()
     if not outputs:
         if outputs == {}:
-            console.print("Nothing is deployed in this workspace.")
+            _say("Nothing is deployed in this workspace.")
         return 1
     result = Result()
     try:
@@ -284,10 +288,10 @@ def main() -> int:
         else:
             _replay(letters, result)
     except (BotoCoreError, ClientError) as error:
-        console.print(f"Stopped, what is left is in the dead-letter queue: {escape(str(error))}")
+        _say(f"Stopped; what is left is in the dead-letter queue. {error}")
         return 1
     except KeyboardInterrupt:
-        console.print("Interrupted: what is left is in the dead-letter queue.")
+        _say("Interrupted; what is left is in the dead-letter queue.")
         return 130
     return 1 if result.left else 0
 

@@ -230,17 +230,20 @@ class Stack:
         encoded = quote_plus(key, safe="/")
 
         def found() -> dict[str, Any] | None:
-            self._letters += self._take_dead_letters()
+            self._letters += map(json.loads, self.take_dead_letters())
             return next((letter for letter in self._letters if encoded in json.dumps(letter)), None)
 
         letter = wait_for(found, lambda: self._letters)
         self._letters.remove(letter)
         return letter
 
-    def _take_dead_letters(self) -> Iterator[dict[str, Any]]:
+    def take_dead_letters(self) -> list[str]:
+        """Take all messages out of the dead-letter queue; their bodies."""
         sqs = self.emulator.client("sqs")
         url = self.outputs["dead_letter_queue"]["url"]
+        bodies = []
         while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
             for message in messages:
                 sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-                yield json.loads(message["Body"])
+                bodies.append(message["Body"])
+        return bodies

@@ -18,6 +18,7 @@ from rich.table import Table
 
 from local.waiting import wait_for
 from tests.e2e import workload
+from tests.e2e.deployments import PREFIX, WAYS
 from tests.e2e.proxy import Fault, Proxy, at_random
 from tests.e2e.stack import Stack
 
@@ -25,15 +26,6 @@ OPERATIONS = int(os.environ.get("OPERATIONS", "300"))
 KEYS = 300
 SEED = 3
 
-# By deployment: how the events come.
-WAYS = {
-    "versioned": "notification",
-    "queued": "notification, queue",
-    "eventbridge": "eventbridge",
-    "eventbridge_queued": "eventbridge, queue",
-    "external": "external",
-    "external_queued": "external, queue",
-}
 RATES = dict.fromkeys(
     (Fault.INTERNAL_ERROR, Fault.UNAVAILABLE, Fault.THROTTLED, Fault.ANSWER_LOST), 0.015
 ) | {Fault.DELAYED: 0.02, Fault.LATE: 0.001}
@@ -121,7 +113,7 @@ def test_no_event_is_lost_under_faults(
 ) -> None:
     way = WAYS[request.node.callspec.params["stack"]]
     started = time.time()
-    prefix = f"in box/ü+/faults {started}/"
+    prefix = f"{PREFIX}faults {started}/"
     keys = [f"{prefix}{number}.csv" for number in range(KEYS)]
     queued = "queue" in stack.outputs
     kill_rate = KILL_RATE_OF_BATCHES if queued else KILL_RATE

@@ -1,0 +1,66 @@
+"""What the end-to-end tests deploy."""
+
+from typing import Any
+
+BUCKET = {"create": True, "force_destroy": True, "abort_uploads": False}
+
+# What a queue's message waits before it is tried again follows from the function's time-out.
+QUICK = {"timeout_seconds": 15}
+
+# By fixture name, on top of environments/local.tfvars. All ways that events can take are here.
+DEPLOYMENTS: dict[str, dict[str, Any]] = {
+    "versioned": {"bucket": {**BUCKET, "versioned": True}},
+    "unversioned": {
+        "filters": [{"prefix": "in box/ü+/", "suffix": ".csv"}],
+    },
+    "metadata": {"object_metadata": {"enabled": True, "tags": True}},
+    "queued": {
+        "bucket": {**BUCKET, "versioned": True},
+        "function": QUICK,
+        "queue": {},
+    },
+    "eventbridge": {
+        "bucket": {**BUCKET, "versioned": True},
+        "filters": [
+            {"prefix": "in box/ü+/", "suffix": ".csv"},
+            {"prefix": "in box/ü+/a"},
+            {"prefix": "over/", "suffix": "/lap"},
+        ],
+        "trigger": "eventbridge",
+    },
+    "eventbridge_queued": {
+        "bucket": {"name": "with-eventbridge", "versioned": False},
+        "queue": {},
+        "function": QUICK,
+        "trigger": "eventbridge",
+    },
+    "external": {
+        "bucket": {"name": "somebody-elses", "versioned": False},
+        "filters": [{"prefix": "in box/"}],
+        "trigger": "external",
+    },
+    "external_queued": {
+        "bucket": {"name": "somebody-elses-bursts", "versioned": False},
+        "filters": [{"prefix": "in box/"}],
+        "queue": {},
+        "function": QUICK,
+        "trigger": "external",
+    },
+    "short_lived": {
+        "bucket": {"name": "outlives-its-index", "versioned": False},
+        "trigger": "external",
+    },
+}
+
+WAYS = {
+    "versioned": "notification",
+    "queued": "notification, queue",
+    "eventbridge": "eventbridge",
+    "eventbridge_queued": "eventbridge, queue",
+    "external": "external",
+    "external_queued": "external, queue",
+}
+"""Every combination of trigger and queue, by the deployment that has it."""
+
+PREFIX = "in box/ü+/"
+"""What all of these watch: keys that begin so and end with `.csv`."""

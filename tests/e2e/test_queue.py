@@ -1,0 +1,147 @@
+"""A queue between trigger and function: bursts, poison, lack of time, hot keys."""
+
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from local.waiting import wait_for
+from tests.e2e import workload
+from tests.e2e.deployments import PREFIX
+from tests.e2e.proxy import Call, Fault, Proxy, at_random
+from tests.e2e.stack import Stack
+from tests.payloads import native, s3_document
+
+
+def test_a_burst_takes_few_invocations(external_queued: Stack) -> None:
+    stack = external_queued
+    prefix = f"{PREFIX}burst/"
+    started = time.time()
+
+    with stack.queue_closed():
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda number: stack.put(f"{prefix}{number}.csv"), range(1000)))
+        wait_for(lambda: stack.waiting_messages() == 1000, stack.waiting_messages)
+    wait_for(
+        lambda: not workload.differences(stack, prefix),
+        lambda: len(workload.differences(stack, prefix)),
+        seconds=120,
+    )
+
+    batches = [line["messages"] for line in stack.log_lines(started, message="summary")]
+    assert (sum(batches), max(batches)) == (1000, 100)
+    assert len(batches) <= 20
+
+
+def test_a_poison_message_costs_itself_alone_and_keeps_its_body(external_queued: Stack) -> None:
+    stack = external_queued
+    good = [f"{PREFIX}beside poison {number}.csv" for number in range(5)]
+    poison = '{"Records": [{"eventName": "ObjectCreated:Put", "s3": "poison"}]}'
+    sqs = stack.emulator.client("sqs")
+    started = time.time()
+
+    with stack.redelivering_after(2):
+        with stack.queue_closed():
+            for key in good:
+                stack.put(key)
+            sqs.send_message(QueueUrl=stack.queue_url, MessageBody=poison)
+            wait_for(lambda: stack.waiting_messages() == 6, stack.waiting_messages)
+        letter = wait_for(stack.take_dead_letters, stack.log)
+
+    assert letter == [poison]
+    handled = Counter(
+        line["key"] for line in stack.log_lines(started, outcome="indexed") if line["key"] in good
+    )
+    assert handled == dict.fromkeys(good, 1)
+    assert [line["failed"] for line in stack.log_lines(started, message="summary")] == [1] * 5
+    assert "s3 is a string" in stack.log_lines(started, message="malformed")[0]["errorMessage"]
+
+
+def test_an_invocation_short_of_time_starts_nothing_and_the_rest_is_redelivered(
+    queued: Stack,
+) -> None:
+    stack = queued
+    prefix = f"{PREFIX}short of time/"
+    keys = [f"{prefix}{number}.csv" for number in range(40)]
+    started = time.time()
+
+    def slowly(call: Call) -> None:
+        # Three calls a key, 8 keys at once, 15 seconds: not all keys can be done.
+        if prefix.encode() in call.body or "short" in call.path:
+            time.sleep(1.2)
+
+    with (
+        Proxy(stack.emulator) as proxy,
+        proxy.before(stack),
+        stack.redelivering_after(16),
+        proxy.injecting(slowly),
+    ):
+        with stack.queue_closed():
+            for key in keys:
+                stack.put(key)
+            wait_for(lambda: stack.waiting_messages() == len(keys), stack.waiting_messages)
+        first = wait_for(
+            lambda: stack.log_lines(started, message="summary"), lambda: stack.log(started)[-5:]
+        )[0]
+        lines = stack.log_lines(started, outcome="failed")
+        proxy.decide = lambda _: None
+        wait_for(
+            lambda: not workload.differences(stack, prefix),
+            lambda: workload.differences(stack, prefix),
+            seconds=60,
+        )
+
+    assert (first["messages"], first["indexed"] + first["failed"]) == (40, 40)
+    assert first["indexed"] >= 8
+    assert first["failed"] >= 8
+    assert {line["errorType"] for line in lines} == {"OutOfTimeError"}
+    assert sum("not started" in line["errorMessage"] for line in lines) >= 8
+    assert stack.dead_letters() == 0
+
+
+@pytest.mark.parametrize("stack", ["queued", "external"], indirect=True)
+def test_a_key_that_is_overwritten_1000_times_ends_as_the_last_upload(stack: Stack) -> None:
+    key = f"{PREFIX}hot.csv"
+
+    for number in range(1000):
+        stack.put(key, str(number).encode())
+    record = stack.wait_until_indexed(key)
+
+    assert record.size == 3
+    wait_for(lambda: not stack.waiting_messages(), stack.waiting_messages, seconds=60)
+    assert stack.index.get(stack.bucket, key) is not None
+    assert stack.dead_letters() == 0
+
+
+@pytest.mark.parametrize("stack", ["versioned", "external"], indirect=True)
+def test_two_invocations_with_events_of_a_key_at_once_leave_what_the_bucket_holds(
+    stack: Stack,
+) -> None:
+    keys = [f"{PREFIX}at once {number}.csv" for number in range(10)]
+
+    def event(key: str, sequencer: str, stored: dict[str, Any], size: int) -> dict[str, Any]:
+        entity = {"size": size, "eTag": stored["ETag"].strip('"'), "sequencer": sequencer}
+        record = native("ObjectCreated:Put", key, versionId=stored.get("VersionId"), **entity)
+        record["s3"]["bucket"]["name"] = stack.bucket
+        return s3_document(
+            record | {"eventTime": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
+        )
+
+    with (
+        Proxy(stack.emulator) as proxy,
+        proxy.before(stack),
+        proxy.injecting(at_random({Fault.DELAYED: 1.0}, 1)),
+        ThreadPoolExecutor(2) as pool,
+    ):
+        for key in keys:
+            # Sequencers far above the emulator's own: what it delivers itself changes nothing.
+            events = [
+                event(key, f"FF{number}", stack.put(key, b"x" * number), number)
+                for number in (1, 2)
+            ]
+            answers = list(pool.map(stack.invoke, events))
+            assert [error for error, _ in answers] == [None, None]
+            record = stack.wait_until_indexed(key)
+            assert (record.size, record.sequencer) == (2, "FF2")

@@ -1,0 +1,120 @@
+"""Replaying dead letters, whichever way they went: `python -m tools.redrive`."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from local.waiting import wait_for
+from tests.e2e.deployments import PREFIX
+from tests.e2e.proxy import Answer, Proxy, dynamodb_error
+from tests.e2e.stack import Stack
+from tests.payloads import eventbridge as eventbridge_event
+
+FILES = 12
+
+
+@contextmanager
+def outage(stack: Stack) -> Iterator[None]:
+    """DynamoDB refuses the deployment's writes."""
+    refusal = dynamodb_error(400, "ResourceNotFoundException", "Requested resource not found")
+
+    def refuse(_: Any) -> Answer:
+        return refusal
+
+    with Proxy(stack.emulator) as proxy, proxy.before(stack), proxy.injecting(refuse):
+        yield
+
+
+def test_without_a_queue_dead_letters_are_invoked_again(external: Stack) -> None:
+    stack = external
+    code, said = stack.redrive()
+    assert (code, "0 replayed, 0 failed again, 0 left" in said) == (0, True), said
+    keys = [f"{PREFIX}dead {number}.csv" for number in range(FILES)]
+    with outage(stack):
+        for key in keys:
+            stack.put(key)
+        wait_for(lambda: stack.dead_letters() == FILES, stack.dead_letters, seconds=60)
+
+        code, said = stack.redrive("--dry-run")
+        assert (code, stack.dead_letters()) == (0, FILES)
+        assert "12 in the dead-letter queue; nothing was changed." in said
+        assert "12 x 1 of 1 object events failed: TableMissingError" in said
+
+        code, said = stack.redrive()
+        assert (code, stack.dead_letters()) == (1, FILES)
+        assert "0 replayed, 12 failed again, 12 left" in said
+        assert "12 x 1 of 1 object events failed: TableMissingError" in said
+
+    code, said = stack.redrive()
+    assert (code, stack.dead_letters()) == (0, 0)
+    assert "12 replayed, 0 failed again, 0 left" in said
+    for key in keys:
+        stack.wait_until_indexed(key)
+
+
+def test_with_a_queue_dead_letters_go_there_again(external_queued: Stack) -> None:
+    stack = external_queued
+    keys = [f"{PREFIX}dead {number}.csv" for number in range(FILES)]
+    with stack.redelivering_after(2):
+        with outage(stack):
+            for key in keys:
+                stack.put(key)
+            wait_for(lambda: stack.dead_letters() == FILES, stack.dead_letters, seconds=60)
+
+        code, said = stack.redrive("--dry-run")
+        assert (code, stack.dead_letters()) == (0, FILES)
+        assert "12 x failed each time that it came from the queue" in said
+
+        code, said = stack.redrive()
+        assert (code, "12 replayed, 0 failed again, 0 left" in said) == (0, True), said
+        for key in keys:
+            stack.wait_until_indexed(key)
+    assert stack.dead_letters() == 0
+
+
+def test_what_eventbridge_could_not_deliver_is_replayed(eventbridge: Stack) -> None:
+    stack = eventbridge
+    key = f"{PREFIX}undelivered+.csv"
+    stack.put(key)
+    record = stack.wait_until_indexed(key)
+    stack.emulator.client("dynamodb").delete_item(
+        TableName=stack.outputs["table"]["name"],
+        Key={"partition": {"S": stack.bucket}, "key": {"S": key}},
+    )
+    event = eventbridge_event(key=key, size=1, sequencer=record.sequencer)
+    event["detail"]["bucket"]["name"] = stack.bucket
+    event["detail"]["object"]["version-id"] = record.version_id
+    stack.emulator.client("sqs").send_message(
+        QueueUrl=stack.outputs["dead_letter_queue"]["url"],
+        MessageBody=json.dumps(event),
+        MessageAttributes={
+            name: {"DataType": "String", "StringValue": value}
+            for name, value in {
+                "ERROR_CODE": "NO_PERMISSIONS",
+                "ERROR_MESSAGE": "not authorized to perform: lambda:InvokeFunction",
+                "RULE_ARN": "arn:aws:events:us-east-1:000000000000:rule/eventbridge",
+            }.items()
+        },
+    )
+
+    _, said = stack.redrive("--dry-run")
+    assert "1 x EventBridge could not deliver it: NO_PERMISSIONS not authorized" in said
+    code, said = stack.redrive()
+
+    assert (code, "1 replayed, 0 failed again, 0 left" in said) == (0, True), said
+    stack.wait_until_indexed(key)
+
+
+@pytest.mark.parametrize("stack", ["external"], indirect=True)
+def test_what_lambda_refuses_stays(stack: Stack) -> None:
+    stack.emulator.client("sqs").send_message(
+        QueueUrl=stack.outputs["dead_letter_queue"]["url"], MessageBody="not JSON"
+    )
+
+    code, said = stack.redrive()
+
+    assert (code, "0 replayed, 1 failed again, 1 left" in said) == (1, True), said
+    assert stack.take_dead_letters() == ["not JSON"]
