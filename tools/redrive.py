@@ -246,23 +246,24 @@ def _look(letters: DeadLetters) -> None:
     _show(causes)
 
 
-def _replay(letters: DeadLetters, result: Result) -> None:
+def _replay(letters: DeadLetters) -> int:
+    result = Result()
+    left = "the rest is in the dead-letter queue still"
     try:
         with _progress("Replaying", letters.count()) as advance:
             letters.replay(result, advance)
+        left = f"{result.left:,} left in the dead-letter queue"
     finally:
-        _say(
-            f"{result.replayed:,} replayed, {result.failed.total():,} failed again,"
-            f" {result.left:,} left in the dead-letter queue."
-        )
+        _say(f"{result.replayed:,} replayed, {result.failed.total():,} failed again, {left}.")
         _show(result.failed)
-        if result.came_meanwhile:
-            _say(f"  {result.came_meanwhile:,} x came, or came back, after the redrive began")
+    if result.came_meanwhile:
+        _say(f"  {result.came_meanwhile:,} x came, or came back, after the redrive began")
     if letters.through_queue and result.replayed:
         _say(
             "They are in the queue now. What fails again comes back when its tries are used up:"
             " see the function's log, and look again later (DRY_RUN=1)."
         )
+    return 1 if result.left else 0
 
 
 @contextmanager
@@ -280,20 +281,18 @@ def main() -> int:
         if outputs == {}:
             _say("Nothing is deployed in this workspace.")
         return 1
-    result = Result()
     try:
         letters = DeadLetters(outputs)
-        if "--dry-run" in sys.argv:
-            _look(letters)
-        else:
-            _replay(letters, result)
+        if "--dry-run" not in sys.argv:
+            return _replay(letters)
+        _look(letters)
     except (BotoCoreError, ClientError) as error:
-        _say(f"Stopped; what is left is in the dead-letter queue. {error}")
+        _say(f"Stopped: {error}")
         return 1
     except KeyboardInterrupt:
-        _say("Interrupted; what is left is in the dead-letter queue.")
+        _say("Interrupted.")
         return 130
-    return 1 if result.left else 0
+    return 0
 
 
 if __name__ == "__main__":

@@ -48,6 +48,7 @@ DEPLOYMENTS: dict[str, dict[str, Any]] = {
     },
     "short_lived": {
         "bucket": {"name": "outlives-its-index", "versioned": False},
+        "filters": [{"prefix": "in box/"}],
         "trigger": "external",
     },
 }

@@ -184,9 +184,9 @@ class Stack:
         finally:
             awslambda.update_event_source_mapping(UUID=mapping["UUID"], Enabled=True)
 
-    def redrive(self, *arguments: str) -> tuple[int, str]:
-        """What `make redrive` runs, in the deployment's workspace: its exit code and its words."""
-        ran = subprocess.run(
+    def start_redrive(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start what `make redrive` runs, in the deployment's workspace."""
+        return subprocess.Popen(
             [sys.executable, "-m", "tools.redrive", *arguments],
             cwd=self.deployment.directory,
             env={
@@ -197,9 +197,13 @@ class Stack:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            check=False,
         )
-        return ran.returncode, ran.stdout
+
+    def redrive(self, *arguments: str) -> tuple[int, str]:
+        """Run it to its end: its exit code and its words."""
+        with self.start_redrive(*arguments) as process:
+            said, _ = process.communicate()
+        return process.returncode, said
 
     def log(self, since: float = 0) -> list[str]:
         """All lines since that Unix time, the runtime's own too, oldest first."""

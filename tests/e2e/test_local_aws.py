@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -123,42 +124,134 @@ import os, time
 def handler(event, context):
     # Long enough for all of a burst to be under way at once where nothing makes them wait.
     time.sleep(0.5)
-    print(f"process={os.getpid()}")
+    print(f"said={os.getpid()}")
 """
+
+FAILING_FUNCTION = """
+def handler(event, context):
+    print("said=tried")
+    raise ValueError("as always")
+"""
+
+COUNTING_FUNCTION = """
+def handler(event, context):
+    print(f"said={len(event['Records'])}")
+"""
+
+
+def create_function(emulator: Emulator, code: str, statements: list[dict[str, Any]]) -> str:
+    """A function that runs the code; its name."""
+    awslambda = emulator.client("lambda")
+    name = new_name()
+    package = BytesIO()
+    with ZipFile(package, "w") as archive:
+        archive.writestr("program.py", code)
+    awslambda.create_function(
+        FunctionName=name,
+        Runtime="python3.13",
+        Handler="program.handler",
+        Role=create_role(emulator, "lambda.amazonaws.com", statements),
+        Code={"ZipFile": package.getvalue()},
+    )
+    awslambda.get_waiter("function_active_v2").wait(FunctionName=name)
+    return name
+
+
+def said(emulator: Emulator, function: str) -> list[str]:
+    """What the function has printed so far."""
+    logs = emulator.client("logs")
+    try:
+        events = logs.filter_log_events(logGroupName=f"/aws/lambda/{function}")["events"]
+    except logs.exceptions.ResourceNotFoundException:
+        return []
+    return [
+        line.removeprefix("said=")
+        for event in events
+        for line in event["message"].splitlines()
+        if line.startswith("said=")
+    ]
 
 
 def processes_of_a_burst(emulator: Emulator) -> int:
     """How many processes 20 asynchronous invocations at once were given."""
-    awslambda, logs = emulator.client("lambda"), emulator.client("logs")
-    name = new_name()
-    package = BytesIO()
-    with ZipFile(package, "w") as archive:
-        archive.writestr("slow.py", SLOW_FUNCTION)
-    awslambda.create_function(
-        FunctionName=name,
-        Runtime="python3.13",
-        Handler="slow.handler",
-        Role=create_role(emulator, "lambda.amazonaws.com", []),
-        Code={"ZipFile": package.getvalue()},
-    )
-    awslambda.get_waiter("function_active_v2").wait(FunctionName=name)
+    function = create_function(emulator, SLOW_FUNCTION, [])
     for _ in range(20):
-        awslambda.invoke(FunctionName=name, InvocationType="Event", Payload=b"{}")
+        emulator.client("lambda").invoke(
+            FunctionName=function, InvocationType="Event", Payload=b"{}"
+        )
 
-    def processes() -> list[str]:
-        try:
-            events = logs.filter_log_events(logGroupName=f"/aws/lambda/{name}")["events"]
-        except logs.exceptions.ResourceNotFoundException:
-            return []
-        return [
-            line
-            for event in events
-            for line in event["message"].splitlines()
-            if line.startswith("process=")
-        ]
+    wait_for(lambda: len(said(emulator, function)) == 20, lambda: said(emulator, function))
+    return len(set(said(emulator, function)))
 
-    wait_for(lambda: len(processes()) == 20, processes)
-    return len(set(processes()))
+
+def largest_batch(emulator: Emulator) -> int:
+    """The most of 25 messages that a mapping with batches of 100 gives to one invocation."""
+    sqs, awslambda = emulator.client("sqs"), emulator.client("lambda")
+    queue = new_name()
+    arn = f"arn:aws:sqs:us-east-1:000000000000:{queue}"
+    actions = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"]
+    function = create_function(
+        emulator,
+        COUNTING_FUNCTION,
+        [{"Effect": "Allow", "Action": actions, "Resource": arn}],
+    )
+    url = sqs.create_queue(QueueName=queue)["QueueUrl"]
+    for number in range(25):
+        sqs.send_message(QueueUrl=url, MessageBody=str(number))
+    awslambda.create_event_source_mapping(
+        EventSourceArn=arn,
+        FunctionName=function,
+        BatchSize=100,
+        MaximumBatchingWindowInSeconds=1,
+    )
+
+    wait_for(
+        lambda: sum(map(int, said(emulator, function))) == 25, lambda: said(emulator, function)
+    )
+    return max(map(int, said(emulator, function)))
+
+
+def send_uploads_by_eventbridge(emulator: Emulator, target: str) -> str:
+    """A versioned bucket whose uploads a rule brings to the target; its name."""
+    s3, events = emulator.client("s3"), emulator.client("events")
+    bucket = new_name()
+    s3.create_bucket(Bucket=bucket)
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    s3.put_bucket_notification_configuration(
+        Bucket=bucket, NotificationConfiguration={"EventBridgeConfiguration": {}}
+    )
+    pattern = {"source": ["aws.s3"], "detail": {"bucket": {"name": [bucket]}}}
+    events.put_rule(Name=bucket, EventPattern=json.dumps(pattern))
+    events.put_targets(Rule=bucket, Targets=[{"Id": "target", "Arn": target}])
+    return bucket
+
+
+def version_in_an_eventbridge_event(emulator: Emulator) -> tuple[object, object]:
+    """The version that S3 answered for an upload, and the one that its event names."""
+    sqs = emulator.client("sqs")
+    queue = new_name()
+    url = sqs.create_queue(QueueName=queue)["QueueUrl"]
+    bucket = send_uploads_by_eventbridge(emulator, f"arn:aws:sqs:us-east-1:000000000000:{queue}")
+
+    stored = emulator.client("s3").put_object(Bucket=bucket, Key="a")
+    (message,) = wait_for(
+        lambda: sqs.receive_message(QueueUrl=url, WaitTimeSeconds=1).get("Messages"), lambda: None
+    )
+    return stored["VersionId"], json.loads(message["Body"])["detail"]["object"].get("version-id")
+
+
+def tries_of_a_failing_target(emulator: Emulator) -> int:
+    """How often a function that fails is invoked for one event of EventBridge."""
+    function = create_function(emulator, FAILING_FUNCTION, [])
+    bucket = send_uploads_by_eventbridge(
+        emulator, f"arn:aws:lambda:us-east-1:000000000000:function:{function}"
+    )
+
+    emulator.client("s3").put_object(Bucket=bucket, Key="a")
+    wait_for(lambda: said(emulator, function), lambda: None)
+    with suppress(TimeoutError):
+        wait_for(lambda: len(said(emulator, function)) >= 3, lambda: None, seconds=8)
+    return len(said(emulator, function))
 
 
 def test_notification_filters_are_compared_decoded(
@@ -179,6 +272,25 @@ def test_an_absent_object_is_forbidden_without_list_bucket(
 def test_events_wait_for_a_free_worker(emulator: Emulator, uncorrected: Emulator) -> None:
     assert processes_of_a_burst(emulator) <= 8
     assert processes_of_a_burst(uncorrected) > 8
+
+
+def test_batches_have_more_than_ten_messages(emulator: Emulator, uncorrected: Emulator) -> None:
+    assert largest_batch(emulator) > 10
+    assert largest_batch(uncorrected) <= 10
+
+
+def test_eventbridge_events_name_the_version(emulator: Emulator, uncorrected: Emulator) -> None:
+    stored, named = version_in_an_eventbridge_event(emulator)
+    assert stored == named
+    stored, named = version_in_an_eventbridge_event(uncorrected)
+    assert stored != named
+
+
+def test_what_eventbridge_invokes_is_tried_three_times(
+    emulator: Emulator, uncorrected: Emulator
+) -> None:
+    assert tries_of_a_failing_target(emulator) == 3
+    assert tries_of_a_failing_target(uncorrected) == 1
 
 
 def test_several_start_beside_each_other() -> None:

@@ -1,6 +1,9 @@
 """Replaying dead letters, whichever way they went: `python -m tools.redrive`."""
 
 import json
+import signal
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -9,7 +12,7 @@ import pytest
 
 from local.waiting import wait_for
 from tests.e2e.deployments import PREFIX
-from tests.e2e.proxy import Answer, Proxy, dynamodb_error
+from tests.e2e.proxy import Answer, Call, Proxy, dynamodb_error
 from tests.e2e.stack import Stack
 from tests.payloads import eventbridge as eventbridge_event
 
@@ -51,6 +54,39 @@ def test_without_a_queue_dead_letters_are_invoked_again(external: Stack) -> None
     code, said = stack.redrive()
     assert (code, stack.dead_letters()) == (0, 0)
     assert "12 replayed, 0 failed again, 0 left" in said
+    for key in keys:
+        stack.wait_until_indexed(key)
+
+
+def test_an_interrupted_redrive_loses_nothing(external: Stack) -> None:
+    stack = external
+    keys = [f"{PREFIX}interrupted {number}.csv" for number in range(FILES)]
+    with outage(stack):
+        for key in keys:
+            stack.put(key)
+        wait_for(lambda: stack.dead_letters() == FILES, stack.dead_letters, seconds=60)
+    calling = threading.Event()
+
+    def slowly(_: Call) -> None:
+        calling.set()
+        time.sleep(2)
+
+    with (
+        Proxy(stack.emulator) as proxy,
+        proxy.before(stack),
+        proxy.injecting(slowly),
+        stack.start_redrive() as process,
+    ):
+        assert calling.wait(30)
+        process.send_signal(signal.SIGINT)
+        said, _ = process.communicate(timeout=30)
+
+    left = stack.dead_letters()
+    assert 0 < left < FILES, said
+    assert process.returncode == 130
+    assert f"{FILES - left} replayed, 0 failed again, the rest is in the dead-letter queue" in said
+    assert said.endswith("Interrupted.\n")
+    assert f"{left} replayed, 0 failed again, 0 left" in stack.redrive()[1]
     for key in keys:
         stack.wait_until_indexed(key)
 

@@ -1,0 +1,56 @@
+"""A bucket of somebody else's, and an index's whole life: plan, use, switch, destroy."""
+
+from tests.e2e.stack import Stack
+
+
+def made(stack: Stack) -> dict[str, list[str]]:
+    """What is left of a deployment on the account."""
+    client = stack.emulator.client
+    name = "short_lived"
+    found = {
+        "tables": client("dynamodb").list_tables()["TableNames"],
+        "functions": [f["FunctionName"] for f in client("lambda").list_functions()["Functions"]],
+        "roles": [role["RoleName"] for role in client("iam").list_roles()["Roles"]],
+        "queues": client("sqs").list_queues().get("QueueUrls", []),
+        "log groups": [
+            g["logGroupName"] for g in client("logs").describe_log_groups()["logGroups"]
+        ],
+    }
+    return {kind: [n for n in names if name in n] for kind, names in found.items()}
+
+
+def test_an_index_of_somebody_elses_bucket_from_plan_to_destroy(short_lived: Stack) -> None:
+    s3 = short_lived.s3
+    assert short_lived.deployment.plan() == []
+
+    short_lived.put("in box/a b.txt", b"1", ContentType="text/csv")
+    short_lived.put("elsewhere.txt")
+    record = short_lived.wait_until_indexed("in box/a b.txt")
+    assert (record.metadata, short_lived.record("elsewhere.txt")) == (None, None)
+
+    # Object metadata is switched on, on a deployed index …
+    short_lived.deployment.apply({"object_metadata": {"enabled": True}})
+    short_lived.put("in box/a b.txt", b"22", ContentType="text/csv")
+    record = short_lived.wait_until_indexed("in box/a b.txt")
+    assert record.metadata
+    assert record.metadata.content_type == "text/csv"
+
+    # … and off again.
+    short_lived.deployment.apply({"object_metadata": {"enabled": False}})
+    short_lived.put("in box/a b.txt", b"333", ContentType="text/csv")
+    assert short_lived.wait_until_indexed("in box/a b.txt").metadata is None
+
+    # A queue is added: until the owner has followed, S3 goes on invoking the function.
+    short_lived.deployment.apply({"queue": {}})
+    short_lived.put("in box/a b.txt", b"4444")
+    short_lived.wait_until_indexed("in box/a b.txt")
+    del short_lived.outputs
+    short_lived.configure_bucket_as_its_owner()
+    short_lived.put("in box/a b.txt", b"55555")
+    assert short_lived.wait_until_indexed("in box/a b.txt").size == 5
+    assert short_lived.deployment.plan() == []
+
+    assert all(made(short_lived).values())
+    short_lived.deployment.destroy()
+    assert not any(made(short_lived).values())
+    assert s3.head_object(Bucket=short_lived.bucket, Key="elsewhere.txt")
