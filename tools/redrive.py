@@ -13,7 +13,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
@@ -190,16 +190,19 @@ class DeadLetters:
                         self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=receipt)
 
         with ThreadPoolExecutor(_WORKERS) as pool:
+            workers = [pool.submit(work) for _ in range(_WORKERS)]
             try:
-                for worker in [pool.submit(work) for _ in range(_WORKERS)]:
+                for worker in workers:
                     worker.result()
             finally:
                 ending.set()
-                pool.shutdown()
-                for receipt in kept.values():
-                    self._sqs.change_message_visibility(
-                        QueueUrl=self._url, ReceiptHandle=receipt, VisibilityTimeout=0
-                    )
+                wait(workers)
+                list(pool.map(self._show_again, kept.values()))
+
+    def _show_again(self, receipt: str) -> None:
+        self._sqs.change_message_visibility(
+            QueueUrl=self._url, ReceiptHandle=receipt, VisibilityTimeout=0
+        )
 
     def _receive(self) -> Any:
         return self._sqs.receive_message(

@@ -55,7 +55,9 @@ def test_a_poison_message_costs_itself_alone_and_keeps_its_body(external_queued:
         line["key"] for line in stack.log_lines(started, outcome="indexed") if line["key"] in good
     )
     assert handled == dict.fromkeys(good, 1)
-    assert [line["failed"] for line in stack.log_lines(started, message="summary")] == [1] * 5
+    summaries = stack.log_lines(started, message="summary")
+    assert sum(line["failed"] for line in summaries) == 5  # as often as it may be tried
+    assert any(line["messages"] > line["failed"] == 1 for line in summaries)
     assert "s3 is a string" in stack.log_lines(started, message="malformed")[0]["errorMessage"]
 
 
@@ -67,10 +69,9 @@ def test_an_invocation_short_of_time_starts_nothing_and_the_rest_is_redelivered(
     keys = [f"{prefix}{number}.csv" for number in range(40)]
     started = time.time()
 
-    def slowly(call: Call) -> None:
+    def slowly(_: Call) -> None:
         # Three calls a key, 8 keys at once, 15 seconds: not all keys can be done.
-        if prefix.encode() in call.body or "short" in call.path:
-            time.sleep(1.2)
+        time.sleep(1.2)
 
     with (
         Proxy(stack.emulator) as proxy,
@@ -101,25 +102,33 @@ def test_an_invocation_short_of_time_starts_nothing_and_the_rest_is_redelivered(
     assert stack.dead_letters() == 0
 
 
-@pytest.mark.parametrize("stack", ["queued", "external"], indirect=True)
-def test_a_key_that_is_overwritten_1000_times_ends_as_the_last_upload(stack: Stack) -> None:
+def overwrite_1000_times(stack: Stack) -> None:
     key = f"{PREFIX}hot.csv"
-
     for number in range(1000):
         stack.put(key, str(number).encode())
-    record = stack.wait_until_indexed(key)
+    assert stack.wait_until_indexed(key).size == 3
 
-    assert record.size == 3
-    wait_for(lambda: not stack.waiting_messages(), stack.waiting_messages, seconds=60)
-    assert stack.index.get(stack.bucket, key) is not None
-    assert stack.dead_letters() == 0
+
+def test_a_hot_key_ends_as_its_last_upload(external: Stack) -> None:
+    overwrite_1000_times(external)
+
+    assert external.dead_letters() == 0
+
+
+def test_a_hot_key_of_a_versioned_bucket_ends_as_its_last_upload(queued: Stack) -> None:
+    with queued.redelivering_after(16):  # those that others kept from writing
+        overwrite_1000_times(queued)
+        wait_for(lambda: not queued.waiting_messages(), queued.waiting_messages, seconds=120)
+
+    assert not workload.differences(queued, f"{PREFIX}hot.csv")
+    assert queued.dead_letters() == 0
 
 
 @pytest.mark.parametrize("stack", ["versioned", "external"], indirect=True)
 def test_two_invocations_with_events_of_a_key_at_once_leave_what_the_bucket_holds(
     stack: Stack,
 ) -> None:
-    keys = [f"{PREFIX}at once {number}.csv" for number in range(10)]
+    keys = [f"{PREFIX}at once {number}.csv" for number in range(4)]
 
     def event(key: str, sequencer: str, stored: dict[str, Any], size: int) -> dict[str, Any]:
         entity = {"size": size, "eTag": stored["ETag"].strip('"'), "sequencer": sequencer}
@@ -142,6 +151,6 @@ def test_two_invocations_with_events_of_a_key_at_once_leave_what_the_bucket_hold
                 for number in (1, 2)
             ]
             answers = list(pool.map(stack.invoke, events))
-            assert [error for error, _ in answers] == [None, None]
+            assert [error for error, _ in answers] == [None, None], answers
             record = stack.wait_until_indexed(key)
             assert (record.size, record.sequencer) == (2, "FF2")
