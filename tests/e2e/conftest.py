@@ -4,7 +4,7 @@ They are applied beside each other and beside the tests of other directories, wh
 apply waits more than it computes.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any
@@ -68,7 +68,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 def _wanted(item: pytest.Item) -> Iterator[str]:
     yield from getattr(item, "fixturenames", ())
     if isinstance(item, pytest.Function) and hasattr(item, "callspec"):
-        yield str(item.callspec.params.get("stack"))
+        yield from map(str, item.callspec.params.values())
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -81,20 +81,26 @@ def emulator(pytestconfig: pytest.Config) -> Emulator:
     return pytestconfig.stash[_BACKGROUND].emulator.result()
 
 
-@pytest.fixture
-def stack(
-    request: pytest.FixtureRequest,
-    emulator: Emulator,  # noqa: ARG001 # it is what the stack is deployed to
+@pytest.fixture(scope="session")
+def deployed(
+    emulator: Emulator,  # noqa: ARG001 # what the stacks are deployed to
     pytestconfig: pytest.Config,
-) -> Stack:
-    """The deployment that the test is parametrized with, by name."""
-    return pytestconfig.stash[_BACKGROUND].stacks[request.param].result()
+) -> Callable[[str], Stack]:
+    """A deployment by its name, which a test that uses it must be parametrized with."""
+    stacks = pytestconfig.stash[_BACKGROUND].stacks
+    return lambda name: stacks[name].result()
+
+
+@pytest.fixture
+def stack(request: pytest.FixtureRequest, deployed: Callable[[str], Stack]) -> Stack:
+    """The deployment whose name the test is parametrized with."""
+    return deployed(request.param)
 
 
 def _stack(name: str) -> Any:
     @pytest.fixture(scope="session", name=name)
-    def fixture(emulator: Emulator, pytestconfig: pytest.Config) -> Stack:  # noqa: ARG001
-        return pytestconfig.stash[_BACKGROUND].stacks[name].result()
+    def fixture(deployed: Callable[[str], Stack]) -> Stack:
+        return deployed(name)
 
     return fixture
 

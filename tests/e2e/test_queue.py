@@ -10,7 +10,7 @@ import pytest
 from local.waiting import wait_for
 from tests.e2e import workload
 from tests.e2e.deployments import PREFIX
-from tests.e2e.proxy import Call, Fault, Proxy, at_random
+from tests.e2e.proxy import Call, Fault, Proxy
 from tests.e2e.stack import Stack
 from tests.payloads import native, s3_document
 
@@ -141,7 +141,7 @@ def test_two_invocations_with_events_of_a_key_at_once_leave_what_the_bucket_hold
     with (
         Proxy(stack.emulator) as proxy,
         proxy.before(stack),
-        proxy.injecting(at_random({Fault.DELAYED: 1.0}, 1)),
+        proxy.injecting(lambda _: Fault.DELAYED),
         ThreadPoolExecutor(2) as pool,
     ):
         for key in keys:

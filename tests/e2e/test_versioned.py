@@ -78,7 +78,3 @@ def test_late_and_repeated_events_leave_what_the_bucket_holds(versioned: Stack) 
     record = versioned.record("late")
     assert record
     assert record.deleted
-
-
-def test_a_second_plan_is_empty(versioned: Stack) -> None:
-    assert versioned.deployment.plan() == []
