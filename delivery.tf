@@ -37,11 +37,11 @@ locals {
     }
   ]
 
-  watches_everything = alltrue([for filter in var.filters : filter.prefix == "" && filter.suffix == ""])
+  watches_everything = length(var.filters) == 0 || anytrue([for filter in var.filters : filter.prefix == "" && filter.suffix == ""])
 
   # EventBridge compares them with the key itself. Several matchers are alternatives, so a prefix and
-  # a suffix together are one wildcard. It takes no key in which both overlap ("in/" and "/x" in
-  # "in/x"), as S3 does: those few are named one by one.
+  # a suffix together are one wildcard. That does not match a key in which both overlap
+  # ("in/" and "/x" in "in/x"), which S3 does match: those few are named one by one.
   key_matchers = concat(
     [for filter in var.filters : { prefix = filter.prefix } if filter.suffix == ""],
     [for filter in var.filters : { suffix = filter.suffix } if filter.prefix == ""],

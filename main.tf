@@ -27,8 +27,8 @@ locals {
 
 # --- Bucket, created if asked for ---
 
-# A bucket in another Region or account, or none of that name, would never send an event. The
-# postcondition also makes Terraform wait for a bucket that is made by the same stack.
+# A bucket in another Region or account, or none of that name, would never send an event. Most of
+# these the provider refuses itself when it reads; some releases of it follow S3 to another Region.
 data "aws_s3_bucket" "watched" {
   count = var.bucket.create ? 0 : 1
 
@@ -36,7 +36,7 @@ data "aws_s3_bucket" "watched" {
 
   lifecycle {
     postcondition {
-      condition     = strcontains(self.bucket_regional_domain_name, ".${local.region}.")
+      condition     = strcontains(self.bucket_regional_domain_name, ".s3.${local.region}.")
       error_message = "The bucket ${var.bucket.name} is not in ${local.region} (${self.bucket_regional_domain_name}), and S3 sends events within a Region only: use the module with a provider of the bucket's Region."
     }
   }

@@ -58,14 +58,14 @@ output "notification" {
     What the bucket's owner adds to their aws_s3_bucket_notification; null where the module does it itself.
     - With `trigger = "external"`: one lambda_function block (with a queue: a queue block) for each of `filters` (`prefix`
       and `suffix`, encoded as S3 wants them, null where there is none), all with `function_arn` (`queue_arn`) and `events`.
-    - With `trigger = "eventbridge"` and a bucket that the module does not create: `eventbridge = true`; `filters` is empty.
+    - With `trigger = "eventbridge"` and a bucket that the module does not create: `eventbridge = true`, and nothing else.
   EOT
   value = length(aws_s3_bucket_notification.bucket) > 0 ? null : {
     eventbridge  = var.trigger == "eventbridge"
-    events       = local.events
+    events       = [for event in local.events : event if var.trigger == "external"]
     filters      = [for filter in local.encoded_filters : filter if var.trigger == "external"]
-    function_arn = var.queue == null ? aws_lambda_function.function.arn : null
-    queue_arn    = one(aws_sqs_queue.queue[*].arn)
+    function_arn = var.trigger == "external" && var.queue == null ? aws_lambda_function.function.arn : null
+    queue_arn    = var.trigger == "external" ? one(aws_sqs_queue.queue[*].arn) : null
   }
 
   # Whoever uses it makes events flow: not before they have a way and failures have a place to go.

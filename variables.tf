@@ -211,12 +211,13 @@ variable "object_metadata" {
 variable "queue" {
   description = <<-EOT
     A queue between trigger and function, for bursts: `{}` for one with these defaults; null: events invoke the function.
-    - `batch_size`: the most events of one invocation, 1 to 10000.
-    - `batching_window_seconds`: how long Lambda gathers a batch, 0 to 300; more than 10 events need at least 1.
+    - `batch_size`: the most messages of one invocation, 1 to 10000. S3 sends a message for each event.
+    - `batching_window_seconds`: how long Lambda gathers a batch, 0 to 300; more than 10 messages need at least 1.
     - `max_concurrency`: the most invocations at once, 2 to 1000. Null: 10, or `function.reserved_concurrency` if that is
       less. DynamoDB takes 1,000 writes a second for each of `table.partitions`, and one invocation may write that many.
-    - `max_receives`: how often an event is tried before it becomes a dead letter, 1 to 1000.
-    - `retention_days`: how long an event waits if the function does not run, 1 to 14.
+    - `max_receives`: how often a message is tried before it becomes a dead letter, 1 to 1000.
+    - `retention_days`: how long a message waits if the function does not run, 1 to 14. Longer loses nothing: dead
+      letters are kept for 14 days from when the message came into the queue.
   EOT
   type = object({
     batch_size              = optional(number, 100)

@@ -94,13 +94,15 @@ def let_events_wait_for_a_free_worker() -> None:
 
     https://docs.aws.amazon.com/lambda/latest/dg/invocation-async.html
     The emulator starts a process of 46 MB for each concurrent event, until the memory is used up.
+    Here each function has a small concurrency of its own, so that none keeps others waiting.
     """
     execute = lambda_svc._execute_function
-    free = threading.BoundedSemaphore(_CONCURRENT_INVOCATIONS)
+    free: dict[str, threading.BoundedSemaphore] = {}
 
-    def corrected(*arguments: Any) -> Any:
-        with free:
-            return execute(*arguments)
+    def corrected(function: dict[str, Any], event: Any) -> Any:
+        name = (function.get("config") or function)["FunctionName"]
+        with free.setdefault(name, threading.BoundedSemaphore(_CONCURRENT_INVOCATIONS)):
+            return execute(function, event)
 
     lambda_svc._execute_function = corrected
 

@@ -37,10 +37,13 @@ class Demo:
 
     def __init__(self, emulator: Emulator, deployment: Deployment) -> None:
         outputs = deployment.outputs()
+        self.deployment = deployment
         self.s3 = emulator.client("s3")
+        self.iam = emulator.client("iam")
         self.awslambda = emulator.client("lambda")
         self.logs = emulator.client("logs")
         self.bucket: str = outputs["bucket"]["name"]
+        self.role: str = outputs["role"]["name"]
         self.function: str = outputs["function"]["name"]
         self.log_group: str = outputs["log_group"]["name"]
         self.table: str = outputs["table"]["name"]
@@ -54,6 +57,7 @@ class Demo:
         self.show_prefix()
         self.show_duplicate()
         self.show_log()
+        self.show_failure()
 
     def upload(self) -> None:
         """Put, overwrite and delete files whose keys are the ones that go wrong elsewhere."""
@@ -150,6 +154,46 @@ class Demo:
             f"From S3's event to the record: median {median(lags):.0f} ms, "
             f"longest {max(lags):.0f} ms (cold starts of a local emulator included)."
         )
+
+    def show_failure(self) -> None:
+        """Take a right away, see what becomes of a file, mend it, and replay."""
+        heading("6. When something fails, it is explained and kept, and can be replayed")
+        key = "while forbidden.csv"
+        with self.without_right_to_write():
+            console.print(f"  The role may not write to the table; {key} is uploaded.")
+            self.s3.put_object(Bucket=self.bucket, Key=key, Body=b"a;b")
+
+            def failures() -> list[dict[str, Any]]:
+                lines = list(self.log_lines())
+                return [line for line in lines if line.get("errorType") and line.get("key") == key]
+
+            line = wait_for(failures, lambda: f"no failure of {key}")[0]
+            console.print_json(
+                json.dumps({name: line[name] for name in ("key", "errorType", "errorMessage")}),
+                indent=None,
+            )
+            console.print("  Lambda tries it three times, then it goes to the dead-letter queue.")
+            wait_for(lambda: "1 in the" in self.redrive("--dry-run"), lambda: "no dead letter")
+        console.print("  The right is back. `make redrive` says:")
+        for said in self.redrive().splitlines():
+            console.print(f"    {escape(said)}")
+        console.print(f"  {key} is in the index: {self.record(key).size} bytes")
+
+    @contextmanager
+    def without_right_to_write(self) -> Iterator[None]:
+        """The deployment without the policy that lets the function write to its table."""
+        policy = {"RoleName": self.role, "PolicyName": "table"}
+        document = self.iam.get_role_policy(**policy)["PolicyDocument"]
+        self.iam.delete_role_policy(**policy)
+        try:
+            yield
+        finally:
+            self.iam.put_role_policy(**policy, PolicyDocument=json.dumps(document))
+
+    def redrive(self, *arguments: str) -> str:
+        """What `make redrive` says."""
+        with self.deployment.start("redrive", *arguments) as process:
+            return process.communicate()[0]
 
     def record(self, key: str) -> FileRecord:
         """The key's record, or tombstone; raises LookupError."""

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -11,7 +12,7 @@ from typing import Any, Self
 
 from local.emulator import Emulator
 from tools.look_before_destroy import managed_resources
-from tools.module_copy import ModuleCopy
+from tools.module_copy import ROOT, ModuleCopy
 from tools.terraform_init import TerraformError
 
 _WORKSPACE = "local"  # as environments/local.tfvars names it
@@ -99,6 +100,17 @@ class Deployment:
         """The module's outputs by name."""
         described = json.loads(self._answer("output", "-json"))
         return {name: output["value"] for name, output in described.items()}
+
+    def start(self, tool: str, *arguments: str) -> subprocess.Popen[str]:
+        """Start a module of `tools` as make does, with what it says to be read."""
+        return subprocess.Popen(
+            [sys.executable, "-m", f"tools.{tool}", *arguments],
+            cwd=self.directory,
+            env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **self.environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
 
     def destroy(self) -> None:
         """Empty the buckets that the module created and destroy everything."""

@@ -8,13 +8,15 @@ always safe, in any order and any number of times.
 """
 
 import json
+import signal
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -29,8 +31,11 @@ from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedC
 _WORKERS = 8
 _EMPTY_SECONDS = 2
 """How long the queue must have nothing to give until it counts as empty."""
-_GRACE_SECONDS = 60
-"""How much longer than one invocation a message is hidden from others."""
+_HIDDEN_SECONDS = 3600
+"""How long a message is hidden from others, unless it is shown again at the end."""
+_ROUNDS = 10
+"""After that many answers in a row that hold nothing new, the rest is what was seen before."""
+_THROTTLED_SECONDS = 60
 
 console = Console(highlight=False)
 
@@ -55,9 +60,9 @@ class Letter:
         """Why it is here, as far as it says."""
         record = self._failure_record()
         if record:
-            answer = record.get("responsePayload") or {}
-            condition = record["requestContext"].get("condition", "Lambda does not say why")
-            return str(answer.get("errorMessage") or condition)
+            answer = record.get("responsePayload")
+            said = answer.get("errorMessage") if isinstance(answer, dict) else answer
+            return str(said or record["requestContext"])
         if "ERROR_CODE" in self.attributes:
             message = self.attributes.get("ERROR_MESSAGE", "")
             return f"EventBridge could not deliver it: {self.attributes['ERROR_CODE']} {message}"
@@ -81,7 +86,7 @@ class Result:
     failed: Counter[str] = field(default_factory=Counter)
     """How many were replayed in vain, by the reason."""
     came_meanwhile: int = 0
-    """How many came, or came back, after the redrive had begun; they were left alone."""
+    """How many came, or came back, after the beginning; they were left alone."""
 
     @property
     def left(self) -> int:
@@ -105,17 +110,27 @@ class DeadLetters:
         seconds = session.client("lambda").get_function_configuration(FunctionName=self._function)[
             "Timeout"
         ]
-        self._hidden_seconds = seconds + _GRACE_SECONDS
         self._lambda = session.client(
             "lambda",
             config=Config(
-                max_pool_connections=_WORKERS, read_timeout=seconds + _GRACE_SECONDS // 2
+                max_pool_connections=_WORKERS,
+                # An answer that does not come is not asked for again: the message stays.
+                retries={"total_max_attempts": 1},
+                read_timeout=seconds + 30,
+                tcp_keepalive=True,
             ),
         )
-
-    def count(self) -> int:
+        answer = self._sqs.get_queue_attributes(
+            QueueUrl=self._url,
+            AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
+        )
+        # The time of SQS's clock, as the messages' own are. It has whole seconds.
+        date = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
+        self._began = date.timestamp() + 1
+        self.count = int(answer["Attributes"]["ApproximateNumberOfMessages"])
         """About how many there are."""
-        return int(self._attributes()["Attributes"]["ApproximateNumberOfMessages"])
+        self.hidden = int(answer["Attributes"]["ApproximateNumberOfMessagesNotVisible"])
+        """About how many somebody else is looking at."""
 
     def look(self, advance: Callable[[], None]) -> Counter[str]:
         """How many there are for each cause; all stay. `advance` is called for each."""
@@ -126,21 +141,14 @@ class DeadLetters:
             advance()
             return False
 
-        self._visit(look)
+        self._visit(look, at_once=10)
         return Counter(causes)
 
     def replay(self, result: Result, advance: Callable[[], None]) -> None:
         """Replay each once and count it in `result`. `advance` is called for each."""
-        # Of SQS's clock, as the messages' times are. It has whole seconds.
-        headers = self._attributes()["ResponseMetadata"]["HTTPHeaders"]
-        started = parsedate_to_datetime(headers["date"]).timestamp() + 1
         counting = threading.Lock()
 
         def replay(letter: Letter) -> bool:
-            if letter.sent_at > started:
-                with counting:
-                    result.came_meanwhile += 1
-                return False
             error = self._replay(letter.payload)
             with counting:
                 if error is None:
@@ -150,7 +158,8 @@ class DeadLetters:
             advance()
             return error is None
 
-        self._visit(replay)
+        # One by one where each is an invocation, which takes its time.
+        result.came_meanwhile = self._visit(replay, at_once=10 if self._queue_url else 1)
 
     def _replay(self, payload: str) -> str | None:
         """None, or why it failed again."""
@@ -158,7 +167,7 @@ class DeadLetters:
             if self._queue_url:
                 self._sqs.send_message(QueueUrl=self._queue_url, MessageBody=payload)
                 return None
-            answer = self._lambda.invoke(FunctionName=self._function, Payload=payload)
+            answer = self._invoke(payload)
         except (BotoCoreError, ClientError) as error:
             return str(error)
         if "FunctionError" not in answer:
@@ -166,28 +175,43 @@ class DeadLetters:
         said = json.load(answer["Payload"])
         return str(said.get("errorMessage", said))
 
-    def _attributes(self) -> Any:
-        return self._sqs.get_queue_attributes(
-            QueueUrl=self._url, AttributeNames=["ApproximateNumberOfMessages"]
-        )
+    def _invoke(self, payload: str) -> Any:
+        until = time.monotonic() + _THROTTLED_SECONDS
+        while True:
+            try:
+                return self._lambda.invoke(FunctionName=self._function, Payload=payload)
+            except self._lambda.exceptions.TooManyRequestsException:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(1)
 
-    def _visit(self, deal_with: Callable[[Letter], bool]) -> None:
+    def _visit(self, deal_with: Callable[[Letter], bool], *, at_once: int) -> int:
         """Show each message once, several at a time; where that returns true, delete it.
 
-        The others are hidden from everybody else until the end.
+        The others are hidden from everybody else until the end. Returns how many came after the
+        beginning, which were not shown.
         """
         kept: dict[str, str] = {}
+        late: set[str] = set()
         ending = threading.Event()
 
         def work() -> None:
-            while not ending.is_set() and (messages := self._receive()):
+            rounds_left = _ROUNDS
+            while rounds_left and not ending.is_set() and (messages := self._receive(at_once)):
+                rounds_left -= 1
                 for message in messages:
-                    number, receipt = message["MessageId"], message["ReceiptHandle"]
+                    number = message["MessageId"]
                     seen = number in kept  # it was hidden no longer
-                    kept[number] = receipt
-                    if not seen and not ending.is_set() and deal_with(_letter(message)):
-                        del kept[number]
-                        self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=receipt)
+                    kept[number] = message["ReceiptHandle"]
+                    letter = _letter(message)
+                    if letter.sent_at > self._began:
+                        late.add(number)
+                    elif not seen and not ending.is_set():
+                        rounds_left = _ROUNDS
+                        if deal_with(letter):
+                            self._sqs.delete_message(
+                                QueueUrl=self._url, ReceiptHandle=kept.pop(number)
+                            )
 
         with ThreadPoolExecutor(_WORKERS) as pool:
             workers = [pool.submit(work) for _ in range(_WORKERS)]
@@ -198,18 +222,19 @@ class DeadLetters:
                 ending.set()
                 wait(workers)
                 list(pool.map(self._show_again, kept.values()))
+        return len(late)
 
     def _show_again(self, receipt: str) -> None:
-        self._sqs.change_message_visibility(
-            QueueUrl=self._url, ReceiptHandle=receipt, VisibilityTimeout=0
-        )
+        with suppress(ClientError):  # it is shown again already, or will be in an hour
+            self._sqs.change_message_visibility(
+                QueueUrl=self._url, ReceiptHandle=receipt, VisibilityTimeout=0
+            )
 
-    def _receive(self) -> Any:
+    def _receive(self, at_once: int) -> Any:
         return self._sqs.receive_message(
             QueueUrl=self._url,
-            # An invocation may take as long as a message is hidden.
-            MaxNumberOfMessages=10 if self._queue_url else 1,
-            VisibilityTimeout=self._hidden_seconds,
+            MaxNumberOfMessages=at_once,
+            VisibilityTimeout=_HIDDEN_SECONDS,
             WaitTimeSeconds=_EMPTY_SECONDS,
             MessageSystemAttributeNames=["SentTimestamp"],
             MessageAttributeNames=["All"],
@@ -243,7 +268,7 @@ def _show(counted: Counter[str]) -> None:
 
 
 def _look(letters: DeadLetters) -> None:
-    with _progress("Looking", letters.count()) as advance:
+    with _progress("Looking", letters.count) as advance:
         causes = letters.look(advance)
     _say(f"{causes.total():,} in the dead-letter queue; nothing was changed.")
     _show(causes)
@@ -253,18 +278,24 @@ def _replay(letters: DeadLetters) -> int:
     result = Result()
     left = "the rest is in the dead-letter queue still"
     try:
-        with _progress("Replaying", letters.count()) as advance:
+        with _progress("Replaying", letters.count) as advance:
             letters.replay(result, advance)
         left = f"{result.left:,} left in the dead-letter queue"
     finally:
-        _say(f"{result.replayed:,} replayed, {result.failed.total():,} failed again, {left}.")
+        words = (
+            ("sent to the queue again", "could not be sent")
+            if letters.through_queue
+            else ("replayed", "failed again")
+        )
+        failed = result.failed.total()
+        _say(f"{result.replayed:,} {words[0]}, {failed:,} {words[1]}, {left}.")
         _show(result.failed)
     if result.came_meanwhile:
         _say(f"  {result.came_meanwhile:,} x came, or came back, after the redrive began")
     if letters.through_queue and result.replayed:
         _say(
-            "They are in the queue now. What fails again comes back when its tries are used up:"
-            " see the function's log, and look again later (DRY_RUN=1)."
+            "What fails again comes back when its tries are used up: see the function's log, and"
+            " look again later (DRY_RUN=1)."
         )
     return 1 if result.left else 0
 
@@ -284,18 +315,27 @@ def main() -> int:
         if outputs == {}:
             _say("Nothing is deployed in this workspace.")
         return 1
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         letters = DeadLetters(outputs)
-        if "--dry-run" not in sys.argv:
-            return _replay(letters)
-        _look(letters)
+        if "--dry-run" in sys.argv:
+            _look(letters)
+            code = 0
+        else:
+            code = _replay(letters)
     except (BotoCoreError, ClientError) as error:
         _say(f"Stopped: {error}")
         return 1
     except KeyboardInterrupt:
         _say("Interrupted.")
         return 130
-    return 0
+    if letters.hidden:
+        _say(
+            f"{letters.hidden:,} more were hidden: somebody else is looking at them, or was killed"
+            " while doing so. They show again within an hour."
+        )
+        return 1
+    return code
 
 
 if __name__ == "__main__":

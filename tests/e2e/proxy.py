@@ -142,8 +142,6 @@ class Proxy:
     def _handle(self, handler: "_Handler", call: Call) -> None:
         self.last_call = time.monotonic()
         decided = self.decide(call)
-        if isinstance(decided, Fault):
-            self.injected[decided] += 1
         match decided:
             case None:
                 handler.answer(self._pass_on(handler, call))
@@ -156,6 +154,8 @@ class Proxy:
                 handler.answer(self._pass_on(handler, call))
             case _:
                 self._break_off(handler, call, decided)
+        if isinstance(decided, Fault):
+            self.injected[decided] += 1
 
     def _break_off(self, handler: "_Handler", call: Call, fault: Fault) -> None:
         """Let the function never see an answer."""
@@ -179,13 +179,17 @@ class Proxy:
         return Answer(answer.status, answer.data, dict(answer.headers))
 
     def _kill(self, handler: "_Handler") -> None:
-        """Kill the process that made the call, found by its end of the connection."""
+        """Kill the process that made the call, found by its end of the connection.
+
+        Raises LookupError where there is none.
+        """
         port = handler.client_address[1]
         for process in psutil.Process(self._emulator.pid).children(recursive=True):
             with suppress(psutil.NoSuchProcess):
                 if any(c.laddr and c.laddr.port == port for c in process.net_connections("tcp")):
                     process.kill()
                     return
+        raise LookupError(f"no process of the emulator's has port {port}")
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -1,9 +1,6 @@
 """A deployed module, used as its users do: through S3, DynamoDB, Lambda and CloudWatch Logs."""
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -15,7 +12,6 @@ from function.repository import FileIndex
 from local.deployment import Deployment
 from local.emulator import Emulator
 from local.waiting import wait_for
-from tools.module_copy import ROOT
 
 _LOG_EVENTS = 10_000  # the most that one FilterLogEvents answers
 
@@ -27,6 +23,12 @@ class Stack:
         self.emulator = emulator
         self.deployment = deployment
         self._letters: list[dict[str, Any]] = []
+
+    @property
+    def name(self) -> str:
+        """The function's; the table's and the deployment's too."""
+        name: str = self.outputs["function"]["name"]
+        return name
 
     @cached_property
     def outputs(self) -> dict[str, Any]:
@@ -84,7 +86,7 @@ class Stack:
     def environment(self) -> dict[str, str]:
         """The function's environment variables."""
         described = self.emulator.client("lambda").get_function_configuration(
-            FunctionName=self.outputs["function"]["name"]
+            FunctionName=self.name
         )
         variables: dict[str, str] = described["Environment"]["Variables"]
         return variables
@@ -92,11 +94,10 @@ class Stack:
     def set_environment(self, variables: dict[str, str]) -> None:
         """Start the function anew with these environment variables."""
         awslambda = self.emulator.client("lambda")
-        name = self.outputs["function"]["name"]
         awslambda.update_function_configuration(
-            FunctionName=name, Environment={"Variables": variables}
+            FunctionName=self.name, Environment={"Variables": variables}
         )
-        awslambda.get_waiter("function_updated_v2").wait(FunctionName=name)
+        awslambda.get_waiter("function_updated_v2").wait(FunctionName=self.name)
 
     def put(self, key: str, body: bytes = b"x", **arguments: Any) -> dict[str, Any]:
         answer: dict[str, Any] = self.s3.put_object(
@@ -138,7 +139,7 @@ class Stack:
     def invoke(self, payload: Any) -> tuple[str | None, Any]:
         """Invoke the function directly: the kind of its error, if it failed, and its answer."""
         answer = self.emulator.client("lambda").invoke(
-            FunctionName=self.outputs["function"]["name"], Payload=json.dumps(payload)
+            FunctionName=self.name, Payload=json.dumps(payload)
         )
         return answer.get("FunctionError"), json.load(answer["Payload"])
 
@@ -175,33 +176,18 @@ class Stack:
     def queue_closed(self) -> Iterator[None]:
         """Let messages gather in the queue until the end."""
         awslambda = self.emulator.client("lambda")
-        (mapping,) = awslambda.list_event_source_mappings(
-            FunctionName=self.outputs["function"]["name"]
-        )["EventSourceMappings"]
+        (mapping,) = awslambda.list_event_source_mappings(FunctionName=self.name)[
+            "EventSourceMappings"
+        ]
         awslambda.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
         try:
             yield
         finally:
             awslambda.update_event_source_mapping(UUID=mapping["UUID"], Enabled=True)
 
-    def start_redrive(self, *arguments: str) -> subprocess.Popen[str]:
-        """Start what `make redrive` runs, in the deployment's workspace."""
-        return subprocess.Popen(
-            [sys.executable, "-m", "tools.redrive", *arguments],
-            cwd=self.deployment.directory,
-            env={
-                "PATH": os.environ["PATH"],
-                "PYTHONPATH": str(ROOT),
-                **self.deployment.environment,
-            },
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-
     def redrive(self, *arguments: str) -> tuple[int, str]:
-        """Run it to its end: its exit code and its words."""
-        with self.start_redrive(*arguments) as process:
+        """What `make redrive` does: its exit code and its words."""
+        with self.deployment.start("redrive", *arguments) as process:
             said, _ = process.communicate()
         return process.returncode, said
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.e2e.proxy import Proxy, dynamodb_error
 from tests.e2e.stack import Stack
 from tests.payloads import s3_document
 
@@ -96,18 +97,26 @@ def actions(statement: dict[str, Any]) -> list[str]:
     return [action] if isinstance(action, str) else action
 
 
-NEEDED = [
-    ("dynamodb:GetItem", "bucket.versioned or object_metadata.enabled"),
-    ("dynamodb:PutItem", "always"),
-    ("s3:GetObject", "bucket.versioned or object_metadata.enabled"),
-    ("s3:GetObjectTagging", "object_metadata.tags"),
-    ("s3:ListBucket", "bucket.versioned or object_metadata.enabled"),
+NEEDED = [  # action, on what, and how the module grants it
+    ("dynamodb:GetItem", "table {table}", "bucket.versioned or object_metadata.enabled"),
+    ("dynamodb:PutItem", "table {table}", "always"),
+    (
+        "s3:GetObject",
+        "object {bucket}/{key}, or on bucket {bucket}",
+        "bucket.versioned or object_metadata.enabled",
+    ),
+    ("s3:GetObjectTagging", "object {bucket}/{key}", "object_metadata.tags"),
+    (
+        "s3:ListBucket",
+        "object {bucket}/{key}, or on bucket {bucket}",
+        "bucket.versioned or object_metadata.enabled",
+    ),
 ]
 
 
-@pytest.mark.parametrize(("action", "granted_by"), NEEDED)
+@pytest.mark.parametrize(("action", "resource", "granted_by"), NEEDED)
 def test_every_granted_action_is_needed_and_its_absence_explained(
-    metadata: Stack, action: str, granted_by: str
+    metadata: Stack, action: str, resource: str, granted_by: str
 ) -> None:
     key = f"without {action}"
     with without(metadata, action):
@@ -119,7 +128,8 @@ def test_every_granted_action_is_needed_and_its_absence_explained(
         letter = metadata.wait_for_dead_letter(key)
 
     assert line["errorType"] == "PermissionDeniedError"
-    assert f"role {metadata.role} may not {action}" in line["errorMessage"].replace(
+    on = resource.format(bucket=metadata.bucket, key=key, table=metadata.name)
+    assert f"role {metadata.role} may not {action} on {on}. " in line["errorMessage"].replace(
         "s3:GetObject or s3:ListBucket", action
     )
     assert granted_by in line["errorMessage"]
@@ -130,6 +140,62 @@ def test_every_granted_action_is_needed_and_its_absence_explained(
         metadata.wait_until_removed(key)
     else:
         metadata.wait_until_indexed(key)
+
+
+def test_a_bucket_policy_that_denies_is_explained(metadata: Stack) -> None:
+    key = "denied by the bucket.csv"
+    own = metadata.s3.get_bucket_policy(Bucket=metadata.bucket)["Policy"]
+    denial = {
+        "Effect": "Deny",
+        "Principal": {"AWS": metadata.outputs["role"]["arn"]},
+        "Action": "s3:GetObject",
+        "Resource": f"{metadata.outputs['bucket']['arn']}/*",
+    }
+    policy = json.loads(own)
+    policy["Statement"].append(denial)
+
+    metadata.s3.put_bucket_policy(Bucket=metadata.bucket, Policy=json.dumps(policy))
+    try:
+        metadata.put(key)
+        line = metadata.wait_for_line(key=key, outcome="failed")
+        metadata.wait_for_dead_letter(key)
+    finally:
+        metadata.s3.put_bucket_policy(Bucket=metadata.bucket, Policy=own)
+
+    assert line["errorType"] == "PermissionDeniedError"
+    assert (
+        f"role {metadata.role} may not s3:GetObject or s3:ListBucket on object "
+        f"{metadata.bucket}/{key}, or on bucket {metadata.bucket}. "
+    ) in line["errorMessage"]
+    assert "look outside the module (a bucket or key policy, " in line["errorMessage"]
+
+
+def test_a_key_that_refuses_is_explained(metadata: Stack) -> None:
+    key = "denied by the key.csv"
+    # The emulator asks no key. So AWS says it, for instance in github.com/aws/aws-cdk/issues/10010
+    refusal = dynamodb_error(
+        400,
+        "AccessDeniedException",
+        "KMS key access denied error: com.amazonaws.services.kms.model.AWSKMSException: The "
+        "ciphertext refers to a customer master key that does not exist, does not exist in this "
+        "region, or you are not allowed to access. (Service: AWSKMS; Status Code: 400; Error "
+        "Code: AccessDeniedException; Request ID: 0e35c348; Proxy: null)",
+    )
+
+    with (
+        Proxy(metadata.emulator) as proxy,
+        proxy.before(metadata),
+        proxy.injecting(lambda call: None if call.to_s3 else refusal),
+    ):
+        metadata.put(key)
+        line = metadata.wait_for_line(key=key, outcome="failed")
+        metadata.wait_for_dead_letter(key)
+
+    assert line["errorType"] == "PermissionDeniedError"
+    assert line["errorMessage"].startswith(
+        f"role {metadata.role} may not kms:Decrypt on the key of table metadata. The module grants "
+        "it where kms_key is set; if so here, look outside the module (a bucket or key policy, "
+    )
 
 
 def test_no_other_action_on_table_or_bucket_is_granted(metadata: Stack) -> None:
@@ -144,4 +210,6 @@ def test_no_other_action_on_table_or_bucket_is_granted(metadata: Stack) -> None:
         for action in actions(statement)
     }
 
-    assert {a for a in granted if a.startswith(("dynamodb:", "s3:"))} == {a for a, _ in NEEDED}
+    assert {a for a in granted if a.startswith(("dynamodb:", "s3:"))} == {
+        action for action, _, _ in NEEDED
+    }

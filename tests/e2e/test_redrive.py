@@ -75,7 +75,7 @@ def test_an_interrupted_redrive_loses_nothing(external: Stack) -> None:
         Proxy(stack.emulator) as proxy,
         proxy.before(stack),
         proxy.injecting(slowly),
-        stack.start_redrive() as process,
+        stack.deployment.start("redrive") as process,
     ):
         assert calling.wait(30)
         process.send_signal(signal.SIGINT)
@@ -105,7 +105,10 @@ def test_with_a_queue_dead_letters_go_there_again(external_queued: Stack) -> Non
         assert "12 x failed each time that it came from the queue" in said
 
         code, said = stack.redrive()
-        assert (code, "12 replayed, 0 failed again, 0 left" in said) == (0, True), said
+        assert (code, "12 sent to the queue again, 0 could not be sent, 0 left" in said) == (
+            0,
+            True,
+        ), said
         for key in keys:
             stack.wait_until_indexed(key)
     assert stack.dead_letters() == 0

@@ -95,7 +95,7 @@ run "a_filter_for_everything_is_no_filter" {
   command = plan
 
   variables {
-    filters = [{}]
+    filters = [{ prefix = "a/" }, {}]
   }
 
   assert {
@@ -195,7 +195,9 @@ run "an_existing_bucket_is_left_alone_and_its_owner_told_what_to_switch_on" {
   }
 
   assert {
-    condition     = output.notification.eventbridge == true && length(output.notification.filters) == 0
+    condition = jsonencode(output.notification) == jsonencode({
+      eventbridge = true, events = [], filters = [], function_arn = null, queue_arn = null
+    })
     error_message = "The owner must be told to switch on EventBridge, and nothing else."
   }
 }
