@@ -41,7 +41,7 @@ QUIET_SECONDS = 12
 """Longer than a try takes to give up, or Lambda waits (on the local AWS) to try again."""
 SAID_EVERY_SECONDS = 15
 
-console = Console(highlight=False)
+console = Console(highlight=False, width=120)
 
 
 @dataclass(frozen=True)
