@@ -158,9 +158,9 @@ class Demo:
     def show_failure(self) -> None:
         """Take a right away, see what becomes of a file, mend it, and replay."""
         heading("6. When something fails, it is explained and kept, and can be replayed")
-        key = "while forbidden.csv"
+        key = "late report.csv"
         with self.without_right_to_write():
-            console.print(f"  The role may not write to the table; {key} is uploaded.")
+            console.print(f"  The role may no longer write to the table. Upload: {key}")
             self.s3.put_object(Bucket=self.bucket, Key=key, Body=b"a;b")
 
             def failures() -> list[dict[str, Any]]:
@@ -174,7 +174,7 @@ class Demo:
             )
             console.print("  Lambda tries it three times, then it goes to the dead-letter queue.")
             wait_for(lambda: "1 in the" in self.redrive("--dry-run"), lambda: "no dead letter")
-        console.print("  The right is back. `make redrive` says:")
+        console.print("  The right is given back. `make redrive` says:")
         for said in self.redrive().splitlines():
             console.print(f"    {escape(said)}")
         console.print(f"  {key} is in the index: {self.record(key).size} bytes")
