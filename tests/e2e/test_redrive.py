@@ -31,15 +31,21 @@ def outage(stack: Stack) -> Iterator[None]:
         yield
 
 
+def dead_letters(stack: Stack, name: str) -> list[str]:
+    """Upload files, which must fail, and wait until their events are dead letters; the keys."""
+    keys = [f"{PREFIX}{name} {number}.csv" for number in range(FILES)]
+    for key in keys:
+        stack.put(key)
+    wait_for(lambda: stack.dead_letters() == FILES, stack.dead_letters, seconds=60)
+    return keys
+
+
 def test_without_a_queue_dead_letters_are_invoked_again(external: Stack) -> None:
     stack = external
     code, said = stack.redrive()
     assert (code, "0 replayed, 0 failed again, 0 left" in said) == (0, True), said
-    keys = [f"{PREFIX}dead {number}.csv" for number in range(FILES)]
     with outage(stack):
-        for key in keys:
-            stack.put(key)
-        wait_for(lambda: stack.dead_letters() == FILES, stack.dead_letters, seconds=60)
+        keys = dead_letters(stack, "invoked again")
 
         code, said = stack.redrive("--dry-run")
         assert (code, stack.dead_letters()) == (0, FILES)
@@ -60,11 +66,8 @@ def test_without_a_queue_dead_letters_are_invoked_again(external: Stack) -> None
 
 def test_an_interrupted_redrive_loses_nothing(external: Stack) -> None:
     stack = external
-    keys = [f"{PREFIX}interrupted {number}.csv" for number in range(FILES)]
     with outage(stack):
-        for key in keys:
-            stack.put(key)
-        wait_for(lambda: stack.dead_letters() == FILES, stack.dead_letters, seconds=60)
+        keys = dead_letters(stack, "interrupted")
     calling = threading.Event()
 
     def slowly(_: Call) -> None:
@@ -93,12 +96,9 @@ def test_an_interrupted_redrive_loses_nothing(external: Stack) -> None:
 
 def test_with_a_queue_dead_letters_go_there_again(external_queued: Stack) -> None:
     stack = external_queued
-    keys = [f"{PREFIX}dead {number}.csv" for number in range(FILES)]
     with stack.redelivering_after(2):
         with outage(stack):
-            for key in keys:
-                stack.put(key)
-            wait_for(lambda: stack.dead_letters() == FILES, stack.dead_letters, seconds=60)
+            keys = dead_letters(stack, "sent again")
 
         code, said = stack.redrive("--dry-run")
         assert (code, stack.dead_letters()) == (0, FILES)
