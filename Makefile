@@ -12,7 +12,7 @@ DEV := .venv/installed-dev
 FAULTS := $(patsubst %,tests/e2e/test_%.py,faults queue redrive)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-faults test-python test-terraform soak faults lint package plan apply redrive destroy workspace environment clean
+.PHONY: help demo test test-faults test-python test-terraform soak faults lint package plan apply redrive destroy workspace deployed environment clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -56,10 +56,10 @@ plan: workspace ## Show what an apply would change; ENV=dev
 apply: workspace ## Deploy to AWS; ENV=dev
 	terraform apply -var-file=environments/$(ENV).tfvars
 
-redrive: workspace ## Replay what lies in the dead-letter queue; ENV=dev, DRY_RUN=1 only shows it
+redrive: deployed ## Replay what lies in the dead-letter queue; ENV=dev, DRY_RUN=1 only shows it
 	@$(BIN)/python -m tools.redrive $(if $(filter-out 0,$(DRY_RUN)),--dry-run)
 
-destroy: workspace ## Remove a deployment from AWS unless something would be lost; ENV=dev
+destroy: deployed ## Remove a deployment from AWS unless something would be lost; ENV=dev
 	@$(BIN)/python -m tools.look_before_destroy
 	terraform destroy -var-file=environments/$(ENV).tfvars
 
@@ -67,9 +67,13 @@ workspace: environment $(LOCAL)
 	@$(BIN)/python -m tools.terraform_init
 	terraform workspace select -or-create $(ENV)
 
+deployed: environment $(LOCAL)
+	@$(BIN)/python -m tools.terraform_init
+	terraform workspace select $(ENV)
+
 environment:
 ifneq ($(words $(ENV)) $(filter $(ENV),$(ENVIRONMENTS)),1 $(ENV))
-	@echo 'Say which environment, such as `make plan ENV=dev`. There are: $(ENVIRONMENTS)' >&2; exit 1
+	@echo 'Say which environment, such as `make $(firstword $(MAKECMDGOALS)) ENV=dev`. There are: $(ENVIRONMENTS)' >&2; exit 1
 endif
 
 clean: ## Remove what the other targets installed and cached; never Terraform's state

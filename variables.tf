@@ -264,6 +264,11 @@ variable "queue" {
   }
 
   validation {
+    condition     = var.queue == null || try(var.queue.max_receives * (6 * var.function.timeout_seconds + var.queue.batching_window_seconds) < var.queue.retention_days * 24 * 60 * 60, true)
+    error_message = "A message would expire before its last try, and not become a dead letter: it is tried queue.max_receives times, six times function.timeout_seconds apart. Lower one of them, or raise queue.retention_days."
+  }
+
+  validation {
     condition     = var.queue == null || try(var.queue.retention_days >= 1 && var.queue.retention_days <= 14 && floor(var.queue.retention_days) == var.queue.retention_days, false)
     error_message = "queue.retention_days must be a whole number from 1 to 14."
   }
@@ -272,7 +277,8 @@ variable "queue" {
 variable "replace_bucket_notifications" {
   description = <<-EOT
     Allow the module to replace all notifications of a bucket that it does not create. S3 keeps a single notification
-    configuration for each bucket, so those that exist would be lost.
+    configuration for each bucket, so those that exist would be lost; and again all that there are when the module is
+    destroyed or `trigger` changed.
   EOT
   type        = bool
   default     = false

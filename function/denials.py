@@ -37,6 +37,24 @@ _GRANTS = {  # action: how the module grants it
     "s3:ListBucket": "where bucket.versioned or object_metadata.enabled is set",
 }
 
+# How AWS ends: "because no REASON allows the … action", or "with an explicit deny in a REASON".
+_REASON = re.compile(
+    r"(?:because no|explicit deny in an?) "
+    r"((?:identity-based|resource-based|service control|session) policy|permissions boundary)"
+)
+
+_OUTSIDE = (
+    "look outside the module (a bucket or key policy, a permissions boundary, a service control "
+    "policy)"
+)
+_KEY = "look at the key: its policy must allow it or leave it to IAM, and it must be enabled"
+_PLACES = {
+    "identity-based policy": "apply the module again (the role's policies are not as it makes them)",
+    "permissions boundary": "look at the role's permissions boundary",
+    "resource-based policy": "look at the policy of the bucket",
+    "service control policy": "look at the organization's service control policies",
+}
+
 
 @contextmanager
 def explained(action: str, resource: str) -> Iterator[None]:
@@ -67,13 +85,16 @@ def _explanation(error: ClientError, action: str, resource: str) -> str:
 
 
 def _where_to_look(action: str, text: str) -> str:
-    outside = "a bucket or key policy, a permissions boundary, a service control policy"
+    reason = _REASON.search(text)
+    place = (
+        _KEY if action.startswith("kms:") else _PLACES.get(reason[1] if reason else "", _OUTSIDE)
+    )
     if "explicit deny" in text:
-        return f"A policy denies it explicitly: look outside the module ({outside})."
+        return f"A policy denies it explicitly: {place}."
     granted = _GRANTS.get(action.partition(" or ")[0])
     if granted is None:
-        return f"The module does not grant it: look outside the module ({outside})."
-    return f"The module grants it {granted}; if so here, look outside the module ({outside})."
+        return f"The module does not grant it: {_OUTSIDE}."
+    return f"The module grants it {granted}; if so here, {place}."
 
 
 def _role(user: str | None) -> str:

@@ -102,15 +102,19 @@ class Function:
     def _grouped_by_key(
         self, messages: Sequence[Message], outcomes: Counter[Outcome]
     ) -> list[_Work]:
-        """The events of each key together; what the index does not hold is ignored here."""
-        work: dict[tuple[str, str], _Work] = {}
+        """The events of each key together; what the index does not hold is ignored here.
+
+        Events that may be too old to be applied are apart: they may fail where others need not.
+        """
+        work: dict[tuple[str, str, bool], _Work] = {}
         for number, message in enumerate(messages):
             for event in message.events:
                 if event.change is Change.UNRELATED:
                     logs.object_event(event, Outcome.IGNORED, self._indexer.now())
                     outcomes[Outcome.IGNORED] += 1
                     continue
-                item = work.setdefault((event.bucket, event.key), _Work())
+                old = self._indexer.outlived_tombstones(event)
+                item = work.setdefault((event.bucket, event.key, old), _Work())
                 item.events.append(event)
                 item.messages.add(number)
         return list(work.values())

@@ -86,10 +86,10 @@ class Indexer:
             or event.change not in (Change.STORED, Change.REMOVED)
             or event.version_id is not None
             or event.sequencer is None
-            or self._outlived_tombstones(event)
+            or self.outlived_tombstones(event)
         )
 
-    def _outlived_tombstones(self, event: ObjectEvent) -> bool:
+    def outlived_tombstones(self, event: ObjectEvent) -> bool:
         """Whether the tombstone that would have stopped the event may have expired."""
         age = self.tombstone_life - timedelta(days=1)
         return event.time is None or self.now() - event.time > age
@@ -148,7 +148,7 @@ class Indexer:
         try:
             return self.index.read(latest.bucket, latest.key)
         except PermissionDeniedError as denied:
-            if not any(self._outlived_tombstones(event) for event in events):
+            if not any(self.outlived_tombstones(event) for event in events):
                 raise
             raise EventTooOldError(
                 "the event is too old to be applied (or does not say when it happened): the "

@@ -26,6 +26,7 @@ from function.repository import FileIndex
 from local.deployment import Deployment, DeploymentError
 from local.emulator import Emulator, EmulatorError
 from local.waiting import wait_for
+from tools.module_copy import ROOT
 
 PREFIX = "reports/2026/"
 
@@ -287,6 +288,7 @@ def keep(deployment: Deployment) -> None:
         print(f"export {name}={shlex.quote(value)}")
     print(f"cd {shlex.quote(str(deployment.directory))}")
     print("terraform plan -var-file=environments/local.tfvars")
+    print(f"PYTHONPATH={shlex.quote(str(ROOT))} {shlex.quote(sys.executable)} -m tools.redrive")
     console.print("\nCtrl-C here destroys everything and stops.")
     while True:
         time.sleep(3600)

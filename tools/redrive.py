@@ -36,6 +36,8 @@ _HIDDEN_SECONDS = 3600
 _ROUNDS = 10
 """After that many answers in a row that hold nothing new, the rest is what was seen before."""
 _THROTTLED_SECONDS = 60
+_INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
+_UNSAID = "the message does not say why: see the function's log"
 
 console = Console(highlight=False)
 
@@ -62,16 +64,16 @@ class Letter:
         if record:
             answer = record.get("responsePayload")
             said = answer.get("errorMessage") if isinstance(answer, dict) else answer
-            return str(said or record["requestContext"])
+            return str(said or record["requestContext"] or _UNSAID)
         if "ERROR_CODE" in self.attributes:
             message = self.attributes.get("ERROR_MESSAGE", "")
             return f"EventBridge could not deliver it: {self.attributes['ERROR_CODE']} {message}"
-        return "failed each time that it came from the queue: the function's log says why"
+        return _UNSAID
 
     def _failure_record(self) -> dict[str, Any] | None:
         try:
             document = json.loads(self.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
         if isinstance(document, dict) and {"requestPayload", "requestContext"} <= set(document):
             return document
@@ -170,10 +172,11 @@ class DeadLetters:
             answer = self._invoke(payload)
         except (BotoCoreError, ClientError) as error:
             return str(error)
-        if "FunctionError" not in answer:
-            return None
         said = json.load(answer["Payload"])
-        return str(said.get("errorMessage", said))
+        if "FunctionError" in answer:
+            return str(said.get("errorMessage", said))
+        # What the function answers where the payload is a batch of SQS messages.
+        return _UNSAID if said.get("batchItemFailures") else None
 
     def _invoke(self, payload: str) -> Any:
         until = time.monotonic() + _THROTTLED_SECONDS
@@ -192,6 +195,7 @@ class DeadLetters:
         beginning, which were not shown.
         """
         kept: dict[str, str] = {}
+        shown: set[str] = set()
         late: set[str] = set()
         ending = threading.Event()
 
@@ -199,19 +203,25 @@ class DeadLetters:
             rounds_left = _ROUNDS
             while rounds_left and not ending.is_set() and (messages := self._receive(at_once)):
                 rounds_left -= 1
-                for message in messages:
-                    number = message["MessageId"]
-                    seen = number in kept  # it was hidden no longer
-                    kept[number] = message["ReceiptHandle"]
+                new = [message for message in messages if message["MessageId"] not in kept]
+                kept.update({m["MessageId"]: m["ReceiptHandle"] for m in messages})
+                for message in new:
                     letter = _letter(message)
                     if letter.sent_at > self._began:
-                        late.add(number)
-                    elif not seen and not ending.is_set():
+                        late.add(message["MessageId"])
+                    elif not ending.is_set():
                         rounds_left = _ROUNDS
                         if deal_with(letter):
                             self._sqs.delete_message(
-                                QueueUrl=self._url, ReceiptHandle=kept.pop(number)
+                                QueueUrl=self._url, ReceiptHandle=kept[message["MessageId"]]
                             )
+                            del kept[message["MessageId"]]
+
+        def show_again() -> None:
+            hidden = {receipt for receipt in kept.values() if receipt not in shown}
+            with ThreadPoolExecutor(_WORKERS) as pool:
+                list(pool.map(self._show_again, hidden))
+            shown.update(hidden)
 
         with ThreadPoolExecutor(_WORKERS) as pool:
             workers = [pool.submit(work) for _ in range(_WORKERS)]
@@ -220,8 +230,11 @@ class DeadLetters:
                     worker.result()
             finally:
                 ending.set()
+                with _uninterrupted():
+                    show_again()  # also what is under way, which may take its time
                 wait(workers)
-                list(pool.map(self._show_again, kept.values()))
+                with _uninterrupted():
+                    show_again()
         return len(late)
 
     def _show_again(self, receipt: str) -> None:
@@ -239,6 +252,17 @@ class DeadLetters:
             MessageSystemAttributeNames=["SentTimestamp"],
             MessageAttributeNames=["All"],
         ).get("Messages")
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Let nobody's Ctrl-C keep messages hidden."""
+    handlers = {number: signal.signal(number, signal.SIG_IGN) for number in _INTERRUPTS}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 def _letter(message: Any) -> Letter:
@@ -310,13 +334,17 @@ def _progress(what: str, total: int) -> Iterator[Callable[[], None]]:
 
 def main() -> int:
     """Redrive the deployment of the selected workspace; 0 when nothing is left to replay."""
-    outputs = _outputs()
-    if not outputs:
-        if outputs == {}:
-            _say("Nothing is deployed in this workspace.")
-        return 1
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
+        outputs = _outputs()
+        if outputs is None:
+            return 1
+        if "dead_letter_queue" not in outputs:
+            _say(
+                "Nothing is deployed in this workspace, or not to the end: there is no output"
+                " dead_letter_queue. Is the backend the one that it was deployed with?"
+            )
+            return 1
         letters = DeadLetters(outputs)
         if "--dry-run" in sys.argv:
             _look(letters)

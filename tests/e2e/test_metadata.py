@@ -194,7 +194,7 @@ def test_a_key_that_refuses_is_explained(metadata: Stack) -> None:
     assert line["errorType"] == "PermissionDeniedError"
     assert line["errorMessage"].startswith(
         f"role {metadata.role} may not kms:Decrypt on the key of table metadata. The module grants "
-        "it where kms_key is set; if so here, look outside the module (a bucket or key policy, "
+        "it where kms_key is set; if so here, look at the key: its policy must allow it "
     )
 
 

@@ -424,6 +424,29 @@ def test_an_event_older_than_tombstones_fails_where_the_object_may_not_be_looked
         function.handle(s3_document(recent(created(versionId=VERSION))), Invocation())
 
 
+def test_an_event_that_is_too_old_does_not_take_a_new_one_of_its_key_along(
+    function: Function, index: FileIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(*_: Any, **__: Any) -> None:
+        raise PermissionDeniedError("may not dynamodb:GetItem")
+
+    monkeypatch.setattr(FileIndex, "read", denied)
+
+    answer = function.handle(
+        sqs(
+            s3_document(recent(created(sequencer="01"), timedelta(days=40))),
+            s3_document(recent(created(sequencer="02", size=2))),
+        ),
+        Invocation(),
+    )
+
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "m0"}]}
+    monkeypatch.undo()
+    record = index.get(BUCKET, "a.txt")
+    assert record
+    assert record.size == 2
+
+
 def test_another_refusal_of_an_old_event_is_explained_as_what_it_is(
     function: Function, monkeypatch: pytest.MonkeyPatch
 ) -> None:

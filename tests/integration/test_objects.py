@@ -213,7 +213,7 @@ def tags_denied_by_a_bucket_policy(s3: "S3Client") -> None:
         (
             tags_denied_by_a_bucket_policy,
             "role indexer may not s3:GetObjectTagging on arn:aws:s3:::reports/a b. "
-            "A policy denies it explicitly: look outside the module (a bucket or key policy, ",
+            "A policy denies it explicitly: look at the policy of the bucket. AWS says: ",
         ),
     ],
     ids=["head", "listing", "tags", "explicit deny"],

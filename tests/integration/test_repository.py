@@ -266,10 +266,19 @@ def refuse(dynamodb: "DynamoDBClient", code: str, text: str) -> None:
     dynamodb.meta.events.register_first("before-call.dynamodb.PutItem", fail)
 
 
+@pytest.mark.parametrize(
+    ("policy", "place"),
+    [
+        ("identity-based policy", "apply the module again (the role's policies are not as it"),
+        ("permissions boundary", "look at the role's permissions boundary. AWS says"),
+        ("service control policy", "look at the organization's service control policies. AWS says"),
+        ("session policy", "look outside the module (a bucket or key policy, a permissions"),
+    ],
+)
 def test_a_refusal_names_role_action_resource_and_where_to_look(
-    dynamodb: "DynamoDBClient",
+    dynamodb: "DynamoDBClient", policy: str, place: str
 ) -> None:
-    refuse(dynamodb, "AccessDeniedException", DENIAL)
+    refuse(dynamodb, "AccessDeniedException", DENIAL.replace("identity-based policy", policy))
 
     with pytest.raises(PermissionDeniedError) as denied:
         FileIndex(dynamodb, TABLE).put_newer(record())
@@ -277,7 +286,7 @@ def test_a_refusal_names_role_action_resource_and_where_to_look(
     assert (
         "role file-index-dev may not dynamodb:PutItem on "
         "arn:aws:dynamodb:us-east-1:123456789012:table/files. The module grants it always; if so "
-        "here, look outside the module"
+        f"here, {place}"
     ) in str(denied.value)
 
 
@@ -318,7 +327,11 @@ def test_a_refusal_by_kms_is_not_taken_for_one_by_dynamodb(
         FileIndex(dynamodb, TABLE).put_newer(record())
 
     said = str(denied.value)
-    assert f" may not kms:Decrypt on {resource}. The module grants it where kms_key is set" in said
+    assert (
+        f" may not kms:Decrypt on {resource}. The module grants it where kms_key is set; if so"
+        in said
+    )
+    assert "look at the key: its policy must allow it or leave it to IAM" in said
     assert said.endswith(f"AWS says: {text}")
 
 

@@ -111,7 +111,16 @@ run "the_largest_queue" {
 
   variables {
     function = { timeout_seconds = 900, reserved_concurrency = 1000 }
-    queue    = { batch_size = 10000, batching_window_seconds = 300, max_concurrency = 1000, max_receives = 1000, retention_days = 14 }
+    queue    = { batch_size = 10000, batching_window_seconds = 300, max_concurrency = 1000, max_receives = 212, retention_days = 14 }
+  }
+}
+
+run "a_message_is_tried_as_often_as_sqs_counts" {
+  command = plan
+
+  variables {
+    function = { timeout_seconds = 15 }
+    queue    = { max_receives = 1000 }
   }
 }
 

@@ -550,7 +550,8 @@ run "an_event_is_received_more_often_than_sqs_counts" {
   command = plan
 
   variables {
-    queue = { max_receives = 1001 }
+    function = { timeout_seconds = 15 }
+    queue    = { max_receives = 1001 }
   }
 
   expect_failures = [var.queue]
@@ -633,4 +634,15 @@ run "an_existing_bucket_is_in_another_region" {
   }
 
   expect_failures = [data.aws_s3_bucket.watched]
+}
+
+run "a_message_would_expire_before_its_last_try" {
+  command = plan
+
+  variables {
+    function = { timeout_seconds = 900 }
+    queue    = { batching_window_seconds = 300, max_receives = 213 }
+  }
+
+  expect_failures = [var.queue]
 }

@@ -85,7 +85,8 @@ class Lambda:
         self.invoked.append(Payload)
         if "bad" in Payload:
             return {"FunctionError": "Unhandled", "Payload": BytesIO(b'{"errorMessage": "no"}')}
-        return {}
+        failed = b'{"batchItemFailures": [{"itemIdentifier": "1"}]}'
+        return {"Payload": BytesIO(failed if "batch" in Payload else b'{"indexed": 1}')}
 
 
 @pytest.fixture(autouse=True)
@@ -123,6 +124,17 @@ def test_what_fails_again_is_tried_once_though_it_shows_again_at_once(
     assert sorted(function.invoked) == ["bad 1", "bad 2", "good"]
     assert (result.replayed, result.failed, result.left) == (1, {"no": 2}, 2)
     assert sorted(sqs.messages.values()) == ["bad 1", "bad 2"]
+
+
+def test_what_the_function_answers_as_failed_is_not_deleted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sqs = Sqs(["a batch"])
+    result = Result()
+
+    dead_letters(monkeypatch, sqs, Lambda()).replay(result, lambda: None)
+
+    assert (result.replayed, result.left, len(sqs.messages)) == (0, 1, 1)
 
 
 def test_what_comes_meanwhile_is_left_alone_and_does_not_keep_it_going(
@@ -180,8 +192,9 @@ def test_a_throttled_invocation_is_waited_for(monkeypatch: pytest.MonkeyPatch) -
             "said",
         ),
         (json.dumps({"requestPayload": 1, "requestContext": {"condition": "X"}}), {}, "1", "'X'"),
-        ("not JSON", {}, "not JSON", "the function's log says why"),
-        ("[]", {}, "[]", "the function's log says why"),
+        ("not JSON", {}, "not JSON", "see the function's log"),
+        ("[" * 100_000, {}, "[" * 100_000, "see the function's log"),
+        ("[]", {}, "[]", "see the function's log"),
         ("{}", {"ERROR_CODE": "NO_RESOURCE", "ERROR_MESSAGE": "gone"}, "{}", "NO_RESOURCE gone"),
     ],
 )

@@ -64,14 +64,14 @@ def pad_sequencers_on_the_left(patch: pytest.MonkeyPatch) -> None:
 
 
 def apply_events_of_any_age(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Indexer, "_outlived_tombstones", lambda _self, _event: False)
+    patch.setattr(Indexer, "outlived_tombstones", lambda _self, _event: False)
 
 
 def leave_no_margin(patch: pytest.MonkeyPatch) -> None:
     def outlived(indexer: Indexer, event: ObjectEvent) -> bool:
         return event.time is None or indexer.now() - event.time > indexer.tombstone_life
 
-    patch.setattr(Indexer, "_outlived_tombstones", outlived)
+    patch.setattr(Indexer, "outlived_tombstones", outlived)
 
 
 def apply_the_first_event_of_a_group(patch: pytest.MonkeyPatch) -> None:
