@@ -49,7 +49,9 @@ _OUTSIDE = (
 )
 _KEY = "look at the key: its policy must allow it or leave it to IAM, and it must be enabled"
 _PLACES = {
-    "identity-based policy": "apply the module again (the role's policies are not as it makes them)",
+    "identity-based policy": (
+        "apply the module again (the role's policies are not as it makes them)"
+    ),
     "permissions boundary": "look at the role's permissions boundary",
     "resource-based policy": "look at the policy of the bucket",
     "service control policy": "look at the organization's service control policies",
