@@ -172,7 +172,7 @@ class DeadLetters:
             answer = self._invoke(payload)
         except (BotoCoreError, ClientError) as error:
             return str(error)
-        said = json.load(answer["Payload"])
+        said = json.load(answer["Payload"]) or {}
         if "FunctionError" in answer:
             return str(said.get("errorMessage", said))
         # What the function answers where the payload is a batch of SQS messages.
@@ -218,7 +218,7 @@ class DeadLetters:
                             del kept[message["MessageId"]]
 
         def show_again() -> None:
-            hidden = {receipt for receipt in kept.values() if receipt not in shown}
+            hidden = set(kept.values()) - shown
             with ThreadPoolExecutor(_WORKERS) as pool:
                 list(pool.map(self._show_again, hidden))
             shown.update(hidden)
