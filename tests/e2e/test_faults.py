@@ -148,8 +148,9 @@ def wait_until_quiet(stack: Stack, proxy: Proxy, way: str, prefix: str) -> None:
 def show(runs: Collection[Run]) -> None:
     """Print all runs side by side."""
     table = Table(
-        f"{OPERATIONS:,} operations, {KEYS} keys",
+        Column("", no_wrap=True),
         *(Column(run.way, justify="right") for run in runs),
+        title=f"{OPERATIONS:,} operations, {KEYS} keys",
     )
     rows: dict[str, Callable[[Run], int]] = {
         **{kind: partial(_count, "operations", kind) for kind in ("puts", "overwrites", "deletes")},
