@@ -12,7 +12,7 @@ DEV := .venv/installed-dev
 FAULTS := $(patsubst %,tests/e2e/test_%.py,faults queue redrive)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-faults test-python test-terraform soak faults lint package plan apply redrive destroy workspace deployed environment clean
+.PHONY: help demo test test-faults test-python test-terraform soak faults lint package plan apply redrive destroy workspace deployed initialised environment clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -63,13 +63,15 @@ destroy: deployed ## Remove a deployment from AWS unless something would be lost
 	@$(BIN)/python -m tools.look_before_destroy
 	terraform destroy -var-file=environments/$(ENV).tfvars
 
-workspace: environment $(LOCAL)
-	@$(BIN)/python -m tools.terraform_init
+workspace: initialised
 	terraform workspace select -or-create $(ENV)
 
-deployed: environment $(LOCAL)
-	@$(BIN)/python -m tools.terraform_init
+# Not created: without one nothing is deployed.
+deployed: initialised
 	terraform workspace select $(ENV)
+
+initialised: environment $(LOCAL)
+	@$(BIN)/python -m tools.terraform_init
 
 environment:
 ifneq ($(words $(ENV)) $(filter $(ENV),$(ENVIRONMENTS)),1 $(ENV))
