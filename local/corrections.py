@@ -6,17 +6,22 @@ still wrong, so that a correction goes when it is no longer needed.
 
 import contextvars
 import json
+import queue
 import threading
+import time
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote_plus
 
+from ministack.core import lambda_runtime
 from ministack.core.iam_evaluator import enforce
 from ministack.core.responses import get_region
 from ministack.core.router import extract_access_key_id
 from ministack.services import eventbridge, lambda_svc, s3, sqs
 
 _CONCURRENT_INVOCATIONS = 8
+_END_OF_LOG = "end of the log of an invocation"
+_SECONDS_FOR_THE_LOG = 10
 
 
 def correct() -> None:
@@ -24,6 +29,7 @@ def correct() -> None:
     compare_notification_filters_decoded()
     fill_batches_beyond_ten()
     forbid_absent_objects_without_list_bucket()
+    keep_all_lines_of_the_log()
     let_events_wait_for_a_free_worker()
     name_versions_in_eventbridge_events()
     retry_what_eventbridge_invokes()
@@ -87,6 +93,41 @@ def forbid_absent_objects_without_list_bucket() -> None:
         return HTTPStatus.FORBIDDEN, {}, b""
 
     s3._head_object = corrected
+
+
+def keep_all_lines_of_the_log() -> None:
+    """What a function has printed before it answers is in its log.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/python-logging.html
+    The emulator gives up after 5 ms without a line; on a busy machine the rest comes into the log
+    of the next invocation, or is lost with the process.
+    """
+    answer = "        _real_stdout.flush()\n\nrun()"
+    marked = f"        print({_END_OF_LOG!r}, file=sys.stderr, flush=True)\n{answer}"
+    if lambda_runtime._PYTHON_WORKER_SCRIPT.count(answer) != 1:
+        message = "the emulator's worker for Python answers otherwise than this correction knows"
+        raise RuntimeError(message)
+    lambda_runtime._PYTHON_WORKER_SCRIPT = lambda_runtime._PYTHON_WORKER_SCRIPT.replace(
+        answer, marked
+    )
+
+    def corrected(worker: Any, **_: float) -> str:
+        lines: list[str] = []
+        until = time.monotonic() + _SECONDS_FOR_THE_LOG
+        while time.monotonic() < until:
+            reading = worker._stderr_thread.is_alive()
+            try:
+                line = worker._stderr_queue.get(timeout=0.1)
+            except queue.Empty:
+                if not reading:
+                    break
+                continue
+            if line == _END_OF_LOG:
+                break
+            lines.append(line)
+        return "\n".join(lines)
+
+    lambda_runtime.Worker._drain_stderr_bounded = corrected
 
 
 def let_events_wait_for_a_free_worker() -> None:

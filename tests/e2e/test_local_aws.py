@@ -138,6 +138,12 @@ def handler(event, context):
     print(f"said={len(event['Records'])}")
 """
 
+TALKATIVE_FUNCTION = """
+def handler(event, context):
+    print("\\n" * 400_000)
+    print("said=last")
+"""
+
 
 def create_function(emulator: Emulator, code: str, statements: list[dict[str, Any]]) -> str:
     """A function that runs the code; its name."""
@@ -161,7 +167,9 @@ def said(emulator: Emulator, function: str) -> list[str]:
     """What the function has printed so far."""
     logs = emulator.client("logs")
     try:
-        events = logs.filter_log_events(logGroupName=f"/aws/lambda/{function}")["events"]
+        events = logs.filter_log_events(
+            logGroupName=f"/aws/lambda/{function}", filterPattern='"said="'
+        )["events"]
     except logs.exceptions.ResourceNotFoundException:
         return []
     return [
@@ -182,6 +190,13 @@ def processes_of_a_burst(emulator: Emulator) -> int:
 
     wait_for(lambda: len(said(emulator, function)) == 20, lambda: said(emulator, function))
     return len(set(said(emulator, function)))
+
+
+def last_line_of_a_long_log(emulator: Emulator) -> list[str]:
+    """What the log has of a function's last line when the function has answered."""
+    function = create_function(emulator, TALKATIVE_FUNCTION, [])
+    emulator.client("lambda").invoke(FunctionName=function)
+    return said(emulator, function)
 
 
 def largest_batch(emulator: Emulator) -> int:
@@ -267,6 +282,11 @@ def test_an_absent_object_is_forbidden_without_list_bucket(
     assert status_of_head(emulator, may_list=False) == 403
     assert status_of_head(emulator, may_list=True) == 404
     assert status_of_head(uncorrected, may_list=False) != 403
+
+
+def test_the_log_has_all_that_was_printed(emulator: Emulator, uncorrected: Emulator) -> None:
+    assert last_line_of_a_long_log(emulator) == ["last"]
+    assert last_line_of_a_long_log(uncorrected) == []
 
 
 def test_events_wait_for_a_free_worker(emulator: Emulator, uncorrected: Emulator) -> None:
