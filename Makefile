@@ -12,7 +12,7 @@ DEV := .venv/installed-dev
 FAULTS := $(patsubst %,tests/e2e/test_%.py,faults queue redrive)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-faults test-python test-terraform soak faults lint package plan apply redrive destroy workspace deployed initialised environment clean
+.PHONY: help demo test test-faults test-python test-terraform soak faults lint package plan apply destroy workspace deployed initialised environment clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -55,9 +55,6 @@ plan: workspace ## Show what an apply would change; ENV=dev
 
 apply: workspace ## Deploy to AWS; ENV=dev
 	terraform apply -var-file=environments/$(ENV).tfvars
-
-redrive: deployed ## Replay what lies in the dead-letter queue; ENV=dev, DRY_RUN=1 only shows it
-	@$(BIN)/python -m tools.redrive $(if $(filter-out 0,$(DRY_RUN)),--dry-run)
 
 destroy: deployed ## Remove a deployment from AWS unless something would be lost; ENV=dev
 	@$(BIN)/python -m tools.look_before_destroy

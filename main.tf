@@ -1,5 +1,6 @@
 # The pipeline, top to bottom: bucket -> function -> table.
-# How events get from the bucket to the function is in delivery.tf, what the function may do in iam.tf.
+# How events get from the bucket to the function is in delivery.tf, what the function may do in iam.tf,
+# what a backfill by S3 Batch Operations needs in backfill.tf.
 
 data "aws_caller_identity" "current" {}
 
@@ -18,9 +19,9 @@ locals {
   bucket_name = var.bucket.create ? aws_s3_bucket.watched[0].bucket : var.bucket.name
   bucket_arn  = var.bucket.create ? aws_s3_bucket.watched[0].arn : "arn:${local.partition}:s3:::${var.bucket.name}"
 
-  # Events of a bucket with versions do not say what is left of an object, and none carries its
-  # metadata: for both the function looks at the object and at its record.
-  looks_at_objects = var.bucket.versioned || var.object_metadata.enabled
+  # Events of a bucket with versions do not say what is left of an object, none carries its metadata,
+  # and jobs of S3 Batch Operations name keys alone: there the function looks at the object and at its record.
+  looks_at_objects = var.bucket.versioned || var.object_metadata.enabled || var.backfill_role
 
   kms_key_arn = var.kms_key == null ? null : var.kms_key.arn
 }

@@ -1,3 +1,24 @@
+output "backfill" {
+  description = <<-EOT
+    What `file-index backfill --engine batch-operations` uses: ARN of the role of its jobs, and name of the bucket for
+    their reports; null without `backfill_role`.
+  EOT
+  value = one([for role in aws_iam_role.backfill : {
+    reports_bucket = aws_s3_bucket.backfill_reports[0].bucket
+    role_arn       = role.arn
+  }])
+
+  # A job that is created may do all that it has to.
+  depends_on = [
+    aws_iam_role_policy.backfill_bucket,
+    aws_iam_role_policy.backfill_function,
+    aws_iam_role_policy.backfill_reports,
+    aws_s3_bucket_ownership_controls.backfill_reports,
+    aws_s3_bucket_policy.backfill_reports,
+    aws_s3_bucket_server_side_encryption_configuration.backfill_reports,
+  ]
+}
+
 output "bucket" {
   description = "The watched bucket: name and ARN. What is put into it by way of this output is indexed."
   value = {
@@ -15,6 +36,11 @@ output "dead_letter_queue" {
     name = aws_sqs_queue.dead_letter.name
     url  = aws_sqs_queue.dead_letter.url
   }
+}
+
+output "filters" {
+  description = "Which objects are indexed: prefix and suffix, as given, of each of `filters`; none: all."
+  value       = var.filters
 }
 
 output "function" {
@@ -77,6 +103,11 @@ output "notification" {
   ]
 }
 
+output "object_metadata" {
+  description = "Whether records carry what S3 says of the object beyond its events (`enabled`), and its tags (`tags`)."
+  value       = var.object_metadata
+}
+
 output "queue" {
   description = "The queue between trigger and function: name, ARN and URL; null without `queue`."
   value = one([for queue in aws_sqs_queue.queue : {
@@ -95,10 +126,15 @@ output "role" {
 }
 
 output "table" {
-  description = "The table that holds the index: name, ARN and the ARN of its stream (null without one)."
+  description = <<-EOT
+    The table that holds the index: name, ARN and the ARN of its stream (null without one), its number of partitions,
+    and for how many days it keeps the record of a removed object.
+  EOT
   value = {
-    arn        = aws_dynamodb_table.table.arn
-    name       = aws_dynamodb_table.table.name
-    stream_arn = var.table.stream == null ? null : aws_dynamodb_table.table.stream_arn
+    arn            = aws_dynamodb_table.table.arn
+    name           = aws_dynamodb_table.table.name
+    partitions     = terraform_data.table_partitions.triggers_replace # what the records were written with
+    stream_arn     = var.table.stream == null ? null : aws_dynamodb_table.table.stream_arn
+    tombstone_days = var.table.tombstone_days
   }
 }

@@ -27,14 +27,14 @@ _KMS = "KMS key access denied"
 _CODES = {"AccessDenied", "AccessDeniedException", "403"}
 
 _GRANTS = {  # action: how the module grants it
-    "dynamodb:GetItem": "where bucket.versioned or object_metadata.enabled is set",
+    "dynamodb:GetItem": "where bucket.versioned, object_metadata.enabled or backfill_role is set",
     "dynamodb:PutItem": "always",
     "dynamodb:Query": "to roles that are given its output index_read_policy",
     "kms:Decrypt": "where kms_key is set",
     "kms:GenerateDataKey": "where kms_key is set",
-    "s3:GetObject": "where bucket.versioned or object_metadata.enabled is set",
+    "s3:GetObject": "where bucket.versioned, object_metadata.enabled or backfill_role is set",
     "s3:GetObjectTagging": "where object_metadata.tags is set",
-    "s3:ListBucket": "where bucket.versioned or object_metadata.enabled is set",
+    "s3:ListBucket": "where bucket.versioned, object_metadata.enabled or backfill_role is set",
 }
 
 # How AWS ends: "because no REASON allows the … action", or "with an explicit deny in a REASON".
@@ -69,10 +69,10 @@ def explained(action: str, resource: str) -> Iterator[None]:
     except ClientError as error:
         if error.response["Error"]["Code"] not in _CODES:
             raise
-        raise PermissionDeniedError(_explanation(error, action, resource)) from error
+        raise _denied(error, action, resource) from error
 
 
-def _explanation(error: ClientError, action: str, resource: str) -> str:
+def _denied(error: ClientError, action: str, resource: str) -> PermissionDeniedError:
     text = error.response["Error"].get("Message", "")
     denial = _DENIAL.search(text)
     by_kms = _KMS in text
@@ -82,8 +82,11 @@ def _explanation(error: ClientError, action: str, resource: str) -> str:
     if action.startswith("kms:"):
         resource = f"the key of {resource}"
     resource = (denial and (denial["quoted"] or denial["bare"])) or resource
-    explanation = f"{_role(user)} may not {action} on {resource}. {_where_to_look(action, text)}"
-    return f"{explanation} AWS says: {text}" if denial or by_kms else explanation
+    return PermissionDeniedError(
+        f"{_role(user)} may not {action} on {resource}.",
+        _where_to_look(action, text),
+        f"AWS says: {text}" if denial or by_kms else "",
+    )
 
 
 def _where_to_look(action: str, text: str) -> str:

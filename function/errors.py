@@ -29,6 +29,13 @@ class MalformedEventError(FileIndexError):
 class PermissionDeniedError(FileIndexError):
     """AWS refused a call; the message names role, action, resource and where to look."""
 
+    def __init__(self, refusal: str, advice: str = "", said: str = "") -> None:
+        super().__init__(" ".join(filter(None, (refusal, advice, said))))
+        self.refusal = refusal
+        """Who may not do what on which resource."""
+        self.said = said
+        """AWS's own words; empty where it gave none."""
+
 
 class TableMissingError(FileIndexError):
     """The table that the settings name does not exist."""

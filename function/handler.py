@@ -1,8 +1,8 @@
 """The Lambda function's entry point: parse, index, report.
 
-Invoked with a batch of SQS messages it answers which of them failed. Invoked directly it raises
-after everything else has been processed, so that Lambda retries and then keeps the payload in the
-dead-letter queue.
+Invoked with a batch of SQS messages it answers which of them failed, invoked by S3 Batch Operations
+what became of each task. Invoked directly it raises after everything else has been processed, so
+that Lambda retries and then keeps the payload in the dead-letter queue.
 """
 
 import os
@@ -17,10 +17,17 @@ from typing import Any, Protocol
 import boto3
 from botocore.config import Config
 
-from function import logs
-from function.errors import MalformedEventError, ObjectEventsFailedError, OutOfTimeError
+from function import batch_operations, logs
+from function.batch_operations import Result, ResultCode, Task
+from function.errors import (
+    MalformedEventError,
+    ObjectEventsFailedError,
+    OutOfTimeError,
+    PermissionDeniedError,
+    TableMissingError,
+)
 from function.event_parser import Change, Message, ObjectEvent, parse
-from function.indexer import Indexer, Outcome
+from function.indexer import BACKFILL, Indexer, Outcome
 from function.objects import Objects
 from function.repository import FileIndex
 from function.settings import Settings
@@ -62,11 +69,14 @@ class Function:
     def handle(self, payload: object, context: Context) -> dict[str, Any]:
         """Bring the index up to date with what the payload tells.
 
-        Returns `{"batchItemFailures": […]}` for a batch of SQS messages, else the number of object
-        events by outcome. Raises MalformedEventError or ObjectEventsFailedError.
+        Returns `{"batchItemFailures": […]}` for a batch of SQS messages, the results of its tasks
+        for a job of S3 Batch Operations, else the number of object events by outcome. Raises
+        MalformedEventError or ObjectEventsFailedError.
         """
         started = time.monotonic()
         try:
+            if batch_operations.is_job(payload):
+                return self._do_tasks(payload, context, started)
             messages = parse(payload)
         except MalformedEventError as error:
             logs.malformed(None, error)
@@ -98,6 +108,28 @@ class Function:
             seconds=_since(started),
         )
         return _answer(messages, outcomes, failures)
+
+    def _do_tasks(self, payload: Any, context: Context, started: float) -> dict[str, Any]:
+        tasks = batch_operations.tasks(payload)
+        outcomes: Counter[Outcome] = Counter()
+        results = [(task, self._do_task(task, outcomes, context)) for task in tasks]
+        logs.summary(outcomes, messages=len(tasks), test_events=0, seconds=_since(started))
+        return batch_operations.answer(payload, results)
+
+    def _do_task(self, task: Task, outcomes: Counter[Outcome], context: Context) -> Result:
+        event = ObjectEvent(bucket=task.bucket, key=task.key, name=BACKFILL)
+        error: Exception | None = None
+        try:
+            if context.get_remaining_time_in_millis() < RESERVED_MS:
+                raise OutOfTimeError(f"not started{_TIME}")
+            outcome = self._indexer.refresh(event)
+            result = Result(ResultCode.SUCCEEDED, outcome)
+        except Exception as failure:  # noqa: BLE001 # logged, and reported to the job
+            outcome, error = Outcome.FAILED, failure
+            result = Result(_code(failure), f"{type(failure).__name__}: {failure}")
+        outcomes[outcome] += 1
+        logs.object_event(event, outcome, self._indexer.now(), error)
+        return result
 
     def _grouped_by_key(
         self, messages: Sequence[Message], outcomes: Counter[Outcome]
@@ -171,6 +203,13 @@ def _answer(
             f"{outcomes[Outcome.FAILED]} of {outcomes.total()} object events failed: {shown}{more}"
         ) from errors[0]
     return {outcome.value: outcomes[outcome] for outcome in Outcome}
+
+
+def _code(failure: Exception) -> ResultCode:
+    # What somebody must mend first; all else may do better when it is tried again.
+    if isinstance(failure, PermissionDeniedError | TableMissingError):
+        return ResultCode.PERMANENT_FAILURE
+    return ResultCode.TEMPORARY_FAILURE
 
 
 def _since(started: float) -> float:

@@ -23,6 +23,10 @@ from function.event_parser import Change, ObjectEvent
 from function.record import FileRecord, ObjectState
 from function.repository import WriteRefusedError
 
+BACKFILL = "Backfill"
+REPAIR = "Repair"
+"""Names of what is no event of S3's but brings a record up to date."""
+
 REFRESH_ATTEMPTS = 10
 LONGEST_PAUSE = 1.0
 """Between two attempts to refresh a record, in seconds."""
@@ -78,7 +82,21 @@ class Indexer:
             outcome = self._apply(latest)
             if outcome is not None:
                 return [outcome if event is latest else Outcome.SUPERSEDED for event in events]
-        return [self._refresh(latest, events)] * len(events)
+        knows_versions = any(
+            event.version_id is not None or event.change is Change.MARKED for event in events
+        )
+        standing = self._read(latest, events)
+        return [self._refresh(latest, standing, knows_versions=knows_versions)] * len(events)
+
+    def refresh(self, event: ObjectEvent, settled_at: datetime | None = None) -> Outcome:
+        """Bring the record of a key up to date of which nothing is known to have happened.
+
+        The event, named BACKFILL or REPAIR, only says which key it is. `settled_at` is a time, by
+        S3's clock, at and around which the object was as it is now: what happened before and comes
+        to be known later is superseded.
+        """
+        standing = self.index.read(event.bucket, event.key)
+        return self._refresh(event, standing, settled_at=settled_at)
 
     def _needs_look(self, event: ObjectEvent) -> bool:
         return (
@@ -111,11 +129,14 @@ class Indexer:
             return None
         return Outcome.REMOVED if removed else Outcome.INDEXED
 
-    def _refresh(self, latest: ObjectEvent, events: Sequence[ObjectEvent]) -> Outcome:
-        knows_versions = any(
-            event.version_id is not None or event.change is Change.MARKED for event in events
-        )
-        standing = self._read(latest, events)
+    def _refresh(
+        self,
+        latest: ObjectEvent,
+        standing: FileRecord | None,
+        *,
+        knows_versions: bool = False,
+        settled_at: datetime | None = None,
+    ) -> Outcome:
         for attempt in range(REFRESH_ATTEMPTS):
             if attempt:
                 longest = min(LONGEST_PAUSE, 0.02 * 2**attempt)
@@ -130,6 +151,7 @@ class Indexer:
                 observed=knows_versions
                 or (standing is not None and standing.observed)
                 or (state is not None and state.version_id is not None),
+                settled_at=_latest(settled_at, standing.settled_at if standing else None),
             )
             try:
                 # Written even if nothing seems to have changed: the new revision stops others
@@ -164,6 +186,7 @@ class Indexer:
         state: ObjectState | None,
         sequencer: str | None,
         observed: bool,
+        settled_at: datetime | None = None,
     ) -> FileRecord:
         """The record of what the object is; without a state, its tombstone."""
         now = self.now()
@@ -182,7 +205,12 @@ class Indexer:
             sequencer=sequencer,
             request_id=event.request_id,
             observed=observed,
+            settled_at=settled_at,
             deleted=state is None,
             expires_at=None if state else int((now + self.tombstone_life).timestamp()),
             metadata=known.metadata,
         )
+
+
+def _latest(*times: datetime | None) -> datetime | None:
+    return max((time for time in times if time), default=None)

@@ -60,11 +60,14 @@ class FileRecord:
     last_modified: datetime | None = None
     """Only where the object was looked at: S3's events carry none."""
     event_name: str | None = None
+    """S3's, or `Backfill` or `Repair` where no event led to the write."""
     event_time: datetime | None = None
     sequencer: str | None = None
     request_id: str | None = None
     observed: bool = False
     """The key is looked at and never ordered by sequencer."""
+    settled_at: datetime | None = None
+    """A repair saw all that had happened before: older events change nothing, S3's clock."""
     deleted: bool = False
     """The record is a tombstone."""
     expires_at: int | None = None
@@ -93,7 +96,7 @@ class FileRecord:
 
 _RECORD_FIELDS = {field.name for field in fields(FileRecord)} - {"metadata"}
 _METADATA_FIELDS = {field.name for field in fields(ObjectMetadata)}
-_TIMES = {"event_time", "indexed_at", "last_modified"}
+_TIMES = {"event_time", "indexed_at", "last_modified", "settled_at"}
 
 
 def _attributes(values: FileRecord | ObjectMetadata) -> dict[str, Any]:

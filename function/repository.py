@@ -2,25 +2,30 @@
 
 import heapq
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from function.denials import explained
 from function.errors import TableMissingError
-from function.record import FileRecord
+from function.record import FileRecord, format_time
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 __all__ = ["FileIndex", "FileRecord", "WriteRefusedError"]
 
-# No record, or one that is ordered by sequencer and has a smaller one.
+# No record, or one that is ordered by sequencer and has a smaller one, and no repair has seen since
+# what the event tells.
 _NEWER = (
     "attribute_not_exists(#key) OR (attribute_not_exists(observed)"
-    " AND (attribute_not_exists(sequencer) OR sequencer < :sequencer))"
+    " AND (attribute_not_exists(sequencer) OR sequencer < :sequencer)"
+    " AND (attribute_not_exists(settled_at) OR settled_at < :event_time))"
 )
+_NO_TIME = "0"  # before every time
+_LAST_CHARACTER = "\U0010ffff"
+_LONGEST_KEY = 1024
 
 
 class WriteRefusedError(Exception):
@@ -41,11 +46,14 @@ class FileIndex:
         self._partitions = partitions
 
     def put_newer(self, record: FileRecord) -> None:
-        """Write the record unless its key is observed or has an equal or greater sequencer.
+        """Write the record unless its key is observed or knows better already.
 
-        Raises WriteRefusedError with the record that stands in the way.
+        That is, has an equal or greater sequencer or was settled after the record's event. Raises
+        WriteRefusedError with the record that stands in the way.
         """
-        self._put(record, _NEWER, {":sequencer": {"S": record.sequencer}}, {"#key": "key"})
+        time = format_time(record.event_time) if record.event_time else _NO_TIME
+        values = {":sequencer": {"S": record.sequencer}, ":event_time": {"S": time}}
+        self._put(record, _NEWER, values, {"#key": "key"})
 
     def replace(self, record: FileRecord, standing: FileRecord | None) -> None:
         """Write the record if the table still holds what was read.
@@ -75,14 +83,49 @@ class FileIndex:
 
     def list_prefix(self, bucket: str, prefix: str = "") -> Iterator[FileRecord]:
         """The objects whose key begins with the prefix, in the order in which S3 lists them."""
+        return self._list(bucket, prefix, lambda last: last)
+
+    def list_level(self, bucket: str, prefix: str = "") -> Iterator[FileRecord | str]:
+        """What `list_prefix` gives up to the next slash.
+
+        Of the keys with a slash after the prefix only the common prefixes are given, up to that
+        slash and each once. What is below them is passed over at the end of a page.
+        """
+
+        def common_prefix(key: str) -> str | None:
+            slash = key.find("/", len(prefix))
+            return None if slash < 0 else key[: slash + 1]
+
+        def start_after(last: str) -> str:
+            common = common_prefix(last)
+            if common is None:
+                return last
+            room = _LONGEST_KEY - len(common.encode())
+            return max(last, common + _LAST_CHARACTER * (room // len(_LAST_CHARACTER.encode())))
+
+        given = None
+        for record in self._list(bucket, prefix, start_after):
+            common = common_prefix(record.key)
+            if common is None:
+                yield record
+            elif common != given:
+                given = common
+                yield common
+
+    def _list(
+        self, bucket: str, prefix: str, start_after: Callable[[str], str]
+    ) -> Iterator[FileRecord]:
         # DynamoDB orders strings by their UTF-8 bytes, Python by code points: the same order.
         listings = (
-            self._query(self._partition_name(bucket, number), prefix)
+            self._query(self._partition_name(bucket, number), prefix, start_after)
             for number in range(self._partitions)
         )
         return heapq.merge(*listings, key=attrgetter("key"))
 
-    def _query(self, partition: str, prefix: str) -> Iterator[FileRecord]:
+    def _query(
+        self, partition: str, prefix: str, start_after: Callable[[str], str]
+    ) -> Iterator[FileRecord]:
+        """`start_after` tells from a page's last key where the next page starts."""
         condition = "#partition = :partition"
         names = {"#partition": "partition"}
         values: dict[str, Any] = {":partition": {"S": partition}}
@@ -90,21 +133,27 @@ class FileIndex:
             condition += " AND begins_with(#key, :prefix)"
             names["#key"] = "key"
             values[":prefix"] = {"S": prefix}
-        pages = self._client.get_paginator("query").paginate(
-            TableName=self._table_name,
-            KeyConditionExpression=condition,
-            FilterExpression="attribute_not_exists(deleted)",
-            ExpressionAttributeNames=names,
-            ExpressionAttributeValues=values,
-        )
+        start: dict[str, Any] = {}
         with self._explained("dynamodb:Query"):
-            for page in pages:
+            while True:
+                page = self._client.query(
+                    TableName=self._table_name,
+                    KeyConditionExpression=condition,
+                    FilterExpression="attribute_not_exists(deleted)",
+                    ExpressionAttributeNames=names,
+                    ExpressionAttributeValues=values,
+                    **start,
+                )
                 yield from map(FileRecord.from_item, page["Items"])
+                last = page.get("LastEvaluatedKey")
+                if last is None:
+                    return
+                key = start_after(last["key"]["S"])
+                start = {"ExclusiveStartKey": {**last, "key": {"S": key}}}
 
     def _put(
         self, record: FileRecord, condition: str, values: dict[str, Any], names: dict[str, str]
     ) -> None:
-        partition = self._partition(record.bucket, record.key)
         # DynamoDB refuses empty maps of names and values, so each is sent only where it is used.
         expression: dict[str, Any] = {}
         if names:
@@ -115,7 +164,7 @@ class FileIndex:
             with self._explained("dynamodb:PutItem"):
                 self._client.put_item(
                     TableName=self._table_name,
-                    Item={"partition": {"S": partition}, **record.to_item()},
+                    Item=self.to_item(record),
                     ConditionExpression=condition,
                     ReturnValuesOnConditionCheckFailure="ALL_OLD",
                     **expression,
@@ -126,6 +175,13 @@ class FileIndex:
             if standing is None or standing.revision != record.revision:
                 raise WriteRefusedError(standing) from None
             # Else the answer to this very write was lost, and botocore sent it again.
+
+    def to_item(self, record: FileRecord) -> dict[str, Any]:
+        """The record as this table keeps it."""
+        return {
+            "partition": {"S": self._partition(record.bucket, record.key)},
+            **record.to_item(),
+        }
 
     def _partition(self, bucket: str, key: str) -> str:
         return self._partition_name(bucket, zlib.crc32(key.encode()) % self._partitions)

@@ -175,7 +175,7 @@ class Demo:
             )
             console.print("  Lambda tries it three times, then it goes to the dead-letter queue.")
             wait_for(lambda: "1 in the" in self.redrive("--dry-run"), lambda: "no dead letter")
-        console.print("  The right is given back. `make redrive` says:")
+        console.print("  The right is given back. `file-index redrive` says:")
         for said in self.redrive().splitlines():
             console.print(f"    {escape(said)}")
         console.print(f"  {key} is in the index: {self.record(key).size} bytes")
@@ -192,8 +192,8 @@ class Demo:
             self.iam.put_role_policy(**policy, PolicyDocument=json.dumps(document))
 
     def redrive(self, *arguments: str) -> str:
-        """What `make redrive` says."""
-        with self.deployment.start("redrive", *arguments) as process:
+        """What `file-index redrive` says."""
+        with self.deployment.file_index("redrive", *arguments) as process:
             return process.communicate()[0]
 
     def record(self, key: str) -> FileRecord:
@@ -288,7 +288,7 @@ def keep(deployment: Deployment) -> None:
         print(f"export {name}={shlex.quote(value)}")
     print(f"cd {shlex.quote(str(deployment.directory))}")
     print("terraform plan -var-file=environments/local.tfvars")
-    print(f"PYTHONPATH={shlex.quote(str(ROOT))} {shlex.quote(sys.executable)} -m tools.redrive")
+    print(f"PYTHONPATH={shlex.quote(str(ROOT))} {shlex.quote(sys.executable)} -m cli redrive")
     console.print("\nCtrl-C here destroys everything and stops.")
     while True:
         time.sleep(3600)

@@ -101,10 +101,10 @@ class Deployment:
         described = json.loads(self._answer("output", "-json"))
         return {name: output["value"] for name, output in described.items()}
 
-    def start(self, tool: str, *arguments: str) -> subprocess.Popen[str]:
-        """Start a module of `tools` as make does, with what it says to be read."""
+    def file_index(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start `file-index` where this deployment was applied, with what it says to be read."""
         return subprocess.Popen(
-            [sys.executable, "-m", f"tools.{tool}", *arguments],
+            [sys.executable, "-m", "cli", *arguments],
             cwd=self.directory,
             env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **self.environment},
             stdout=subprocess.PIPE,

@@ -80,7 +80,7 @@ def _look_at_queue(queue: dict[str, Any]) -> Iterator[str]:
     if held:
         yield (
             f"The dead-letter queue {queue['values']['name']} holds {held} message(s): events that"
-            " are not in the index. Run `make redrive ENV=…` or, if they may be lost,"
+            " are not in the index. Run `file-index redrive --env …` or, if they may be lost,"
             f" `aws sqs purge-queue --queue-url {url}`."
         )
 

@@ -185,9 +185,9 @@ class Stack:
         finally:
             awslambda.update_event_source_mapping(UUID=mapping["UUID"], Enabled=True)
 
-    def redrive(self, *arguments: str) -> tuple[int, str]:
-        """What `make redrive` does: its exit code and its words."""
-        with self.deployment.start("redrive", *arguments) as process:
+    def file_index(self, *arguments: str) -> tuple[int, str]:
+        """What `file-index` does: its exit code and its words."""
+        with self.deployment.file_index(*arguments) as process:
             said, _ = process.communicate()
         return process.returncode, said
 

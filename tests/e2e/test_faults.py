@@ -109,7 +109,7 @@ def run_under_faults(stack: Stack, way: str) -> Run:
             wait_until_quiet(stack, proxy, way, prefix)
         dead_letters = stack.dead_letters()
         if dead_letters:
-            console.print(f"{way}: {stack.redrive()[1]}", markup=False)
+            console.print(f"{way}: {stack.file_index('redrive')[1]}", markup=False)
             wait_until_quiet(stack, proxy, way, prefix)
 
     left = stack.dead_letters()

@@ -98,18 +98,22 @@ def actions(statement: dict[str, Any]) -> list[str]:
 
 
 NEEDED = [  # action, on what, and how the module grants it
-    ("dynamodb:GetItem", "table {table}", "bucket.versioned or object_metadata.enabled"),
+    (
+        "dynamodb:GetItem",
+        "table {table}",
+        "bucket.versioned, object_metadata.enabled or backfill_role",
+    ),
     ("dynamodb:PutItem", "table {table}", "always"),
     (
         "s3:GetObject",
         "object {bucket}/{key}, or on bucket {bucket}",
-        "bucket.versioned or object_metadata.enabled",
+        "bucket.versioned, object_metadata.enabled or backfill_role",
     ),
     ("s3:GetObjectTagging", "object {bucket}/{key}", "object_metadata.tags"),
     (
         "s3:ListBucket",
         "object {bucket}/{key}, or on bucket {bucket}",
-        "bucket.versioned or object_metadata.enabled",
+        "bucket.versioned, object_metadata.enabled or backfill_role",
     ),
 ]
 

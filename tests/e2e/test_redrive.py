@@ -1,4 +1,4 @@
-"""Replaying dead letters, whichever way they went: `python -m tools.redrive`."""
+"""Replaying dead letters, whichever way they went: `file-index redrive`."""
 
 import json
 import signal
@@ -42,22 +42,22 @@ def dead_letters(stack: Stack, name: str) -> list[str]:
 
 def test_without_a_queue_dead_letters_are_invoked_again(external: Stack) -> None:
     stack = external
-    code, said = stack.redrive()
-    assert (code, "0 replayed, 0 failed again, 0 left" in said) == (0, True), said
+    code, said = stack.file_index("redrive")
+    assert (code, "0 in the dead-letter queue." in said) == (0, True), said
     with outage(stack):
         keys = dead_letters(stack, "invoked again")
 
-        code, said = stack.redrive("--dry-run")
+        code, said = stack.file_index("redrive", "--dry-run")
         assert (code, stack.dead_letters()) == (0, FILES)
-        assert "12 in the dead-letter queue; nothing was changed." in said
+        assert "12 in the dead-letter queue." in said
         assert "12 x 1 of 1 object events failed: TableMissingError" in said
 
-        code, said = stack.redrive()
+        code, said = stack.file_index("redrive")
         assert (code, stack.dead_letters()) == (1, FILES)
         assert "0 replayed, 12 failed again, 12 left" in said
         assert "12 x 1 of 1 object events failed: TableMissingError" in said
 
-    code, said = stack.redrive()
+    code, said = stack.file_index("redrive")
     assert (code, stack.dead_letters()) == (0, 0)
     assert "12 replayed, 0 failed again, 0 left" in said
     for key in keys:
@@ -78,7 +78,7 @@ def test_an_interrupted_redrive_loses_nothing(external: Stack) -> None:
         Proxy(stack.emulator) as proxy,
         proxy.before(stack),
         proxy.injecting(slowly),
-        stack.deployment.start("redrive") as process,
+        stack.deployment.file_index("redrive") as process,
     ):
         assert calling.wait(30)
         process.send_signal(signal.SIGINT)
@@ -89,7 +89,7 @@ def test_an_interrupted_redrive_loses_nothing(external: Stack) -> None:
     assert process.returncode == 130
     assert f"{FILES - left} replayed, 0 failed again, the rest is in the dead-letter queue" in said
     assert said.endswith("Interrupted.\n")
-    assert f"{left} replayed, 0 failed again, 0 left" in stack.redrive()[1]
+    assert f"{left} replayed, 0 failed again, 0 left" in stack.file_index("redrive")[1]
     for key in keys:
         stack.wait_until_indexed(key)
 
@@ -100,11 +100,11 @@ def test_with_a_queue_dead_letters_go_there_again(external_queued: Stack) -> Non
         with outage(stack):
             keys = dead_letters(stack, "sent again")
 
-        code, said = stack.redrive("--dry-run")
+        code, said = stack.file_index("redrive", "--dry-run")
         assert (code, stack.dead_letters()) == (0, FILES)
         assert "12 x the message does not say why: see the function's log" in said
 
-        code, said = stack.redrive()
+        code, said = stack.file_index("redrive")
         assert (code, "12 sent to the queue again, 0 could not be sent, 0 left" in said) == (
             0,
             True,
@@ -139,9 +139,9 @@ def test_what_eventbridge_could_not_deliver_is_replayed(eventbridge: Stack) -> N
         },
     )
 
-    _, said = stack.redrive("--dry-run")
+    _, said = stack.file_index("redrive", "--dry-run")
     assert "1 x EventBridge could not deliver it: NO_PERMISSIONS not authorized" in said
-    code, said = stack.redrive()
+    code, said = stack.file_index("redrive")
 
     assert (code, "1 replayed, 0 failed again, 0 left" in said) == (0, True), said
     stack.wait_until_indexed(key)
@@ -153,7 +153,7 @@ def test_what_lambda_refuses_stays(stack: Stack) -> None:
         QueueUrl=stack.outputs["dead_letter_queue"]["url"], MessageBody="not JSON"
     )
 
-    code, said = stack.redrive()
+    code, said = stack.file_index("redrive")
 
     assert (code, "0 replayed, 1 failed again, 1 left" in said) == (1, True), said
     assert stack.take_dead_letters() == ["not JSON"]

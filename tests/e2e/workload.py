@@ -12,7 +12,10 @@ _DELETES = 0.2
 
 
 def run(stack: Stack, keys: list[str], operations: int, seed: int) -> Counter[str]:
-    """Do that many operations on the keys, several at a time; how many there were of each kind."""
+    """Do that many operations on the keys, several at a time; how many there were of each kind.
+
+    None of the keys is there before.
+    """
     with ThreadPoolExecutor(_WORKERS) as pool:
         # Each key belongs to one worker: whose upload is the latest is not a race then.
         done = pool.map(

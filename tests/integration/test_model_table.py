@@ -1,7 +1,7 @@
 """The table in memory that the tests of the rule use answers as the real one does."""
 
 import dataclasses
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -82,6 +82,8 @@ def _record(key: str, number: int, random: Random) -> FileRecord:
         revision=f"r{number}",
         sequencer=random.choice((*SEQUENCERS, None)),
         observed=random.random() < 0.2,
+        event_time=random.choice((None, NOW, NOW + timedelta(milliseconds=number))),
+        settled_at=NOW + timedelta(milliseconds=number) if random.random() < 0.2 else None,
     )
     if random.random() < 0.3:
         return dataclasses.replace(record, deleted=True, expires_at=1_800_000_000)

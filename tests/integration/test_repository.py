@@ -1,7 +1,7 @@
 """The table, on moto: conditions, tombstones, order, pages, partitions."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -39,6 +39,7 @@ FULL = FileRecord(
     sequencer="0055AE",
     request_id="C3D13FE58DE4C810",
     observed=True,
+    settled_at=NOW,
     metadata=ObjectMetadata(
         storage_class="GLACIER",
         content_type="text/plain",
@@ -349,3 +350,42 @@ def test_other_errors_are_raised_as_they_are(dynamodb: "DynamoDBClient") -> None
 
     with pytest.raises(ClientError, match="slow down"):
         FileIndex(dynamodb, TABLE).put_newer(record())
+
+
+def test_a_level_gives_each_common_prefix_once_and_passes_over_what_is_below(
+    dynamodb: "DynamoDBClient", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = FileIndex(dynamodb, TABLE, 3)
+    below = [f"in/a/{number:04}" for number in range(300)]
+    for key in (*below, "in/", "in/a", "in/b/c/d", "in/z", "in0", "other", "in/a\U0010ffff/x"):
+        index.replace(record(key), None)
+    asked: list[dict[str, Any]] = []
+    query = dynamodb.query
+
+    def few_at_once(**request: Any) -> Any:
+        asked.append(request)
+        return query(**request, Limit=10)
+
+    monkeypatch.setattr(dynamodb, "query", few_at_once)
+
+    level = [
+        entry if isinstance(entry, str) else entry.key for entry in index.list_level(BUCKET, "in/")
+    ]
+
+    assert level == ["in/", "in/a", "in/a/", "in/a\U0010ffff/", "in/b/", "in/z"]
+    assert len(asked) < 15  # all of it takes at least 30
+
+
+def test_what_a_repair_has_settled_is_not_undone_by_older_events(index: FileIndex) -> None:
+    settled = replace(record(), sequencer="01", settled_at=NOW)
+    index.replace(settled, None)
+
+    for time in (None, NOW - timedelta(seconds=1), NOW):
+        with pytest.raises(WriteRefusedError):
+            index.put_newer(replace(record(), sequencer="02", event_time=time, revision="late"))
+    newer = replace(
+        record(), sequencer="02", event_time=NOW + timedelta(milliseconds=1), revision="newer"
+    )
+    index.put_newer(newer)
+
+    assert index.read(BUCKET, newer.key) == newer

@@ -32,6 +32,11 @@ run "outputs_name_what_was_made" {
   }
 
   assert {
+    condition     = length(output.filters) == 0
+    error_message = "filters must say that all objects are indexed."
+  }
+
+  assert {
     condition = output.function == {
       arn  = "arn:aws:lambda:eu-west-1:111122223333:function:files"
       name = "files"
@@ -48,6 +53,11 @@ run "outputs_name_what_was_made" {
   }
 
   assert {
+    condition     = output.object_metadata == { enabled = false, tags = false }
+    error_message = "object_metadata must say that records carry none."
+  }
+
+  assert {
     condition = output.role == {
       arn  = "arn:aws:iam::111122223333:role/files"
       name = "files"
@@ -59,9 +69,39 @@ run "outputs_name_what_was_made" {
     condition = alltrue([
       output.table.arn == "arn:aws:dynamodb:eu-west-1:111122223333:table/files",
       output.table.name == "files",
+      output.table.partitions == 1,
       output.table.stream_arn == null,
+      output.table.tombstone_days == 30,
     ])
     error_message = "table must be the index, without the ARN of a stream that it does not have."
+  }
+}
+
+run "outputs_say_what_is_in_the_index_and_how" {
+  command = plan
+
+  variables {
+    filters         = [{ prefix = "in coming/" }, { prefix = "a+b/", suffix = ".csv" }]
+    object_metadata = { enabled = true, tags = true }
+    table           = { partitions = 4, tombstone_days = 60 }
+  }
+
+  assert {
+    condition = jsonencode(output.filters) == jsonencode([
+      { prefix = "in coming/", suffix = "" },
+      { prefix = "a+b/", suffix = ".csv" },
+    ])
+    error_message = "filters must be plain key text, as given."
+  }
+
+  assert {
+    condition     = output.object_metadata == { enabled = true, tags = true }
+    error_message = "object_metadata must say what records carry."
+  }
+
+  assert {
+    condition     = output.table.partitions == 4 && output.table.tombstone_days == 60
+    error_message = "table must say how its records are keyed, and how long tombstones live."
   }
 }
 

@@ -94,6 +94,15 @@ def test_the_function_comes_after_its_log_group_and_its_rights(
     } <= earlier["module.notified.aws_lambda_function.function"]
 
 
+def test_no_job_comes_before_its_role_has_its_rights(earlier: dict[str, set[str]]) -> None:
+    assert {
+        "module.backfilled.aws_iam_role_policy.backfill_bucket",
+        "module.backfilled.aws_iam_role_policy.backfill_function",
+        "module.backfilled.aws_iam_role_policy.backfill_reports",
+        "module.backfilled.aws_s3_bucket_policy.backfill_reports",
+    } <= earlier["terraform_data.job"]
+
+
 def test_a_second_plan_is_empty(changes: dict[str, dict[str, Any]]) -> None:
     assert changes["unchanged"] == {}
 

@@ -5,8 +5,9 @@ mock_provider "aws" {
 }
 
 variables {
-  name   = "files"
-  bucket = { create = true }
+  name          = "files"
+  bucket        = { create = true }
+  backfill_role = true
 }
 
 run "first" {}

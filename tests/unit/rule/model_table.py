@@ -42,7 +42,10 @@ class ModelTable:
         self._records.pop((bucket, key), None)
 
     def _is_newer(self, record: FileRecord, standing: FileRecord) -> bool:
-        return standing.sequencer is None or standing.sequencer < (record.sequencer or "")
+        return (standing.sequencer is None or standing.sequencer < (record.sequencer or "")) and (
+            standing.settled_at is None
+            or (record.event_time is not None and standing.settled_at < record.event_time)
+        )
 
     def _store(self, record: FileRecord) -> None:
         self._records[(record.bucket, record.key)] = record

@@ -48,6 +48,34 @@ def diverging(seed: int, table: Callable[[], ModelTable] = ModelTable) -> Simula
     return None
 
 
+def diverging_after_repair(
+    seed: int, table: Callable[[], ModelTable] = ModelTable
+) -> Simulation | None:
+    """The history of this seed, where a repair did not make up for events that were lost."""
+    random = Random(seed)  # noqa: S311 # no secret
+    simulation = Simulation(
+        table=table(),
+        versioning=random.choice((Versioning.NEVER, *Versioning)),
+        object_metadata=random.random() < 0.2,
+    )
+    for _ in range(random.randint(2, 8)):
+        random.choice((_put, _put, *_CHANGES, _duplicate, _switch_versioning))(simulation, random)
+        for _ in range(random.choice((0, 0, 1, 3))):
+            _move(simulation, random)
+        if simulation.pending and random.random() < 0.5:
+            simulation.lose(random.choice(simulation.pending))
+    if not simulation.verify_and_repair():
+        return None  # what was under way may still make a drift, for the next to find
+    if simulation.divergence():
+        return simulation
+    # What was under way or waiting comes late, and what was lost may yet come. Life goes on.
+    for _ in range(random.randint(0, 3)):
+        random.choice((_duplicate, _duplicate, _put, _delete))(simulation, random)
+        _move(simulation, random)
+    simulation.settle(random)
+    return simulation if simulation.divergence() else None
+
+
 def _busy(simulation: Simulation, random: Random) -> None:
     # What is likely differs from time to time, so that rare things also come in numbers.
     changes = [_put, *_some(_CHANGES, random)]

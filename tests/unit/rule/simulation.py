@@ -16,7 +16,7 @@ from typing import Any
 
 from function.errors import FileIndexError, PermissionDeniedError
 from function.event_parser import ObjectEvent, parse
-from function.indexer import Indexer, Outcome
+from function.indexer import REPAIR, Indexer, Outcome
 from function.record import FileRecord, ObjectState
 from function.repository import WriteRefusedError
 from tests.payloads import BUCKET, s3_document
@@ -26,6 +26,7 @@ from tests.unit.rule.model_table import ModelTable
 KEY = "a.txt"
 TOMBSTONE_LIFE = timedelta(days=30)
 LONGEST_INVOCATION = timedelta(minutes=15)
+GRACE = timedelta(minutes=2)
 START = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 
 
@@ -227,6 +228,22 @@ class Simulation:
         self._note("repair")
         return self._start(self._refresh())
 
+    def lose(self, event: ObjectEvent) -> None:
+        """S3 does not deliver an event."""
+        self._note(f"lose {_shown(event)}")
+        self.pending.remove(event)
+
+    def verify_and_repair(self) -> bool:
+        """Refresh the key if it differs: whether it did. Nothing changes while it is looked at."""
+        self._note("verify")
+        seen_at = self.clock.time
+        self.wait(GRACE)
+        if not self.divergence():
+            return False
+        self._note("repair")
+        self.finish(self._start(self._refresh(settled_at=seen_at + GRACE / 2)))
+        return True
+
     def wait(self, time: timedelta) -> None:
         """Let time pass; invocations that take too long are ended."""
         self._note(f"wait {time}")
@@ -316,8 +333,10 @@ class Simulation:
             self.sent.append(event)
         return event
 
-    def _refresh(self) -> Callable[[Steps], Sequence[Outcome]]:
-        return self._processing([ObjectEvent(bucket=BUCKET, key=KEY, name="Repair")])
+    def _refresh(self, settled_at: datetime | None = None) -> Callable[[Steps], Sequence[Outcome]]:
+        metadata = self.object_metadata
+        event = ObjectEvent(bucket=BUCKET, key=KEY, name=REPAIR)
+        return lambda steps: [_indexer(steps, metadata=metadata).refresh(event, settled_at)]
 
     def _processing(self, events: Sequence[ObjectEvent]) -> Callable[[Steps], Sequence[Outcome]]:
         metadata = self.object_metadata

@@ -1,6 +1,4 @@
-"""Replay what lies in a deployment's dead-letter queue: run by `make redrive`.
-
-python -m tools.redrive [--dry-run]
+"""`file-index redrive`: replays what lies in a deployment's dead-letter queue.
 
 Each message is received, replayed and only then deleted: whatever happens in between, it stays.
 With a queue its payload is sent there again, else the function is invoked with it. Replaying is
@@ -9,8 +7,6 @@ always safe, in any order and any number of times.
 
 import json
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
@@ -21,12 +17,12 @@ from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from .errors import NO, OK
+from .progress import Work
+from .target import Target
+from .text import answer, say, shown
 
 _WORKERS = 8
 _EMPTY_SECONDS = 2
@@ -38,8 +34,6 @@ _ROUNDS = 10
 _THROTTLED_SECONDS = 60
 _INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
 _UNSAID = "the message does not say why: see the function's log"
-
-console = Console(highlight=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,25 +96,22 @@ class DeadLetters:
     Raises BotoCoreError or ClientError where AWS cannot be asked; nothing is lost then.
     """
 
-    def __init__(self, outputs: dict[str, Any]) -> None:
+    def __init__(self, target: Target) -> None:
+        outputs = target.outputs
         self._url: str = outputs["dead_letter_queue"]["url"]
         self._queue_url: str | None = (outputs.get("queue") or {}).get("url")
         self.through_queue = self._queue_url is not None
         self._function: str = outputs["function"]["name"]
-        session = boto3.Session(region_name=outputs["function"]["arn"].split(":")[3])
-        self._sqs = session.client("sqs", config=Config(max_pool_connections=_WORKERS))
-        seconds = session.client("lambda").get_function_configuration(FunctionName=self._function)[
+        self._sqs = target.client("sqs")
+        seconds = target.client("lambda").get_function_configuration(FunctionName=self._function)[
             "Timeout"
         ]
-        self._lambda = session.client(
+        self._lambda = target.client(
             "lambda",
-            config=Config(
-                max_pool_connections=_WORKERS,
-                # An answer that does not come is not asked for again: the message stays.
-                retries={"total_max_attempts": 1},
-                read_timeout=seconds + 30,
-                tcp_keepalive=True,
-            ),
+            # An answer that does not come is not asked for again: the message stays.
+            retries={"total_max_attempts": 1},
+            read_timeout=seconds + 30,
+            tcp_keepalive=True,
         )
         answer = self._sqs.get_queue_attributes(
             QueueUrl=self._url,
@@ -274,97 +265,68 @@ def _letter(message: Any) -> Letter:
     )
 
 
-def _outputs() -> dict[str, Any] | None:
-    """The outputs of the selected workspace; None where Terraform has said why there are none."""
-    answer = subprocess.run(["terraform", "output", "-json"], stdout=subprocess.PIPE, check=False)
-    if answer.returncode != 0:
-        return None
-    return {name: output["value"] for name, output in json.loads(answer.stdout).items()}
-
-
-def _say(text: str) -> None:
-    console.print(escape(text), soft_wrap=True)
-
-
-def _show(counted: Counter[str]) -> None:
-    for text, count in counted.most_common():
-        _say(f"  {count:,} x {text}")
-
-
-def _look(letters: DeadLetters) -> None:
-    with _progress("Looking", letters.count) as advance:
-        causes = letters.look(advance)
-    _say(f"{causes.total():,} in the dead-letter queue; nothing was changed.")
-    _show(causes)
-
-
-def _replay(letters: DeadLetters) -> int:
-    result = Result()
-    left = "the rest is in the dead-letter queue still"
-    try:
-        with _progress("Replaying", letters.count) as advance:
-            letters.replay(result, advance)
-        left = f"{result.left:,} left in the dead-letter queue"
-    finally:
-        words = (
-            ("sent to the queue again", "could not be sent")
-            if letters.through_queue
-            else ("replayed", "failed again")
-        )
-        failed = result.failed.total()
-        _say(f"{result.replayed:,} {words[0]}, {failed:,} {words[1]}, {left}.")
-        _show(result.failed)
-    if result.came_meanwhile:
-        _say(f"  {result.came_meanwhile:,} x came, or came back, after the redrive began")
-    if letters.through_queue and result.replayed:
-        _say(
-            "What fails again comes back when its tries are used up: see the function's log, and"
-            " look again later (DRY_RUN=1)."
-        )
-    return 1 if result.left else 0
-
-
-@contextmanager
-def _progress(what: str, total: int) -> Iterator[Callable[[], None]]:
-    columns = (TextColumn("{task.description}"), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console) as progress:
-        task = progress.add_task(what, total=total)
-        yield lambda: progress.advance(task)
-
-
-def main() -> int:
-    """Redrive the deployment of the selected workspace; 0 when nothing is left to replay."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        outputs = _outputs()
-        if outputs is None:
-            return 1
-        if "dead_letter_queue" not in outputs:
-            _say(
-                "Nothing is deployed in this workspace, or not to the end: there is no output"
-                " dead_letter_queue. Is the backend the one that it was deployed with?"
-            )
-            return 1
-        letters = DeadLetters(outputs)
-        if "--dry-run" in sys.argv:
-            _look(letters)
-            code = 0
-        else:
-            code = _replay(letters)
-    except (BotoCoreError, ClientError) as error:
-        _say(f"Stopped: {error}")
-        return 1
-    except KeyboardInterrupt:
-        _say("Interrupted.")
-        return 130
+def redrive(target: Target, *, dry_run: bool, as_json: bool) -> int:
+    """Show what lies in the dead-letter queue, by cause, then replay it."""
+    target.output(
+        "dead_letter_queue", "redrive works on a deployment: name it with --env, not with --table"
+    )
+    letters = DeadLetters(target)
+    with Work("Looking", letters.count) as work:
+        causes = letters.look(work.advance)
+    _show_causes(causes, as_json=as_json)
+    code = OK
+    if not dry_run and causes:
+        code = _replay(letters, as_json=as_json)
     if letters.hidden:
-        _say(
-            f"{letters.hidden:,} more were hidden: somebody else is looking at them, or was killed"
-            " while doing so. They show again within an hour."
+        say(
+            "{:,} more were hidden: somebody else is looking at them, or was killed while doing so."
+            " They show again within an hour.",
+            letters.hidden,
         )
-        return 1
+        return NO
     return code
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def _show_causes(causes: Counter[str], *, as_json: bool) -> None:
+    if as_json:
+        for cause, count in causes.most_common():
+            answer(json.dumps({"cause": cause, "messages": count}))
+        return
+    answer(f"{causes.total():,} in the dead-letter queue.")
+    for cause, count in causes.most_common():
+        answer(f"  {count:,} x {shown(cause)}")
+
+
+def _replay(letters: DeadLetters, *, as_json: bool) -> int:
+    result = Result()
+    left = "the rest is in the dead-letter queue still"
+    try:
+        with Work("Replaying", letters.count) as work:
+            letters.replay(result, work.advance)
+        left = f"{result.left:,} left in the dead-letter queue"
+    finally:
+        _show_result(result, left, through_queue=letters.through_queue, as_json=as_json)
+    return NO if result.left else OK
+
+
+def _show_result(result: Result, left: str, *, through_queue: bool, as_json: bool) -> None:
+    failed = result.failed.total()
+    if as_json:
+        counts = {"replayed": result.replayed, "failed": failed, "left": result.left}
+        answer(json.dumps(counts | {"failures": dict(result.failed)}))
+        return
+    words = (
+        ("sent to the queue again", "could not be sent")
+        if through_queue
+        else ("replayed", "failed again")
+    )
+    answer(f"{result.replayed:,} {words[0]}, {failed:,} {words[1]}, {left}.")
+    for error, count in result.failed.most_common():
+        answer(f"  {count:,} x {shown(error)}")
+    if result.came_meanwhile:
+        answer(f"  {result.came_meanwhile:,} x came, or came back, after the redrive began")
+    if through_queue and result.replayed:
+        answer(
+            "What fails again comes back when its tries are used up: see the function's log, and"
+            " look again later (--dry-run)."
+        )

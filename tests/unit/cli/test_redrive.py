@@ -10,9 +10,12 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from cli import redrive
+from cli.address import Filters
+from cli.redrive import DeadLetters, Letter, Result
+from cli.target import Target
+from function.settings import Settings
 from tests.payloads import failure_record, s3_document
-from tools import redrive
-from tools.redrive import DeadLetters, Letter, Result
 
 NOW = datetime(2026, 11, 23, 8, 15, 30, tzinfo=UTC)
 
@@ -98,19 +101,17 @@ def one_worker(monkeypatch: pytest.MonkeyPatch) -> None:
 def dead_letters(
     monkeypatch: pytest.MonkeyPatch, sqs: Sqs, function: Lambda, *, queue: bool = False
 ) -> DeadLetters:
-    class Session:
-        def __init__(self, **_: Any) -> None:
-            pass
+    def client(service: str, **_: Any) -> Any:
+        return sqs if service == "sqs" else function
 
-        def client(self, service: str, **_: Any) -> Any:
-            return sqs if service == "sqs" else function
-
-    monkeypatch.setattr("boto3.Session", Session)
+    monkeypatch.setattr("boto3.client", client)
     outputs: dict[str, Any] = {
         "dead_letter_queue": {"url": "https://sqs/dead"},
         "function": {"arn": "arn:aws:lambda:eu-west-1:1:function:f", "name": "f"},
     }
-    return DeadLetters(outputs | ({"queue": {"url": "https://sqs/queue"}} if queue else {}))
+    outputs |= {"queue": {"url": "https://sqs/queue"}} if queue else {}
+    settings = Settings.from_environment({"TABLE_NAME": "files"})
+    return DeadLetters(Target(settings=settings, filters=Filters(), outputs=outputs))
 
 
 def test_what_fails_again_is_tried_once_though_it_shows_again_at_once(

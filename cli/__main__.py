@@ -1,0 +1,5 @@
+"""Run as `python -m cli` in the repository."""
+
+from .main import run
+
+run()

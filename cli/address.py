@@ -1,0 +1,92 @@
+"""`s3://bucket/key`, and which keys a deployment watches."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from function.event_parser import MAX_KEY_BYTES
+
+from .errors import CommandError
+from .text import shown
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """An object, or all whose keys begin with `key`."""
+
+    bucket: str
+    key: str
+
+    @classmethod
+    def parse(cls, text: str) -> "Address":
+        """Raises CommandError."""
+        scheme, _, rest = text.partition("://")
+        bucket, _, key = rest.partition("/")
+        if scheme != "s3" or not bucket:
+            raise CommandError(f"{shown(text)} is no address: write s3://bucket/key")
+        if len(key.encode(errors="surrogatepass")) > MAX_KEY_BYTES:
+            raise CommandError(f"the key is longer than {MAX_KEY_BYTES:,} bytes: S3 has none such")
+        return cls(bucket, key)
+
+    def __str__(self) -> str:
+        return shown(f"s3://{self.bucket}/{self.key}")
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Keys that begin with `prefix` and end with `suffix`."""
+
+    prefix: str = ""
+    suffix: str = ""
+
+    def matches(self, key: str) -> bool:
+        """Whether the key is watched."""
+        return key.startswith(self.prefix) and key.endswith(self.suffix)
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What the deployment watches: what any of the filters matches; without any, everything."""
+
+    filters: tuple[Filter, ...] = (Filter(),)
+
+    @classmethod
+    def of(cls, filters: Sequence[Mapping[str, str]]) -> "Filters":
+        """From the module's output."""
+        return cls(tuple(Filter(**one) for one in filters)) if filters else cls()
+
+    @classmethod
+    def parse(cls, texts: Sequence[str]) -> "Filters":
+        """From options: PREFIX, or PREFIX*SUFFIX. Raises CommandError."""
+        filters = []
+        for text in texts:
+            prefix, _, suffix = text.partition("*")
+            if "*" in suffix:
+                raise CommandError(
+                    f"--filter {shown(text)} has more than one *: write PREFIX*SUFFIX"
+                )
+            filters.append(Filter(prefix, suffix))
+        return cls(tuple(filters)) if filters else cls()
+
+    def match(self, key: str) -> bool:
+        """Whether the key is watched."""
+        return any(one.matches(key) for one in self.filters)
+
+    def within(self, prefix: str) -> list[Filter]:
+        """What is watched below a prefix, as filters."""
+        return [
+            Filter(max(prefix, one.prefix, key=len), one.suffix)
+            for one in self.filters
+            if one.prefix.startswith(prefix) or prefix.startswith(one.prefix)
+        ]
+
+    def prefixes(self, prefix: str) -> list[str]:
+        """The prefixes to list for what is watched below a prefix: sorted, none in another."""
+        found = sorted({one.prefix for one in self.within(prefix)})
+        return [
+            one
+            for one in found
+            if not any(one != other and one.startswith(other) for other in found)
+        ]
+
+    def __str__(self) -> str:
+        return ", ".join(shown(f"{one.prefix}*{one.suffix}") for one in self.filters)

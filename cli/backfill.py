@@ -1,0 +1,153 @@
+"""`file-index backfill`: gives the objects that were there before the index their records."""
+
+import json
+import secrets
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from function.errors import FileIndexError
+from function.event_parser import ObjectEvent
+from function.indexer import BACKFILL
+from function.record import FileRecord
+
+from .address import Address
+from .drift import merged
+from .errors import NO, OK
+from .insertion import MOST_AT_ONCE, Insertion
+from .listing import Listed, Listing
+from .place import Place
+from .progress import Work
+from .target import Target
+from .text import answer, messages, say
+from .workers import each
+
+
+def backfill(
+    target: Target, address: Address, *, resume: bool, dry_run: bool, as_json: bool
+) -> int:
+    """Insert a record for each object without one; with object metadata, refresh them all."""
+    listing = Listing(target.s3(), address.bucket, target.filters)
+    if dry_run:
+        return _look(target, address, listing, as_json=as_json)
+    place = Place(target.settings.table_name, *_where(target, address))
+    start_after = place.read() or ""
+    if start_after and resume:
+        say("Going on after {}.", start_after)
+    elif start_after:
+        say("An earlier backfill stopped after {}: --resume would go on there.", start_after)
+        start_after = ""
+    write = _writing(target, address)
+    done = objects = 0
+    last = start_after
+    try:
+        with Work("Backfilling") as work, _counting(listing, address.key, start_after, work):
+            for batch, written in each(write, _batches(listing, address, start_after)):
+                objects += len(batch)
+                done += written
+                last = batch[-1].key
+                place.write(last)
+                work.advance(len(batch))
+            rate = work.rate
+    except BaseException:
+        if last:
+            place.write(last, now=True)
+            say("Stopped after {}, {:,} objects done: go on with --resume.", last, objects)
+        raise
+    place.forget()
+    verb = "refreshed" if target.settings.object_metadata else "inserted"
+    if as_json:
+        answer(json.dumps({"objects": objects, verb: done}))
+    else:
+        others = f", {objects - done:,} had a record" if objects > done else ""
+        answer(f"{objects:,} objects: {done:,} {verb}{others}; {rate:,.0f} objects a second.")
+    return _nothing(address) if not objects and not start_after else OK
+
+
+def _look(target: Target, address: Address, listing: Listing, *, as_json: bool) -> int:
+    objects = missing = 0
+    records = target.index().list_prefix(address.bucket, address.key)
+    with Work("Looking") as work:
+        for _, listed, record in merged(listing.pages(address.key), records):
+            if listed:
+                objects += 1
+                missing += record is None
+                work.advance()
+    if as_json:
+        answer(json.dumps({"objects": objects, "without_record": missing}))
+    elif target.settings.object_metadata:
+        answer(f"{objects:,} objects, all of which would be refreshed; {missing:,} have no record.")
+    else:
+        answer(f"{objects:,} objects, {missing:,} of which have no record.")
+    return OK if objects else _nothing(address)
+
+
+def _nothing(address: Address) -> int:
+    say("No watched object begins with {}.", str(address))
+    return NO
+
+
+def _where(target: Target, address: Address) -> tuple[str, ...]:
+    return target.region, address.bucket, address.key, str(target.filters)
+
+
+def _batches(listing: Listing, address: Address, start_after: str) -> Iterator[list[Listed]]:
+    for page in listing.pages(address.key, start_after):
+        for first in range(0, len(page.objects), MOST_AT_ONCE):
+            yield page.objects[first : first + MOST_AT_ONCE]
+
+
+def _writing(target: Target, address: Address) -> Callable[[Sequence[Listed]], int]:
+    """What writes the records of a batch, and answers how many it wrote."""
+    bucket = address.bucket
+    if target.settings.object_metadata:
+        indexer = target.indexer()
+
+        def refresh(batch: Sequence[Listed]) -> int:
+            for listed in batch:
+                indexer.refresh(ObjectEvent(bucket=bucket, key=listed.key, name=BACKFILL))
+            return len(batch)
+
+        return refresh
+    insertion = Insertion(target.client("dynamodb"), target.settings.table_name, target.index())
+    return lambda batch: insertion.insert([_record(bucket, listed) for listed in batch])
+
+
+def _record(bucket: str, listed: Listed) -> FileRecord:
+    return FileRecord(
+        bucket=bucket,
+        key=listed.key,
+        indexed_at=datetime.now(UTC),
+        revision=secrets.token_hex(8),
+        etag=listed.etag,
+        size=listed.size,
+        last_modified=listed.last_modified,
+        event_name=BACKFILL,
+    )
+
+
+@contextmanager
+def _counting(listing: Listing, prefix: str, start_after: str, work: Work) -> Iterator[None]:
+    """Count meanwhile how much there is, for the time left; only where somebody sees it."""
+    ending = threading.Event()
+
+    def count() -> None:
+        total = 0
+        # Without a number the bar is less telling, no more.
+        with suppress(FileIndexError, BotoCoreError, ClientError):
+            for page in listing.pages(prefix, start_after):
+                total += len(page.objects)
+                work.set_total(total)
+                if ending.is_set():
+                    return
+
+    thread = threading.Thread(target=count, daemon=True)
+    if messages.is_terminal:
+        thread.start()
+    try:
+        yield
+    finally:
+        ending.set()

@@ -1,0 +1,189 @@
+"""`file-index backfill --engine batch-operations`: S3 invokes the function for every object.
+
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/batch-ops-create-job.html
+"""
+
+import csv
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+from .address import Address, Filter
+from .errors import NO, OK, CommandError
+from .progress import Work
+from .target import Target
+from .text import answer, say
+
+POLL_SECONDS = 30
+_ENDED = {"Cancelled", "Complete", "Failed"}
+_WAITING = {"Suspended", "Paused"}
+_REPORT_FORMAT = "Report_CSV_20180820"
+_MESSAGE = 6
+"""The column of the report with what the function said."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What all jobs of a backfill have in common."""
+
+    account: str
+    bucket: str
+    function_arn: str
+    role_arn: str
+    reports_bucket: str
+
+    @classmethod
+    def of(cls, target: Target, address: Address) -> "Plan":
+        """Raises CommandError where the deployment has no role for such jobs."""
+        made = target.output(
+            "backfill",
+            "S3 Batch Operations needs a role and a bucket for reports: set backfill_role = true,"
+            " apply, and name the deployment with --env",
+        )
+        return cls(
+            account=made["role_arn"].split(":")[4],
+            bucket=address.bucket,
+            function_arn=target.outputs["function"]["arn"],
+            role_arn=made["role_arn"],
+            reports_bucket=made["reports_bucket"],
+        )
+
+    def request(self, watched: Filter) -> dict[str, Any]:
+        """CreateJob for the keys that the filter matches."""
+        # Each is a list, of which S3 takes a single text:
+        # https://docs.aws.amazon.com/AmazonS3/latest/API/API_control_KeyNameConstraint.html
+        names = {
+            name: [text]
+            for name, text in (
+                ("MatchAnyPrefix", watched.prefix),
+                ("MatchAnySuffix", watched.suffix),
+            )
+            if text
+        }
+        manifest = {
+            "ExpectedBucketOwner": self.account,
+            "SourceBucket": self._arn(self.bucket),
+            "EnableManifestOutput": False,
+        } | ({"Filter": {"KeyNameConstraint": names}} if names else {})
+        return {
+            "AccountId": self.account,
+            "ConfirmationRequired": False,
+            "ClientRequestToken": uuid4().hex,
+            "Description": f"file-index backfill of {self.bucket}",
+            "Operation": {
+                "LambdaInvoke": {
+                    "FunctionArn": self.function_arn,
+                    "InvocationSchemaVersion": "2.0",
+                }
+            },
+            "ManifestGenerator": {"S3JobManifestGenerator": manifest},
+            "Priority": 10,
+            "Report": {
+                "Enabled": True,
+                "Bucket": self._arn(self.reports_bucket),
+                "Format": _REPORT_FORMAT,
+                "ReportScope": "FailedTasksOnly",
+            },
+            "RoleArn": self.role_arn,
+        }
+
+    def _arn(self, bucket: str) -> str:
+        return f"arn:{self.function_arn.split(':')[1]}:s3:::{bucket}"
+
+
+def backfill(
+    target: Target,
+    address: Address,
+    *,
+    as_json: bool,
+    pause: Callable[[float], None] = time.sleep,
+) -> int:
+    """Let S3 refresh the record of every object; wait, and show the report."""
+    plan = Plan.of(target, address)
+    s3control = target.client("s3control")
+    codes = [
+        _run(target, s3control, plan, plan.request(watched), as_json=as_json, pause=pause)
+        for watched in target.filters.within(address.key)
+    ]
+    return max(codes, default=OK)
+
+
+def _run(
+    target: Target,
+    s3control: Any,
+    plan: Plan,
+    request: Mapping[str, Any],
+    *,
+    as_json: bool,
+    pause: Callable[[float], None],
+) -> int:
+    job_id = s3control.create_job(**request)["JobId"]
+    say("Job {} of S3 Batch Operations was created. It goes on when this is interrupted.", job_id)
+    job = _wait(s3control, plan.account, job_id, pause)
+    progress = job.get("ProgressSummary", {})
+    tasks, failed = (
+        progress.get(name, 0) for name in ("TotalNumberOfTasks", "NumberOfTasksFailed")
+    )
+    status = job["Status"]
+    causes = _report(target, job, plan) if failed else Counter()
+    if as_json:
+        line = {"job": job_id, "status": status, "objects": tasks, "failed": failed}
+        answer(json.dumps(line | {"causes": dict(causes)}))
+    else:
+        answer(f"{tasks:,} objects: {tasks - failed:,} refreshed, {failed:,} failed.")
+        for cause, count in causes.most_common():
+            answer(f"  {count:,} x {cause}")
+    if status != "Complete":
+        reasons = "; ".join(
+            f"{reason.get('FailureCode')}: {reason.get('FailureReason')}"
+            for reason in job.get("FailureReasons", [])
+        )
+        raise CommandError(f"job {job_id} ended as {status}. {reasons}")
+    return NO if failed else OK
+
+
+def _wait(
+    s3control: Any, account: str, job_id: str, pause: Callable[[float], None]
+) -> dict[str, Any]:
+    done = 0
+    with Work("Backfilling") as work:
+        while True:
+            job: dict[str, Any] = s3control.describe_job(AccountId=account, JobId=job_id)["Job"]
+            progress = job.get("ProgressSummary", {})
+            if progress.get("TotalNumberOfTasks"):
+                work.set_total(progress["TotalNumberOfTasks"])
+            so_far = sum(
+                progress.get(f"NumberOfTasks{what}", 0) for what in ("Succeeded", "Failed")
+            )
+            work.advance(so_far - done)
+            done = so_far
+            if job["Status"] in _ENDED:
+                return job
+            if job["Status"] in _WAITING:
+                reason = job.get("StatusUpdateReason") or job.get("SuspendedCause", "")
+                raise CommandError(f"job {job_id} is {job['Status'].lower()}: {reason}")
+            work.note(job["Status"].lower())
+            pause(POLL_SECONDS)
+
+
+def _report(target: Target, job: Mapping[str, Any], plan: Plan) -> Counter[str]:
+    """How many tasks failed, by what the job's report says of them.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/batch-ops-examples-reports.html
+    """
+    s3 = target.s3()
+    place = f"job-{job['JobId']}/manifest.json"
+    causes: Counter[str] = Counter()
+    try:
+        manifest = s3.get_object(Bucket=plan.reports_bucket, Key=place)["Body"]
+        for result in json.load(manifest)["Results"]:
+            body = s3.get_object(Bucket=result["Bucket"], Key=result["Key"])["Body"]
+            for row in csv.reader(line.decode() for line in body.iter_lines()):
+                causes[row[_MESSAGE]] += 1
+    except s3.exceptions.NoSuchKey:
+        say("There is no report at s3://{}/{}.", plan.reports_bucket, place)
+    return causes

@@ -1,0 +1,73 @@
+"""In what index and bucket differ: both are in key order, so one pass over each tells."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from function.record import FileRecord
+
+from .address import Filters
+from .listing import Listed, Page
+
+_NO_VERSION = "null"
+
+
+class Kind(StrEnum):
+    """A difference of one key."""
+
+    PHANTOM = "phantom"
+    """In the index, not in the bucket."""
+    ORPHAN = "orphan"
+    """In the bucket, not in the index."""
+    MISMATCH = "mismatch"
+    """In both, and different."""
+    FILTERED_OUT = "filtered out"
+    """In the index, though the filters do not match the key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What counts as a difference."""
+
+    filters: Filters
+    versions: bool
+    """Whether the version must be the same too."""
+
+    def kind(self, key: str, listed: Listed | None, record: FileRecord | None) -> Kind | None:
+        """The difference, if there is one. A tombstone is no record here."""
+        if record is not None and record.deleted:
+            record = None
+        if record is None:
+            return Kind.ORPHAN if listed else None
+        if not self.filters.match(key):
+            return Kind.FILTERED_OUT
+        if listed is None:
+            return Kind.PHANTOM
+        same = (record.etag, record.size) == (listed.etag, listed.size)
+        if same and self.versions:
+            version = None if record.version_id == _NO_VERSION else record.version_id
+            same = version == listed.version_id
+        return None if same else Kind.MISMATCH
+
+
+def merged(
+    pages: Iterator[Page], records: Iterator[FileRecord]
+) -> Iterator[tuple[datetime | None, Listed | None, FileRecord | None]]:
+    """Each key's object and record, and when the object was listed: of a page seen before it."""
+    record = next(records, None)
+    time = None
+    for page in pages:
+        time = page.time
+        for listed in page.objects:
+            while record is not None and record.key < listed.key:
+                yield time, None, record
+                record = next(records, None)
+            if record is not None and record.key == listed.key:
+                yield time, listed, record
+                record = next(records, None)
+            else:
+                yield time, listed, None
+    while record is not None:
+        yield time, None, record
+        record = next(records, None)

@@ -1,0 +1,115 @@
+"""What S3 lists of a bucket, in the order of the index."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+
+from function.denials import explained
+
+from .address import Filters
+from .errors import CommandError
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+_NO_VERSION = "null"
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An object, as a listing tells."""
+
+    key: str
+    etag: str
+    size: int
+    """Bytes."""
+    last_modified: datetime
+    version_id: str | None = None
+    """Where versions are listed; None in a bucket without."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Objects that were there at a time."""
+
+    objects: list[Listed]
+    time: datetime
+    """By S3's clock, in whole seconds."""
+
+
+class Listing:
+    """Lists what is watched of a bucket. Safe to share between threads."""
+
+    def __init__(
+        self, s3: "S3Client", bucket: str, filters: Filters, *, versions: bool = False
+    ) -> None:
+        """With `versions` the current versions are listed, with their ids."""
+        self._s3 = s3
+        self._bucket = bucket
+        self._filters = filters
+        self._versions = versions
+
+    def pages(self, prefix: str, start_after: str = "") -> Iterator[Page]:
+        """What is watched below the prefix, in key order; the next page is fetched meanwhile."""
+        with ThreadPoolExecutor(1) as ahead:
+            pages = self._pages(prefix, start_after)
+            coming = ahead.submit(next, pages, None)
+            while page := coming.result():
+                coming = ahead.submit(next, pages, None)
+                yield page
+
+    def look(self, key: str) -> tuple[Listed | None, datetime]:
+        """One object, if it is watched and there, and the time by S3's clock."""
+        page = next(self._list(key, "", at_most=1))
+        found = next((one for one in page.objects if one.key == key), None)
+        return found, page.time
+
+    def _pages(self, prefix: str, start_after: str) -> Iterator[Page]:
+        for one in self._filters.prefixes(prefix):
+            # What begins with it and sorts after `start_after`: all of it, some of it or nothing.
+            if one <= start_after and not start_after.startswith(one):
+                continue
+            yield from self._list(one, start_after if start_after.startswith(one) else "")
+
+    def _list(self, prefix: str, start_after: str, *, at_most: int = 1000) -> Iterator[Page]:
+        action = "s3:ListBucketVersions" if self._versions else "s3:ListBucket"
+        operation = "list_object_versions" if self._versions else "list_objects_v2"
+        start = (
+            {"KeyMarker" if self._versions else "StartAfter": start_after} if start_after else {}
+        )
+        with self._explained(action):
+            pages = self._s3.get_paginator(operation).paginate(  # type: ignore[call-overload]
+                Bucket=self._bucket,
+                Prefix=prefix,
+                PaginationConfig={"PageSize": at_most},
+                **start,
+            )
+            for page in pages:
+                yield Page(
+                    [one for one in self._objects(page) if self._filters.match(one.key)],
+                    parsedate_to_datetime(page["ResponseMetadata"]["HTTPHeaders"]["date"]),
+                )
+
+    @contextmanager
+    def _explained(self, action: str) -> Iterator[None]:
+        try:
+            with explained(action, f"bucket {self._bucket}"):
+                yield
+        except self._s3.exceptions.NoSuchBucket:
+            raise CommandError(f"bucket {self._bucket} does not exist") from None
+
+    def _objects(self, page: dict[str, Any]) -> Iterator[Listed]:
+        for found in page.get("Versions" if self._versions else "Contents", ()):
+            if found.get("IsLatest", True):
+                version = found.get("VersionId", _NO_VERSION)
+                yield Listed(
+                    key=found["Key"],
+                    etag=found["ETag"].strip('"'),
+                    size=found["Size"],
+                    last_modified=found["LastModified"],
+                    version_id=None if version == _NO_VERSION else version,
+                )

@@ -1,0 +1,296 @@
+"""The commands of `file-index` and their options."""
+
+import inspect
+import io
+import os
+import signal
+import sys
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from . import backfill as backfilling
+from . import batch_operations, errors, reading
+from . import redrive as redriving
+from . import verify as verifying
+from .address import Filters
+from .errors import FAILED, INTERRUPTED, PIPE_CLOSED, CommandError
+from .target import Connection, Target, of_deployment, of_table
+from .text import say
+
+app = typer.Typer(
+    name="file-index",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Read an index of files, fill it, prove it right and repair it.\n\n"
+    "Exit codes: 0 yes or done; 1 no: no such record, drift found, something left; 2 the command "
+    "could not do it; 130 interrupted.",
+)
+
+
+class Engine(StrEnum):
+    """What does a backfill."""
+
+    LOCAL = "local"
+    BATCH_OPERATIONS = "batch-operations"
+
+
+Key = Annotated[str, typer.Argument(metavar="s3://BUCKET/KEY", show_default=False)]
+Prefix = Annotated[str, typer.Argument(metavar="s3://BUCKET[/PREFIX]", show_default=False)]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object a line on standard output.")]
+
+# Options that several commands have: annotation and default.
+_OPTIONS: dict[str, tuple[Any, Any]] = {
+    "env": (
+        Annotated[
+            str | None,
+            typer.Option(
+                help="Terraform workspace, of this directory, whose outputs say the rest.",
+                show_default="the selected one",
+            ),
+        ],
+        None,
+    ),
+    "table": (
+        Annotated[str | None, typer.Option(help="A table, without Terraform.")],
+        None,
+    ),
+    "partitions": (
+        Annotated[
+            int,
+            typer.Option(min=1, help="With --table: table.partitions."),
+        ],
+        1,
+    ),
+    "filters": (
+        Annotated[
+            list[str] | None,
+            typer.Option(
+                "--filter",
+                metavar="PREFIX[*SUFFIX]",
+                help="What is watched, if not what Terraform says. May be repeated.",
+                show_default=False,
+            ),
+        ],
+        None,
+    ),
+    "tombstone_days": (
+        Annotated[
+            int,
+            typer.Option(min=15, help="With --table: table.tombstone_days."),
+        ],
+        30,
+    ),
+    "object_metadata": (
+        Annotated[
+            bool,
+            typer.Option(
+                "--object-metadata",
+                help="With --table: object_metadata.enabled.",
+            ),
+        ],
+        False,
+    ),
+    "object_tags": (
+        Annotated[
+            bool,
+            typer.Option("--object-tags", help="With --table: object_metadata.tags."),
+        ],
+        False,
+    ),
+    "profile": (Annotated[str | None, typer.Option(help="AWS profile.")], None),
+    "region": (Annotated[str | None, typer.Option(help="AWS Region.")], None),
+    "endpoint_url": (Annotated[str | None, typer.Option(help="Another AWS, a local one.")], None),
+}
+_CONNECTION = ("profile", "region", "endpoint_url")
+_READS = ("env", "table", "partitions", "filters", *_CONNECTION)
+_WRITES = (*_READS, "tombstone_days", "object_metadata", "object_tags")
+
+
+def _command(*options: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """Make a function a command with these options, from which its first argument is made.
+
+    What the function returns is the exit code.
+    """
+
+    def made(command: Callable[..., int]) -> Callable[..., int]:
+        own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
+        shared = [
+            inspect.Parameter(
+                name,
+                inspect.Parameter.KEYWORD_ONLY,
+                annotation=_OPTIONS[name][0],
+                default=_OPTIONS[name][1],
+            )
+            for name in options
+        ]
+
+        def run(**given: Any) -> None:
+            chosen = {name: given.pop(name) for name in options}
+            raise typer.Exit(_answered(lambda: command(_target(**chosen), **given)))
+
+        run.__name__, run.__doc__ = command.__name__, command.__doc__
+        run.__signature__ = inspect.Signature([*own, *shared])  # type: ignore[attr-defined]
+        run.__annotations__ = {one.name: one.annotation for one in (*own, *shared)}
+        app.command()(run)
+        return command
+
+    return made
+
+
+def _target(**chosen: Any) -> Target:
+    connection = Connection(**{name: chosen[name] for name in _CONNECTION})
+    filters = Filters.parse(chosen["filters"]) if chosen.get("filters") else None
+    if chosen.get("table") and chosen["env"]:
+        raise CommandError("--table and --env name two indexes: leave one of them out")
+    if chosen.get("table"):
+        connection.use()
+        return of_table(
+            {
+                "TABLE_NAME": chosen["table"],
+                "TABLE_PARTITIONS": str(chosen["partitions"]),
+                "TOMBSTONE_DAYS": str(chosen.get("tombstone_days", 30)),
+                "OBJECT_METADATA": str(chosen.get("object_metadata", False)).lower(),
+                "OBJECT_TAGS": str(chosen.get("object_tags", False)).lower(),
+            },
+            filters or Filters(),
+        )
+    target = of_deployment(chosen["env"], filters)
+    connection.use(target.outputs["table"]["arn"].split(":")[3])
+    return target
+
+
+def _answered(command: Callable[[], int]) -> int:
+    """Run the command; what goes wrong becomes a line and an exit code."""
+    try:
+        with errors.explained():
+            code = command()
+        sys.stdout.flush()
+    except CommandError as error:
+        say("file-index: {}", str(error))
+        return FAILED
+    except KeyboardInterrupt:
+        say("Interrupted.")
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Nobody reads any more, as after `| head`: nor may the interpreter write at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return PIPE_CLOSED
+    return code
+
+
+@_command(*_READS)
+def get(target: Target, key: Key, *, as_json: Json = False) -> int:
+    """Show the record of an object."""
+    return reading.get(target, target.address(key), as_json=as_json)
+
+
+@_command(*_READS)
+def ls(
+    target: Target,
+    prefix: Prefix,
+    *,
+    recursive: Annotated[bool, typer.Option("--recursive", help="All below the prefix.")] = False,
+    summarize: Annotated[
+        bool, typer.Option("--summarize", help="Number and total size at the end.")
+    ] = False,
+    human_readable: Annotated[
+        bool, typer.Option("--human-readable", help="Sizes in KiB, MiB, …")
+    ] = False,
+    as_json: Json = False,
+) -> int:
+    """List records, as `aws s3 ls` lists objects."""
+    return reading.ls(
+        target,
+        target.watched(prefix),
+        recursive=recursive,
+        summarize=summarize,
+        human_readable=human_readable,
+        as_json=as_json,
+    )
+
+
+@_command(*_WRITES)
+def backfill(
+    target: Target,
+    prefix: Prefix,
+    *,
+    engine: Annotated[
+        Engine, typer.Option(help="This machine, or S3 Batch Operations for very many objects.")
+    ] = Engine.LOCAL,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on where the last one was stopped.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Count what would be written, write nothing.")
+    ] = False,
+    as_json: Json = False,
+) -> int:
+    """Insert a record for every object that has none; with object metadata, refresh all.
+
+    Records that are there, and what events write meanwhile, are left alone.
+    """
+    address = target.watched(prefix)
+    if engine is Engine.LOCAL:
+        return backfilling.backfill(
+            target, address, resume=resume, dry_run=dry_run, as_json=as_json
+        )
+    if resume or dry_run:
+        raise CommandError("--resume and --dry-run are for --engine local: leave them out")
+    return batch_operations.backfill(target, address, as_json=as_json)
+
+
+@_command(*_WRITES)
+def verify(
+    target: Target,
+    prefix: Prefix,
+    *,
+    repair: Annotated[bool, typer.Option("--repair", help="Set right what differs.")] = False,
+    versions: Annotated[
+        bool, typer.Option("--versions", help="Compare version ids too, in a versioned bucket.")
+    ] = False,
+    grace: Annotated[
+        float,
+        typer.Option(
+            min=0, help="Seconds after which a difference is looked at again: it may be under way."
+        ),
+    ] = 120,
+    report: Annotated[
+        Path | None, typer.Option(help="Write each difference to this file, as JSON lines.")
+    ] = None,
+    as_json: Json = False,
+) -> int:
+    """Compare index and bucket. Exit code 0: no difference, 1: some, 2: could not compare."""
+    return verifying.verify(
+        target,
+        target.watched(prefix),
+        repair=repair,
+        versions=versions,
+        grace=grace,
+        report=report,
+        as_json=as_json,
+    )
+
+
+@_command("env", *_CONNECTION)
+def redrive(
+    target: Target,
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show it.")] = False,
+    as_json: Json = False,
+) -> int:
+    """Show what lies in the dead-letter queue by cause, then replay it."""
+    return redriving.redrive(target, dry_run=dry_run, as_json=as_json)
+
+
+def run() -> None:
+    """Run the command of the command line, and exit."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    app()

@@ -1,0 +1,63 @@
+"""The result of a verification to look at."""
+
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Column, Table
+from rich.text import Text
+
+from .address import Address
+from .drift import Kind
+from .text import shown
+
+if TYPE_CHECKING:
+    from .verify import Findings
+
+_WIDTH = 30
+_WORST = 8
+_KINDS = {
+    Kind.PHANTOM: ("red", "in the index, not in the bucket"),
+    Kind.ORPHAN: ("yellow", "in the bucket, not in the index"),
+    Kind.MISMATCH: ("magenta", "in both, and different"),
+    Kind.FILTERED_OUT: ("cyan", "in the index, not watched"),
+}
+
+
+def show(findings: "Findings", address: Address, console: Console | None = None) -> None:
+    """Print counts by kind and the directories with most drift."""
+    console = console or Console(highlight=False)
+    drift = findings.kinds.total()
+    state = "repaired" if drift and drift == findings.repaired else "drift"
+    found = f"{drift:,} {state}" if drift else "no drift"
+    console.print(Text(f"{address}: {findings.compared:,} keys compared, {found}."), soft_wrap=True)
+    equal = findings.compared - drift - findings.unsettled
+    most = max(equal, *findings.kinds.values(), 1) if drift else max(equal, 1)
+    table = Table(
+        Column(), Column(justify="right"), Column(), Column(), box=None, show_header=False
+    )
+
+    def row(name: str, count: int, colour: str, meaning: str = "") -> None:
+        table.add_row(Text(name), Text(f"{count:,}"), _bar(count, most, colour), Text(meaning))
+
+    row("equal", equal, "green")
+    for kind, (colour, meaning) in _KINDS.items():
+        if findings.kinds[kind]:
+            row(kind, findings.kinds[kind], colour, meaning)
+    if findings.unsettled:
+        row("unsettled", findings.unsettled, "blue", "kept changing: not judged")
+    if findings.compared:
+        console.print(table)
+    if drift:
+        console.print(_worst(findings))
+
+
+def _worst(findings: "Findings") -> Table:
+    table = Table(Column("worst", overflow="fold"), Column(justify="right"), Column(), box=None)
+    places = findings.places.most_common(_WORST)
+    for place, count in places:
+        table.add_row(Text(shown(place) or "(all)"), f"{count:,}", _bar(count, places[0][1], "red"))
+    return table
+
+
+def _bar(count: int, most: int, colour: str) -> Text:
+    return Text("█" * max(round(_WIDTH * count / most), min(count, 1)), style=colour)

@@ -1,0 +1,46 @@
+"""Where a backfill was when it stopped."""
+
+import hashlib
+import json
+import os
+import time
+from pathlib import Path
+
+_SECONDS = 1.0
+
+
+class Place:
+    """The last key up to which everything is done, kept in a file of the user's."""
+
+    def __init__(self, *what: str) -> None:
+        """`what` tells one backfill from another: table, bucket, prefix, filters."""
+        state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+        name = hashlib.sha256("\0".join(what).encode()).hexdigest()[:16]
+        self.path = state / "file-index" / f"backfill-{name}.json"
+        self._what = what
+        self._written = 0.0
+
+    def read(self) -> str | None:
+        """The key; None where no backfill of this kind has stopped halfway."""
+        try:
+            key: str = json.loads(self.path.read_text())["start_after"]
+        except FileNotFoundError:
+            return None
+        except (ValueError, KeyError, TypeError):
+            # Half a file cannot be: it is replaced in one step. Somebody else wrote it.
+            return None
+        return key
+
+    def write(self, key: str, *, now: bool = False) -> None:
+        """Remember the key: at once, or within a second of the last time."""
+        if not now and time.monotonic() - self._written < _SECONDS:
+            return
+        self._written = time.monotonic()
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        new = self.path.with_suffix(f".{os.getpid()}")
+        new.write_text(json.dumps({"backfill": self._what, "start_after": key}))
+        new.replace(self.path)
+
+    def forget(self) -> None:
+        """There is nothing left to do."""
+        self.path.unlink(missing_ok=True)

@@ -1,0 +1,83 @@
+"""How far long work is: a bar in a terminal, a line now and then elsewhere."""
+
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from .text import messages, say
+
+_SAID_EVERY_SECONDS = 15
+
+
+class Work:
+    """Counts what is done, as a context manager on standard error."""
+
+    def __init__(self, what: str, total: int | None = None) -> None:
+        """`what` is done to `total` things, or to an unknown number."""
+        self._what = what
+        self._total = total
+        self._done = 0
+        self._began = time.monotonic()
+        self._said = self._began
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=messages,
+            disable=not messages.is_terminal,
+        )
+        self._task = self._bar.add_task(what, total=total, rate="")
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bar.stop()
+
+    @property
+    def rate(self) -> float:
+        """Things a second."""
+        return self._done / max(time.monotonic() - self._began, 1e-3)
+
+    def set_total(self, total: int) -> None:
+        """How many things there are, as is known by now."""
+        self._total = total
+        self._bar.update(self._task, total=total)
+
+    def note(self, text: str) -> None:
+        """What is going on besides."""
+        self._bar.update(self._task, description=f"{self._what}: {text}" if text else self._what)
+        if text and self._is_time_to_say():
+            say("{}: {}", self._what, text)
+
+    def advance(self, count: int = 1) -> None:
+        """So many more are done."""
+        self._done += count
+        self._bar.update(self._task, advance=count, rate=f"{self.rate:,.0f}/s")
+        if self._is_time_to_say():
+            of = f" of {self._total:,}" if self._total else ""
+            say("{}: {:,}{}, {:,.0f}/s", self._what, self._done, of, self.rate)
+
+    def _is_time_to_say(self) -> bool:
+        is_time = self._bar.disable and time.monotonic() - self._said > _SAID_EVERY_SECONDS
+        if is_time:
+            self._said = time.monotonic()
+        return is_time

@@ -1,0 +1,213 @@
+"""Which index a command works on: by the options, or by the outputs of a Terraform deployment."""
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+
+from function.errors import SettingsError
+from function.indexer import Indexer
+from function.objects import Objects
+from function.record import ObjectState
+from function.repository import FileIndex
+from function.settings import Settings
+
+from .address import Address, Filters
+from .errors import CommandError
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+WORKERS = 16
+_OF_A_MODULE = {"table", "filters", "dead_letter_queue"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Connection:
+    """How AWS is reached, as with the AWS CLI; None: as environment and profile say."""
+
+    profile: str | None = None
+    region: str | None = None
+    endpoint_url: str | None = None
+
+    def use(self, region: str | None = None) -> None:
+        """Make it what boto3 uses in this process; `region` is the deployment's."""
+        chosen = self.region or region or os.environ.get("AWS_REGION")
+        settings = {
+            "AWS_PROFILE": self.profile,
+            "AWS_DEFAULT_REGION": chosen,
+            "AWS_ENDPOINT_URL": self.endpoint_url,
+        }
+        os.environ.update({name: value for name, value in settings.items() if value})
+        if self.profile:
+            # A profile that is asked for comes before credentials in the environment.
+            for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+                os.environ.pop(name, None)
+        if self.endpoint_url:
+            for name in [name for name in os.environ if name.startswith("AWS_ENDPOINT_URL_")]:
+                del os.environ[name]
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedObjects:
+    """The bucket as the index is to hold it: what is not watched is not there."""
+
+    objects: Objects
+    filters: Filters
+
+    def look(self, bucket: str, key: str) -> ObjectState | None:
+        """See `function.objects.Objects`."""
+        return self.objects.look(bucket, key) if self.filters.match(key) else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """An index, and the bucket it follows."""
+
+    settings: Settings
+    filters: Filters
+    bucket: str | None = None
+    """None where only the table is known."""
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+    """The module's, where the deployment is known."""
+
+    def output(self, name: str, why: str) -> Any:
+        """One of the module's outputs. Raises CommandError where there is none."""
+        value = self.outputs.get(name)
+        if value is None:
+            raise CommandError(why)
+        return value
+
+    def client(self, service: Any, **config: Any) -> Any:
+        """A client of boto3 for all workers."""
+        options: dict[str, Any] = {
+            "max_pool_connections": WORKERS,
+            "retries": {"mode": "standard", "total_max_attempts": 5},
+        }
+        return boto3.client(service, config=Config(**(options | config)))
+
+    @property
+    def region(self) -> str:
+        """The Region that is asked."""
+        return boto3.session.Session().region_name or "no Region"
+
+    def index(self) -> FileIndex:
+        """The table."""
+        return FileIndex(
+            self.client("dynamodb", parameter_validation=False),
+            self.settings.table_name,
+            self.settings.table_partitions,
+        )
+
+    def indexer(self) -> Indexer:
+        """What refreshes records, with the rights of whoever runs this."""
+        settings = self.settings
+        objects = Objects(self.s3, metadata=settings.object_metadata, tags=settings.object_tags)
+        return Indexer(
+            index=self.index(),
+            objects=WatchedObjects(objects, self.filters),
+            object_metadata=settings.object_metadata,
+            tombstone_life=settings.tombstone_life,
+            now=lambda: datetime.now(UTC),
+            pause=time.sleep,
+        )
+
+    def s3(self) -> "S3Client":
+        """The bucket's service."""
+        client: S3Client = self.client("s3")
+        return client
+
+    def address(self, text: str) -> Address:
+        """The address, if it is one that this index can know. Raises CommandError."""
+        address = Address.parse(text)
+        if self.bucket is not None and address.bucket != self.bucket:
+            raise CommandError(f"the deployment watches bucket {self.bucket}, not {address.bucket}")
+        return address
+
+    def watched(self, text: str) -> Address:
+        """The address of a prefix, of which something at least is watched. Raises CommandError."""
+        address = self.address(text)
+        if not self.filters.within(address.key):
+            raise CommandError(
+                f"nothing below {address} is watched: the filters are {self.filters}"
+            )
+        return address
+
+
+def of_table(environment: Mapping[str, str], filters: Filters) -> Target:
+    """What the options say: named like the function's environment variables."""
+    try:
+        settings = Settings.from_environment(environment)
+    except SettingsError as error:
+        raise CommandError(str(error)) from error
+    return Target(settings=settings, filters=filters)
+
+
+def of_deployment(env: str | None, filters: Filters | None) -> Target:
+    """What Terraform says in this directory; `env` is the workspace, else the selected one."""
+    outputs = _module(_outputs(env), env)
+    table = outputs["table"]
+    metadata = outputs["object_metadata"]
+    settings = Settings.from_environment(
+        {
+            "TABLE_NAME": table["name"],
+            "TABLE_PARTITIONS": str(table["partitions"]),
+            "TOMBSTONE_DAYS": str(table["tombstone_days"]),
+            "OBJECT_METADATA": str(metadata["enabled"]).lower(),
+            "OBJECT_TAGS": str(metadata["tags"]).lower(),
+        }
+    )
+    return Target(
+        settings=settings,
+        filters=filters or Filters.of(outputs["filters"]),
+        bucket=outputs["bucket"]["name"],
+        outputs=outputs,
+    )
+
+
+def _outputs(env: str | None) -> dict[str, Any]:
+    environment = {**os.environ, **({"TF_WORKSPACE": env} if env else {})}
+    try:
+        answer = subprocess.run(
+            ["terraform", "output", "-json", "-no-color"],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except FileNotFoundError:
+        raise CommandError("terraform is not installed: name the table with --table") from None
+    if answer.returncode != 0:
+        raise CommandError(
+            f"terraform output failed: {' '.join(answer.stderr.split())} "
+            "Run this where Terraform was applied, or name the table with --table"
+        )
+    return {name: output["value"] for name, output in json.loads(answer.stdout).items()}
+
+
+def _module(outputs: dict[str, Any], env: str | None) -> dict[str, Any]:
+    """The module's outputs: those of this directory, or a single one that holds them."""
+    found = [
+        value
+        for value in (outputs, *outputs.values())
+        if isinstance(value, dict) and value.keys() >= _OF_A_MODULE
+    ]
+    if len(found) == 1:
+        return found[0]
+    where = f"workspace {env}" if env else "the selected workspace"
+    if found:
+        raise CommandError(
+            f"Terraform's outputs hold {len(found)} indexes: choose one with --table"
+        )
+    raise CommandError(
+        f"nothing is deployed in {where}, or not with this version of the module: among Terraform's"
+        " outputs are none of its. Was the stack applied here, with the same backend? From a stack"
+        ' that uses the module, output all of it: output "file_index" { value = module.file_index }'
+    )

@@ -1,0 +1,31 @@
+"""Work on many things at once, in bounded memory."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+from .target import WORKERS
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def each(work: Callable[[T], R], things: Iterable[T]) -> Iterator[tuple[T, R]]:
+    """Each thing with what became of it, in order.
+
+    What has been begun is finished whatever happens, nothing else is begun.
+    """
+    under_way: deque[tuple[T, Future[R]]] = deque()
+    pool = ThreadPoolExecutor(WORKERS)
+    try:
+        for thing in things:
+            under_way.append((thing, pool.submit(work, thing)))
+            if len(under_way) > 2 * WORKERS:
+                done, result = under_way.popleft()
+                yield done, result.result()
+        while under_way:
+            done, result = under_way.popleft()
+            yield done, result.result()
+    finally:
+        pool.shutdown(cancel_futures=True)

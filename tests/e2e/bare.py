@@ -1,0 +1,96 @@
+"""A bucket and a table without a deployment between them, and `file-index` on both."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+from uuid import uuid4
+
+from function.repository import FileIndex
+from local.emulator import Emulator
+from tools.module_copy import ROOT
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a command did."""
+
+    code: int
+    answer: str
+    messages: str
+    peak_mb: float
+    """The most memory it had."""
+
+
+class Bare:
+    """What operators have before they ever deployed the module, and their command line."""
+
+    def __init__(self, emulator: Emulator, home: Path) -> None:
+        self.emulator = emulator
+        self.name = f"bare-{uuid4().hex[:12]}"
+        """The bucket's and the table's."""
+        self._home = home
+        self.s3: Any = emulator.client("s3")
+        self.s3.create_bucket(Bucket=self.name)
+        emulator.client("dynamodb").create_table(
+            TableName=self.name,
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[
+                {"AttributeName": name, "AttributeType": "S"} for name in ("partition", "key")
+            ],
+            KeySchema=[
+                {"AttributeName": "partition", "KeyType": "HASH"},
+                {"AttributeName": "key", "KeyType": "RANGE"},
+            ],
+        )
+
+    @cached_property
+    def index(self) -> FileIndex:
+        return FileIndex(self.emulator.client("dynamodb"), self.name)
+
+    def url(self, key: str = "") -> str:
+        return f"s3://{self.name}/{key}"
+
+    def put(self, key: str, body: bytes = b"x") -> None:
+        self.s3.put_object(Bucket=self.name, Key=key, Body=body)
+
+    def start(
+        self,
+        *arguments: str,
+        environment: Mapping[str, str] = MappingProxyType({}),
+        stderr: int = subprocess.PIPE,
+    ) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "cli", *arguments, "--table", self.name],
+            env={
+                "PATH": os.environ["PATH"],
+                "PYTHONPATH": str(ROOT),
+                "HOME": str(self._home),
+                **self.emulator.environment,
+                **environment,
+            },
+            cwd=self._home,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+        )
+
+    def file_index(
+        self, *arguments: str, environment: Mapping[str, str] = MappingProxyType({})
+    ) -> Done:
+        process = self.start(*arguments, environment=environment)
+        answer, messages = process.communicate()
+        return Done(process.returncode, answer, messages, 0)
+
+    def measured(self, *arguments: str) -> Done:
+        """Run a command that says little, and see how much memory it takes."""
+        process = self.start(*arguments)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        answer, messages = process.communicate()
+        return Done(process.returncode, answer, messages, usage.ru_maxrss / 1024)

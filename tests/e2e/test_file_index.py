@@ -1,0 +1,308 @@
+"""`file-index` as its users run it: on deployments, with their rights, in their terminals."""
+
+import json
+import os
+import pty
+import signal
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import pytest
+
+from local.emulator import Emulator
+from tests.e2e import workload
+from tests.e2e.bare import Bare
+from tests.e2e.deployments import PREFIX
+from tests.e2e.stack import Stack
+
+RUNS = 20
+AT_ONCE = 4
+GRACE = 12
+"""Seconds; on the local AWS an event that fails twice comes within four."""
+
+
+@pytest.fixture
+def bare(emulator: Emulator, tmp_path: Path) -> Bare:
+    return Bare(emulator, tmp_path)
+
+
+def lines(said: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in said.splitlines() if line.startswith("{")]
+
+
+@contextmanager
+def lost_events(stack: Stack) -> Iterator[None]:
+    """S3 tells nobody what happens."""
+    notification = stack.s3.get_bucket_notification_configuration(Bucket=stack.bucket)
+    notification.pop("ResponseMetadata")
+    stack.s3.put_bucket_notification_configuration(
+        Bucket=stack.bucket, NotificationConfiguration={}
+    )
+    try:
+        yield
+    finally:
+        stack.s3.put_bucket_notification_configuration(
+            Bucket=stack.bucket, NotificationConfiguration=notification
+        )
+
+
+@pytest.mark.parametrize("stack", ["versioned", "unversioned", "metadata"], indirect=True)
+def test_a_deployment_is_read_verified_and_repaired(stack: Stack) -> None:
+    prefix = f"{PREFIX}repaired+ /"
+    url = f"s3://{stack.bucket}/{prefix}"
+    kept, changed, gone, new = (
+        f"{prefix}{name}.csv" for name in ("kept", "changed", "gone", "new")
+    )
+    for key in (kept, changed, gone):
+        stack.put(key)
+    for key in (kept, changed, gone):
+        stack.wait_until_indexed(key)
+    with lost_events(stack):
+        stack.put(changed, b"something else")
+        stack.delete(gone)
+        stack.put(new)
+
+    code, said = stack.file_index("get", f"s3://{stack.bucket}/{kept}", "--json")
+    assert (code, lines(said)[0]["key"]) == (0, kept)
+    code, said = stack.file_index("ls", url)
+    assert (code, [line[31:] for line in said.splitlines()]) == (
+        0,
+        ["changed.csv", "gone.csv", "kept.csv"],
+    )
+    code, said = stack.file_index("verify", url, "--grace", "1", "--repair", "--json")
+    found = {line["key"]: line["kind"] for line in lines(said) if "key" in line}
+    assert (code, found) == (1, {changed: "mismatch", gone: "phantom", new: "orphan"}), said
+    code, said = stack.file_index("verify", url, "--grace", "1")
+    assert (code, "3 keys compared, no drift" in said) == (0, True), said
+    for key in (kept, changed, new):
+        stack.wait_until_indexed(key)
+    assert stack.wait_until_removed(gone).event_name == "Repair"
+
+    # And the index goes on following what was repaired.
+    stack.put(gone)
+    stack.delete(changed)
+    stack.wait_until_indexed(gone)
+    stack.wait_until_removed(changed)
+
+
+@pytest.mark.parametrize("stack", ["versioned", "external_queued"], indirect=True)
+def test_a_live_bucket_has_no_drift(stack: Stack) -> None:
+    prefix = f"{PREFIX}verified while it changes/"
+    ending = Event()
+
+    def work() -> None:
+        seed = 0
+        while not ending.wait(1):
+            keys = [f"{prefix}{seed} {number}.csv" for number in range(8)]
+            workload.run(stack, keys, 16, seed)
+            seed += 1
+
+    def verify(_: int) -> tuple[int, str]:
+        return stack.file_index(
+            "verify", f"s3://{stack.bucket}/{prefix}", "--grace", str(GRACE), "--json"
+        )
+
+    with ThreadPoolExecutor(AT_ONCE + 1) as pool:
+        working = pool.submit(work)
+        try:
+            runs = list(pool.map(verify, range(RUNS // 2)))
+        finally:
+            ending.set()
+        working.result()
+
+    for code, said in runs:
+        assert code == 0, said
+        assert lines(said)[-1]["compared"] > 0
+
+
+def test_a_function_does_the_tasks_of_a_job(metadata: Stack) -> None:
+    stack = metadata
+    key = f"{PREFIX}of a job+.csv"
+    with lost_events(stack):
+        stack.put(key, ContentType="text/csv")
+    task = {"taskId": "t1", "s3Bucket": stack.bucket, "s3Key": "in+box/%C3%BC%2B/of+a+job%2B.csv"}
+
+    failed, answer = stack.invoke(
+        {
+            "invocationSchemaVersion": "2.0",
+            "invocationId": "i",
+            "job": {"id": "j", "userArguments": {}},
+            "tasks": [{"s3VersionId": None} | task],
+        }
+    )
+
+    assert (failed, answer["results"]) == (
+        None,
+        [{"taskId": "t1", "resultCode": "Succeeded", "resultString": "indexed"}],
+    )
+    record = stack.wait_until_indexed(key)
+    assert record.metadata
+    assert (record.metadata.content_type, record.event_name) == ("text/csv", "Backfill")
+
+
+TABLE = "arn:aws:dynamodb:us-east-1:000000000000:table/{}"
+ALLOWED = {
+    "s3:ListBucket": "arn:aws:s3:::{}",
+    "s3:GetObject": "arn:aws:s3:::{}/*",
+    "dynamodb:GetItem": TABLE,
+    "dynamodb:PutItem": TABLE,
+    "dynamodb:Query": TABLE,
+    # On AWS it is dynamodb:PartiQLInsert on the table: see tests/unit/cli/test_insertion.py.
+    "dynamodb:BatchExecuteStatement": "*",
+}
+NEEDED = {
+    "get": {"dynamodb:GetItem"},
+    "ls": {"dynamodb:Query"},
+    "backfill": {"s3:ListBucket", "dynamodb:BatchExecuteStatement"},
+    "verify": {"s3:ListBucket", "dynamodb:Query", "dynamodb:GetItem"},
+    "verify --repair": {
+        "s3:ListBucket",
+        "s3:GetObject",
+        "dynamodb:Query",
+        "dynamodb:GetItem",
+        "dynamodb:PutItem",
+    },
+}
+
+
+@pytest.fixture
+def may(bare: Bare) -> Callable[[set[str]], dict[str, str]]:
+    """Credentials, as environment variables, of somebody who may do these things alone."""
+    iam, sts = bare.emulator.client("iam"), bare.emulator.client("sts")
+    trust = {
+        "Effect": "Allow",
+        "Principal": {"AWS": "arn:aws:iam::000000000000:root"},
+        "Action": "sts:AssumeRole",
+    }
+    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    role = iam.create_role(RoleName=bare.name, AssumeRolePolicyDocument=document)["Role"]
+
+    def credentials(actions: set[str]) -> dict[str, str]:
+        statements = [
+            {
+                "Effect": "Allow",
+                "Action": action,
+                "Resource": ALLOWED[action].format(bare.name),
+            }
+            for action in sorted(actions or {"s3:GetObject"})
+        ]
+        iam.put_role_policy(
+            RoleName=bare.name,
+            PolicyName="p",
+            PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": statements}),
+        )
+        given = sts.assume_role(RoleArn=role["Arn"], RoleSessionName="operator")["Credentials"]
+        return {
+            "AWS_ACCESS_KEY_ID": given["AccessKeyId"],
+            "AWS_SECRET_ACCESS_KEY": given["SecretAccessKey"],
+            "AWS_SESSION_TOKEN": given["SessionToken"],
+        }
+
+    return credentials
+
+
+@pytest.mark.parametrize("command", NEEDED)
+def test_a_right_that_is_missing_is_named(
+    bare: Bare, may: Callable[[set[str]], dict[str, str]], command: str
+) -> None:
+    name, *options = command.split()
+    if name == "verify":
+        options += ["--grace", "0"]
+    bare.put("a")
+    arguments = (name, bare.url("a"), *options)
+    for missing in sorted(NEEDED[command]):
+        done = bare.file_index(*arguments, environment=may(NEEDED[command] - {missing}))
+
+        assert (done.code, done.answer) == (2, ""), (missing, done)
+        assert done.messages.count("\n") == 1, done.messages
+        refusal, _, resource = done.messages.partition(" on ")
+        assert f"role {bare.name} may not {missing}" in refusal
+        assert bare.name in resource
+
+    # And with all of them it works.
+    if command == "get":
+        bare.file_index("backfill", bare.url())
+    done = bare.file_index(*arguments, environment=may(NEEDED[command]))
+    assert done.code in (0, 1), done
+    assert "may not" not in done.messages
+
+
+@pytest.mark.parametrize("command", ["get", "ls", "backfill", "verify"])
+def test_another_region_has_no_such_table(bare: Bare, command: str) -> None:
+    bare.put("a")
+
+    done = bare.file_index(command, bare.url("a"), "--region", "eu-west-3")
+
+    assert done.code == 2
+    assert done.messages == (
+        f"file-index: table {bare.name} does not exist in eu-west-3:"
+        " is it the right Region and account?\n"
+    )
+
+
+def test_nobody_who_answers_is_said_in_one_line(bare: Bare) -> None:
+    done = bare.file_index("ls", bare.url(), "--endpoint-url", "https://127.0.0.1:9")
+
+    assert (done.code, done.answer, done.messages.count("\n")) == (2, "", 1)
+    assert 'Could not connect to the endpoint URL: "https://127.0.0.1:9/"' in done.messages
+
+
+def test_a_reader_who_has_seen_enough_ends_it(bare: Bare) -> None:
+    for number in range(300):
+        bare.put(f"{number:03} {'x' * 900}")
+    assert bare.file_index("backfill", bare.url()).code == 0
+    for arguments in (("ls", "--recursive"), ("verify", "--grace", "0", "--json")):
+        command, *options = arguments
+        process = bare.start(command, bare.url(), *options)
+        assert process.stdout
+        assert process.stderr
+        if command == "ls":
+            process.stdout.readline()
+        process.stdout.close()
+
+        messages = process.stderr.read()
+
+        assert (process.wait(), messages) == (141, "")
+        process.stderr.close()
+
+
+def test_interrupted_it_says_so(bare: Bare) -> None:
+    bare.put("a")
+    process = bare.start("verify", bare.url(), "--grace", "60")
+    time.sleep(2)
+    process.send_signal(signal.SIGINT)
+
+    answer, messages = process.communicate()
+
+    assert (process.returncode, answer, messages) == (130, "", "Interrupted.\n")
+
+
+def test_in_a_terminal_progress_is_drawn(bare: Bare) -> None:
+    for number in range(60):
+        bare.put(f"{number}\x1b[2J")
+    mine, theirs = pty.openpty()
+    process = bare.start("backfill", bare.url(), stderr=theirs, environment={"TERM": "xterm"})
+    os.close(theirs)
+    drawn = b""
+    while chunk := _read(mine):
+        drawn += chunk
+    os.close(mine)
+    process.communicate()
+
+    assert process.returncode == 0
+    assert b"Backfilling" in drawn
+    assert b"60/60" in drawn
+    assert b"/s" in drawn
+    assert b"[2J" not in drawn
+
+
+def _read(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 1024)
+    except OSError:  # the other end is closed
+        return b""

@@ -1,0 +1,220 @@
+"""`file-index get` and `file-index ls`."""
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+
+from function.record import FileRecord, ObjectMetadata
+from function.repository import FileIndex
+from tests.integration.cli.conftest import FileIndexCommand, Store
+from tests.integration.conftest import BUCKET, TABLE
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+NOW = datetime(2026, 11, 23, 8, 15, 30, 123000, tzinfo=UTC)
+KEYS = (
+    "a/1",
+    "a/2 ",
+    "a/b/c",
+    "in box/ü+.csv",
+    "line\nbreak",
+    "Same",
+    "same",
+    "x" * 1024,
+    "\x1b[31mred",
+)
+
+
+def record(key: str, **more: Any) -> FileRecord:
+    return FileRecord(
+        bucket=BUCKET,
+        key=key,
+        indexed_at=NOW + timedelta(hours=1),
+        revision="r",
+        etag="e",
+        size=1536,
+        event_time=NOW,
+        **more,
+    )
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_a_record_is_got_by_its_key(file_index: FileIndexCommand, store: Store, key: str) -> None:
+    for other in KEYS:
+        store(record(other))
+
+    (line,) = file_index("get", f"s3://{BUCKET}/{key}", "--json").lines
+
+    assert line == {
+        "bucket": BUCKET,
+        "key": key,
+        "indexed_at": "2026-11-23T09:15:30.123Z",
+        "revision": "r",
+        "etag": "e",
+        "size": 1536,
+        "event_time": "2026-11-23T08:15:30.123Z",
+    }
+
+
+def test_a_record_is_a_table_of_what_it_holds(file_index: FileIndexCommand, store: Store) -> None:
+    metadata = ObjectMetadata(storage_class="STANDARD", user_metadata={"owner": "J\x1b[31m"})
+    store(record("a\n[red]", metadata=metadata))
+
+    said = file_index("get", f"s3://{BUCKET}/a\n[red]")
+
+    assert said.code == 0
+    assert "key            a\\n[red]" in said.answer
+    assert 'user_metadata  {"owner": "J\\u001b[31m"}' in said.answer
+    assert "\x1b" not in said.answer
+
+
+@pytest.mark.parametrize(
+    ("stored", "arguments", "why"),
+    [
+        (None, (), "the index has no record of it"),
+        (record("a\nb", deleted=True, expires_at=1_900_000_000), (), "it was deleted"),
+        (record("a\nb"), ("--filter", "in/*.csv"), "is not watched: the filters are in/*.csv"),
+    ],
+)
+def test_what_there_is_not_is_said_in_one_line(
+    file_index: FileIndexCommand,
+    index: FileIndex,
+    stored: FileRecord | None,
+    arguments: tuple[str, ...],
+    why: str,
+) -> None:
+    if stored:
+        index.replace(stored, None)
+
+    said = file_index("get", f"s3://{BUCKET}/a\nb", *arguments)
+
+    assert (said.code, said.answer, said.messages.count("\n")) == (1, "", 1)
+    assert why in said.messages
+    assert f"s3://{BUCKET}/a\\nb" in said.messages
+
+
+def test_a_level_is_listed_as_the_aws_cli_lists(file_index: FileIndexCommand, store: Store) -> None:
+    for key in KEYS:
+        store(record(key))
+
+    assert file_index("ls", f"s3://{BUCKET}/a/").answer.splitlines() == [
+        "2026-11-23 08:15:30       1536 1",
+        "2026-11-23 08:15:30       1536 2 ",
+        "                           PRE b/",
+    ]
+    assert file_index("ls", f"s3://{BUCKET}", "--summarize").answer.splitlines() == [
+        "2026-11-23 08:15:30       1536 \\x1b[31mred",
+        "2026-11-23 08:15:30       1536 Same",
+        "                           PRE a/",
+        "                           PRE in box/",
+        "2026-11-23 08:15:30       1536 line\\nbreak",
+        "2026-11-23 08:15:30       1536 same",
+        f"2026-11-23 08:15:30       1536 {'x' * 1024}",
+        "",
+        "Total Objects: 5",
+        "   Total Size: 7680",
+    ]
+
+
+def test_all_below_a_prefix_is_listed(file_index: FileIndexCommand, store: Store) -> None:
+    for key in KEYS:
+        store(record(key, last_modified=NOW - timedelta(minutes=1)))
+
+    said = file_index("ls", f"s3://{BUCKET}/a", "--recursive", "--summarize", "--human-readable")
+
+    assert said.answer.splitlines() == [
+        "2026-11-23 08:14:30    1.5 KiB a/1",
+        "2026-11-23 08:14:30    1.5 KiB a/2 ",
+        "2026-11-23 08:14:30    1.5 KiB a/b/c",
+        "",
+        "Total Objects: 3",
+        "   Total Size: 4.5 KiB",
+    ]
+
+
+def test_only_what_is_watched_is_listed(file_index: FileIndexCommand, store: Store) -> None:
+    for key in ("in/1.csv", "in/1.txt", "in/deep/2.csv", "out/3.csv", "out.csv"):
+        store(record(key))
+    filters = ("--filter", "in/*.csv")
+
+    lines = file_index("ls", f"s3://{BUCKET}", "--recursive", "--json", *filters).lines
+    assert [line["key"] for line in lines] == ["in/1.csv", "in/deep/2.csv"]
+
+    (line,) = file_index("ls", f"s3://{BUCKET}", "--json", *filters).lines
+    assert line == {"prefix": "in/"}
+
+    said = file_index("ls", f"s3://{BUCKET}/out/", *filters)
+    assert (said.code, said.answer) == (2, "")
+    assert "nothing below s3://reports/out/ is watched: the filters are in/*.csv" in said.messages
+
+
+def test_a_prefix_that_matches_nothing_is_said(file_index: FileIndexCommand, store: Store) -> None:
+    store(record("a"))
+
+    said = file_index("ls", f"s3://{BUCKET}/b", "--recursive")
+
+    assert (said.code, said.answer) == (1, "")
+    assert said.messages == f"Nothing in the index begins with s3://{BUCKET}/b.\n"
+
+
+@pytest.mark.parametrize("partitions", [1, 4])
+def test_partitions_are_merged_in_the_order_of_s3(
+    file_index: FileIndexCommand, dynamodb: "DynamoDBClient", partitions: int
+) -> None:
+    index = FileIndex(dynamodb, TABLE, partitions)
+    for key in KEYS:
+        index.replace(record(key), None)
+
+    said = file_index(
+        "ls", f"s3://{BUCKET}", "--recursive", "--json", "--partitions", str(partitions)
+    )
+
+    assert [line["key"] for line in said.lines] == sorted(KEYS, key=str.encode)
+
+
+def test_reading_never_scans(
+    file_index: FileIndexCommand, dynamodb: "DynamoDBClient", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = FileIndex(dynamodb, TABLE)
+    for number in range(40):
+        index.replace(record(f"a/{number:02}"), None)
+    index.replace(record("b"), None)
+    calls: list[str] = []
+
+    def listening(service: str, **arguments: Any) -> Any:
+        client = boto3.session.Session().client(service, **arguments)  # type: ignore[call-overload]
+
+        def note(params: dict[str, Any], model: Any, **_: Any) -> None:
+            calls.append(model.name)
+            if model.name == "Query":
+                params["body"] = params["body"][:-1] + b', "Limit": 10}'
+
+        client.meta.events.register("before-call.*.*", note)
+        return client
+
+    monkeypatch.setattr("cli.target.boto3.client", listening)
+
+    file_index("get", f"s3://{BUCKET}/a/00")
+    assert calls == ["GetItem"]
+
+    calls.clear()
+    assert len(file_index("ls", f"s3://{BUCKET}", "--recursive").answer.splitlines()) == 41
+    assert calls == ["Query"] * 5  # one for each page of ten
+
+    calls.clear()
+    assert len(file_index("ls", f"s3://{BUCKET}").answer.splitlines()) == 2
+    assert calls == ["Query"] * 2  # the rest of a/ is passed over
+
+
+@pytest.mark.parametrize("command", ["get", "ls"])
+def test_a_table_that_is_not_there_is_named(file_index: FileIndexCommand, command: str) -> None:
+    said = file_index(command, f"s3://{BUCKET}/a", table="absent")
+
+    assert (said.code, said.answer) == (2, "")
+    assert said.messages == (
+        "file-index: table absent does not exist in us-east-1:"
+        " is it the right Region and account?\n"
+    )

@@ -1,0 +1,303 @@
+"""`file-index verify`, with and without `--repair`."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from cli import verify
+from cli.listing import Listing
+from function.handler import Function, create_function
+from function.record import FileRecord, format_time
+from function.repository import FileIndex
+from tests.integration.cli.conftest import FileIndexCommand, Said, Store
+from tests.integration.conftest import BUCKET, TABLE
+from tests.integration.test_handler import Invocation, settings
+from tests.payloads import created, removed, s3_document
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_s3 import S3Client
+
+URL = f"s3://{BUCKET}"
+NOW = datetime.now(UTC)
+HISTORIES = 25
+SUMMARY = {
+    "compared": 0,
+    "drift": {"phantom": 0, "orphan": 0, "mismatch": 0, "filtered out": 0},
+    "repaired": 0,
+    "unsettled": 0,
+}
+
+
+@pytest.fixture(autouse=True)
+def bucket(s3: "S3Client", index: FileIndex) -> None:  # both exist
+    pass
+
+
+def record_of(s3: "S3Client", key: str, **more: Any) -> FileRecord:
+    found = s3.head_object(Bucket=BUCKET, Key=key)
+    values: dict[str, Any] = {
+        "etag": found["ETag"].strip('"'),
+        "size": found["ContentLength"],
+    } | more
+    return FileRecord(bucket=BUCKET, key=key, indexed_at=NOW, revision=f"r {key}", **values)
+
+
+def verified(file_index: FileIndexCommand, *arguments: str, url: str = URL) -> Said:
+    return file_index("verify", url, "--grace", "0", "--json", *arguments)
+
+
+def drift(s3: "S3Client", store: Store) -> None:
+    """One of each kind, beside what is equal."""
+    odd = "in/line\nbreak ü+ "
+    for key in ("in/equal", odd, "in/mismatch", "in/orphan", "out/unwatched", "in/Same", "in/same"):
+        s3.put_object(Bucket=BUCKET, Key=key, Body=key.encode())
+    for key in ("in/equal", odd, "in/Same", "in/same"):
+        store(record_of(s3, key))
+    store(record_of(s3, "in/mismatch", etag="old"))
+    store(record_of(s3, "out/unwatched"))
+    store(phantom("in/phantom"))
+
+
+def phantom(key: str, **more: Any) -> FileRecord:
+    values: dict[str, Any] = {"etag": "e", "size": 1, "sequencer": "0055"} | more
+    return FileRecord(bucket=BUCKET, key=key, indexed_at=NOW, revision="r", **values)
+
+
+def test_each_kind_of_drift_is_found(
+    file_index: FileIndexCommand, s3: "S3Client", store: Store, tmp_path: Path
+) -> None:
+    drift(s3, store)
+    report = tmp_path / "report"
+
+    said = verified(file_index, "--filter", "in/", "--report", str(report))
+
+    *drifts, summary = said.lines
+    assert said.code == 1
+    assert {(line["kind"], line["key"]) for line in drifts} == {
+        ("filtered out", "out/unwatched"),
+        ("mismatch", "in/mismatch"),
+        ("orphan", "in/orphan"),
+        ("phantom", "in/phantom"),
+    }
+    assert summary == SUMMARY | {
+        "compared": 8,
+        "drift": {"phantom": 1, "orphan": 1, "mismatch": 1, "filtered out": 1},
+    }
+    assert [json.loads(line) for line in report.read_text().splitlines()] == drifts
+    mismatch = next(line for line in drifts if line["kind"] == "mismatch")
+    assert (mismatch["object"]["size"], mismatch["record"]["etag"]) == (11, "old")
+
+
+def test_a_repair_leaves_no_drift(
+    file_index: FileIndexCommand, s3: "S3Client", store: Store, index: FileIndex
+) -> None:
+    drift(s3, store)
+
+    said = verified(file_index, "--filter", "in/", "--repair")
+    again = verified(file_index, "--filter", "in/")
+
+    assert (said.code, said.lines[-1]["repaired"]) == (1, 4)
+    assert (again.code, again.lines) == (0, [SUMMARY | {"compared": 6}])
+    for key in ("in/phantom", "out/unwatched"):
+        tombstone = index.read(BUCKET, key)
+        assert tombstone
+        assert tombstone.deleted
+        assert tombstone.event_name == "Repair"
+    assert index.read(BUCKET, "in/phantom").sequencer == "0055"  # type: ignore[union-attr]
+
+
+def test_a_prefix_is_verified_alone(
+    file_index: FileIndexCommand, s3: "S3Client", store: Store
+) -> None:
+    drift(s3, store)
+
+    said = verified(file_index, url=f"{URL}/in/o")
+
+    assert [line.get("key") for line in said.lines] == ["in/orphan", None]
+
+
+def test_the_result_is_drawn(file_index: FileIndexCommand, s3: "S3Client", store: Store) -> None:
+    drift(s3, store)
+    for number in range(3):
+        store(phantom(f"deep/\x1b[31m/{number}"))
+
+    said = file_index("verify", URL, "--grace", "0")
+
+    assert "s3://reports/: 11 keys compared, 6 drift.\n" in said.answer
+    lines = [line.split() for line in said.answer.splitlines()]
+    assert ["equal", "5", "█" * 30] in lines
+    assert ["phantom", "4", "█" * 24, "in", "the", "index,", "not", "in", "the", "bucket"] in lines
+    assert lines[-2:] == [["deep/", "3", "█" * 30], ["in/", "3", "█" * 30]]
+    assert "\x1b" not in said.answer
+
+
+def test_what_is_not_there_is_no_drift(file_index: FileIndexCommand, s3: "S3Client") -> None:
+    s3.put_object(Bucket=BUCKET, Key="a")
+
+    said = file_index("verify", f"{URL}/b", "--grace", "0")
+
+    assert said.code == 0
+    assert "0 keys compared, no drift." in said.answer
+    assert "Neither bucket nor index has a watched key" in said.messages
+
+
+@pytest.mark.parametrize("arguments", [(), ("--repair",), ("--versions",)])
+def test_a_bucket_that_is_not_there_is_named(
+    file_index: FileIndexCommand, arguments: tuple[str, ...]
+) -> None:
+    said = file_index("verify", "s3://absent", "--grace", "0", *arguments)
+
+    assert (said.code, said.answer) == (2, "")
+    assert said.messages == "file-index: bucket absent does not exist\n"
+
+
+def test_a_report_that_cannot_be_written_is_said_before_anything_is_done(
+    file_index: FileIndexCommand, tmp_path: Path
+) -> None:
+    said = file_index("verify", URL, "--report", str(tmp_path))
+
+    assert said.code == 2
+    assert said.messages == f"file-index: --report {tmp_path}: Is a directory\n"
+
+
+def test_versions_are_compared_where_asked(
+    file_index: FileIndexCommand, s3: "S3Client", store: Store
+) -> None:
+    s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+    for key in ("a", "b", "gone"):
+        s3.put_object(Bucket=BUCKET, Key=key, Body=b"1")
+        version = s3.put_object(Bucket=BUCKET, Key=key, Body=b"2")["VersionId"]
+        store(record_of(s3, key, version_id=version if key == "a" else "older"))
+    s3.delete_object(Bucket=BUCKET, Key="gone")
+
+    assert [line.get("key") for line in verified(file_index).lines] == ["gone", None]
+    said = verified(file_index, "--versions", "--repair")
+    assert [(line.get("kind"), line.get("key")) for line in said.lines] == [
+        ("mismatch", "b"),
+        ("phantom", "gone"),
+        (None, None),
+    ]
+    assert verified(file_index, "--versions").code == 0
+
+
+def test_a_difference_that_is_under_way_is_no_drift(
+    file_index: FileIndexCommand, s3: "S3Client", index: FileIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    s3.put_object(Bucket=BUCKET, Key="a")
+    look = Listing.look
+
+    def event_comes_first(listing: Listing, key: str) -> Any:
+        index.replace(record_of(s3, "a"), None)
+        return look(listing, key)
+
+    monkeypatch.setattr(Listing, "look", event_comes_first)
+
+    assert verified(file_index).code == 0
+
+
+def test_a_key_that_keeps_changing_is_not_judged(
+    file_index: FileIndexCommand, s3: "S3Client", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    s3.put_object(Bucket=BUCKET, Key="a")
+    bodies = iter([b"1", b"2", b"3", b"4", b"5"])
+    look = Listing.look
+
+    def is_overwritten(listing: Listing, key: str) -> Any:
+        s3.put_object(Bucket=BUCKET, Key="a", Body=next(bodies))
+        return look(listing, key)
+
+    monkeypatch.setattr(Listing, "look", is_overwritten)
+
+    said = verified(file_index, "--repair")
+
+    assert (said.code, said.lines) == (2, [SUMMARY | {"compared": 1, "unsettled": 1}])
+
+
+def test_many_suspects_are_held_in_bounded_memory(
+    file_index: FileIndexCommand, s3: "S3Client", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verify, "_MOST_WAITING", 5)
+    monkeypatch.setattr(verify, "_MOST_PLACES", 3)
+    for number in range(30):
+        s3.put_object(Bucket=BUCKET, Key=f"{number}/a")
+
+    assert verified(file_index, "--repair").lines[-1]["drift"]["orphan"] == 30
+    assert verified(file_index).code == 0
+
+
+@pytest.mark.parametrize("seed", range(HISTORIES))
+def test_after_lost_events_a_repair_makes_the_index_the_bucket(
+    file_index: FileIndexCommand, s3: "S3Client", dynamodb: "DynamoDBClient", seed: int
+) -> None:
+    random = Random(seed)  # noqa: S311 # no secret
+    index = FileIndex(dynamodb, TABLE)
+    function = create_function(settings())
+    keys = [f"key {number}" for number in range(6)]
+    events = [_change(s3, random, keys, number) for number in range(24)]
+    late = _deliver_some(function, random, events)
+    if random.random() < 0.5:
+        late += [event for event in events if random.random() < 0.2]  # again
+
+    repaired = {line.get("key") for line in verified(file_index, "--repair").lines}
+    assert _differences(s3, index) == []
+
+    random.shuffle(late)
+    for event in late:
+        function.handle(s3_document(event), Invocation())
+    # A key that did not differ is not settled: for the next time.
+    assert not [key for key, *_ in _differences(s3, index) if key in repaired]
+    verified(file_index, "--repair")
+    assert _differences(s3, index) == []
+
+    # And the index goes on following the bucket.
+    for number in range(24, 36):
+        event = _change(s3, random, keys, number, after=timedelta(seconds=30))
+        function.handle(s3_document(event), Invocation())
+    assert _differences(s3, index) == []
+
+
+def _change(
+    s3: "S3Client",
+    random: Random,
+    keys: list[str],
+    number: int,
+    after: timedelta = timedelta(seconds=-30),
+) -> dict[str, Any]:
+    """Upload or delete an object; the event that S3 would send."""
+    key = random.choice(keys)
+    if random.random() < 0.3:
+        s3.delete_object(Bucket=BUCKET, Key=key)
+        event = removed(key, f"{number + 1:04X}")
+    else:
+        body = random.randbytes(random.randrange(8))
+        etag = s3.put_object(Bucket=BUCKET, Key=key, Body=body)["ETag"].strip('"')
+        event = created(key, f"{number + 1:04X}", size=len(body), eTag=etag)
+    return event | {"eventTime": format_time(datetime.now(UTC) + after)}
+
+
+def _deliver_some(
+    function: Function, random: Random, events: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Deliver some events in any order; of the others some are lost, and some will be late."""
+    late = []
+    for event in random.sample(events, len(events)):
+        fate = random.random()
+        if fate < 0.5:
+            function.handle(s3_document(event), Invocation())
+        elif fate < 0.75:
+            late.append(event)
+    return late
+
+
+def _differences(s3: "S3Client", index: FileIndex) -> list[Any]:
+    bucket = {
+        (found["Key"], found["ETag"].strip('"'), found["Size"])
+        for found in s3.list_objects_v2(Bucket=BUCKET).get("Contents", [])
+    }
+    records = {(record.key, record.etag, record.size) for record in index.list_prefix(BUCKET)}
+    return sorted(bucket ^ records)

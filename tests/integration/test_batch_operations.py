@@ -1,0 +1,129 @@
+"""The function as S3 Batch Operations calls it, on moto."""
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote_plus
+
+import pytest
+from botocore.exceptions import ClientError
+
+from function.errors import MalformedEventError
+from function.handler import Function
+from function.objects import Objects
+from function.repository import FileIndex
+from tests.integration.conftest import BUCKET
+from tests.integration.test_handler import Invocation, function
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+__all__ = ["function"]  # the fixture
+
+KEY = "a b+ü/1.csv"
+
+
+def job(*keys: str, schema: str = "2.0", **task: Any) -> dict[str, Any]:
+    """What S3 Batch Operations sends, in both of its schemas.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/batch-ops-invoke-lambda.html
+    """
+    bucket = {"s3Bucket": BUCKET} if schema == "2.0" else {"s3BucketArn": f"arn:aws:s3:::{BUCKET}"}
+    return {
+        "invocationSchemaVersion": schema,
+        "invocationId": "YXNkbGZqYWRmaiBhc2RmdW9hZHNmZGpmaGFzbGtkaGZza2RmaAo",
+        "job": {"id": "f3cc4f60-61f6-4a2b-8a21-d07600c373ce"},
+        "tasks": [
+            {"taskId": f"t{number}", "s3Key": quote_plus(key, safe="/"), "s3VersionId": None}
+            | bucket
+            | task
+            for number, key in enumerate(keys)
+        ],
+    }
+
+
+@pytest.mark.parametrize("schema", ["1.0", "2.0"])
+def test_the_object_of_a_task_is_indexed(
+    function: Function, index: FileIndex, s3: "S3Client", schema: str
+) -> None:
+    s3.put_object(Bucket=BUCKET, Key=KEY, Body=b"12345")
+    asked = job(KEY, schema=schema)
+
+    answer = function.handle(asked, Invocation())
+
+    assert answer == {
+        "invocationSchemaVersion": schema,
+        "treatMissingKeysAs": "PermanentFailure",
+        "invocationId": asked["invocationId"],
+        "results": [{"taskId": "t0", "resultCode": "Succeeded", "resultString": "indexed"}],
+    }
+    record = index.get(BUCKET, KEY)
+    assert record
+    assert (record.size, record.event_name, record.sequencer) == (5, "Backfill", None)
+    assert record.last_modified
+
+
+def test_an_object_that_is_gone_leaves_a_tombstone(function: Function, index: FileIndex) -> None:
+    answer = function.handle(job(KEY), Invocation())
+
+    assert answer["results"][0]["resultString"] == "removed"
+    tombstone = index.read(BUCKET, KEY)
+    assert tombstone
+    assert tombstone.deleted
+
+
+class Refusing:
+    """S3 that refuses to look at one object."""
+
+    def __init__(self, s3: "S3Client", code: str) -> None:
+        self._s3 = s3
+        self._code = code
+
+    def head_object(self, **asked: str) -> Any:
+        if asked["Key"] == "bad":
+            raise ClientError({"Error": {"Code": self._code, "Message": "no" * 1000}}, "HeadObject")
+        return self._s3.head_object(**asked)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("code", "result"), [("403", "PermanentFailure"), ("SlowDown", "TemporaryFailure")]
+)
+def test_each_task_fails_for_itself(
+    function: Function,
+    index: FileIndex,
+    s3: "S3Client",
+    monkeypatch: pytest.MonkeyPatch,
+    code: str,
+    result: str,
+) -> None:
+    s3.put_object(Bucket=BUCKET, Key="good")
+    monkeypatch.setattr(Objects, "_s3", lambda _: Refusing(s3, code))
+
+    bad, good = function.handle(job("bad", "good"), Invocation())["results"]
+
+    assert (bad["taskId"], bad["resultCode"]) == ("t0", result)
+    assert len(bad["resultString"]) <= 1000
+    assert (good["taskId"], good["resultCode"]) == ("t1", "Succeeded")
+    assert index.get(BUCKET, "good")
+
+
+def test_what_is_not_started_in_time_comes_again(function: Function, index: FileIndex) -> None:
+    (result,) = function.handle(job(KEY), Invocation(remaining_ms=100))["results"]
+
+    assert result["resultCode"] == "TemporaryFailure"
+    assert result["resultString"].startswith("OutOfTimeError")
+    assert index.read(BUCKET, KEY) is None
+
+
+@pytest.mark.parametrize(
+    ("payload", "said"),
+    [
+        (job(KEY, schema="3.0"), "invocationSchemaVersion is '3.0'"),
+        (job(KEY, s3Key=None), "without taskId, s3Key or bucket"),
+        (job(KEY) | {"tasks": [{}]}, "without taskId"),
+        (job(KEY) | {"tasks": None}, "without taskId"),
+    ],
+)
+def test_what_cannot_be_read_is_malformed(
+    function: Function, payload: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(MalformedEventError, match=said):
+        function.handle(payload, Invocation())

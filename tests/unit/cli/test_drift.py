@@ -1,0 +1,75 @@
+"""Index and bucket side by side."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cli.address import Filter, Filters
+from cli.drift import Comparison, Kind, merged
+from cli.listing import Listed, Page
+from function.record import FileRecord
+
+NOW = datetime(2026, 11, 23, 8, 15, 30, tzinfo=UTC)
+
+keys = st.lists(st.text(max_size=3), unique=True).map(sorted)
+
+
+def listed(key: str, etag: str = "e", size: int = 1, version_id: str | None = None) -> Listed:
+    return Listed(key, etag, size, NOW, version_id)
+
+
+def record(key: str, etag: str | None = "e", size: int | None = 1, **more: Any) -> FileRecord:
+    return FileRecord(
+        bucket="b", key=key, indexed_at=NOW, revision="r", etag=etag, size=size, **more
+    )
+
+
+@given(objects=keys, records=keys, page_size=st.integers(1, 3))
+def test_every_key_is_met_once_with_all_that_there_is_of_it(
+    objects: list[str], records: list[str], page_size: int
+) -> None:
+    pages = [
+        Page([listed(key) for key in objects[first : first + page_size]], NOW)
+        for first in range(0, len(objects), page_size)
+    ]
+
+    met = [
+        (one.key if one else None, other.key if other else None)
+        for _, one, other in merged(iter(pages), map(record, records))
+    ]
+
+    assert met == [
+        (key if key in objects else None, key if key in records else None)
+        for key in sorted({*objects, *records})
+    ]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "versions", "kind"),
+    [
+        (listed("in/a"), record("in/a"), False, None),
+        (listed("in/a"), None, False, Kind.ORPHAN),
+        (listed("in/a"), record("in/a", deleted=True), False, Kind.ORPHAN),
+        (None, record("in/a"), False, Kind.PHANTOM),
+        (None, record("in/a", deleted=True), False, None),
+        (listed("in/a"), record("in/a", etag="other"), False, Kind.MISMATCH),
+        (listed("in/a"), record("in/a", size=2), False, Kind.MISMATCH),
+        (listed("in/a"), record("in/a", etag=None, size=None), False, Kind.MISMATCH),
+        (listed("in/a", version_id="v1"), record("in/a"), False, None),
+        (listed("in/a", version_id="v1"), record("in/a"), True, Kind.MISMATCH),
+        (listed("in/a", version_id="v1"), record("in/a", version_id="v0"), True, Kind.MISMATCH),
+        (listed("in/a", version_id="v1"), record("in/a", version_id="v1"), True, None),
+        (listed("in/a"), record("in/a", version_id="null"), True, None),
+        (None, record("out/a"), False, Kind.FILTERED_OUT),
+    ],
+)
+def test_what_counts_as_a_difference(
+    one: Listed | None, other: FileRecord | None, versions: bool, kind: Kind | None
+) -> None:
+    comparison = Comparison(Filters((Filter("in/"),)), versions)
+    key = one.key if one else other.key if other else ""
+
+    assert comparison.kind(key, one, other) is kind

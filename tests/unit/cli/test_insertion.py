@@ -1,0 +1,129 @@
+"""Inserting where there is no record, against what DynamoDB may answer."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from botocore.stub import Stubber
+
+from cli.insertion import Insertion
+from function.errors import PermissionDeniedError, TableMissingError
+from function.record import FileRecord
+from function.repository import FileIndex
+
+RECORDS = [
+    FileRecord(
+        bucket="b", key=key, indexed_at=datetime(2026, 11, 23, tzinfo=UTC), revision="r", etag="e"
+    )
+    for key in ("one", "it's", "three")
+]
+STATEMENT = (
+    """INSERT INTO "my-files.v2" VALUE {'partition': ?, 'bucket': ?, 'key': ?,"""
+    """ 'indexed_at': ?, 'revision': ?, 'etag': ?}"""
+)
+DENIED = (
+    "User: arn:aws:sts::123456789012:assumed-role/Operator/me is not authorized to perform:"
+    " dynamodb:PartiQLInsert on resource: arn:aws:dynamodb:eu-west-1:123456789012:table/t"
+)
+
+
+class Table:
+    """A table that answers for each batch, named by its keys, what it is told."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        client = boto3.client(
+            "dynamodb", "eu-west-1", aws_access_key_id="a", aws_secret_access_key="b"
+        )
+        self._stubber = Stubber(client)
+        self._stubber.activate()
+        self.pauses: list[float] = []
+        monkeypatch.setattr("time.sleep", self.pauses.append)
+        self.insertion = Insertion(client, "my-files.v2", FileIndex(client, "my-files.v2"))
+
+    def answers(self, **errors: str | None) -> None:
+        """Expect a request for the keys; the answer has an error's code for each, or None."""
+        keys = {record.key.replace("'", ""): record for record in RECORDS}
+        statements = [
+            {
+                "Statement": STATEMENT,
+                "Parameters": [
+                    {"S": text}
+                    for text in ("b", "b", keys[key].key, "2026-11-23T00:00:00.000Z", "r", "e")
+                ],
+            }
+            for key in errors
+        ]
+        responses: list[dict[str, Any]] = [
+            {"Error": {"Code": code, "Message": DENIED}} if code else {} for code in errors.values()
+        ]
+        self._stubber.add_response(
+            "batch_execute_statement", {"Responses": responses}, {"Statements": statements}
+        )
+
+    def refuses(self, code: str, message: str) -> None:
+        """Expect a request, and refuse all of it."""
+        self._stubber.add_client_error("batch_execute_statement", code, message)
+
+    def ended(self) -> None:
+        self._stubber.assert_no_pending_responses()
+
+
+@pytest.fixture
+def table(monkeypatch: pytest.MonkeyPatch) -> Table:
+    return Table(monkeypatch)
+
+
+def test_a_key_that_has_a_record_is_passed_over(table: Table) -> None:
+    table.answers(one=None, its="DuplicateItem", three=None)
+
+    assert table.insertion.insert(RECORDS) == 2
+    assert table.pauses == []
+
+
+def test_what_is_throttled_alone_is_tried_again(table: Table) -> None:
+    table.answers(one="ThrottlingError", its=None, three="ProvisionedThroughputExceeded")
+    table.answers(one=None, three="InternalServerError")
+    table.answers(three="DuplicateItem")
+
+    assert table.insertion.insert(RECORDS) == 2
+    assert len(table.pauses) == 2
+    table.ended()
+
+
+def test_it_does_not_try_for_ever(table: Table) -> None:
+    for _ in range(12):
+        table.answers(one="ThrottlingError")
+
+    with pytest.raises(ClientError, match="12 times in a row"):
+        table.insertion.insert(RECORDS[:1])
+    assert max(table.pauses) <= 10
+
+
+def test_a_right_that_is_missing_is_named(table: Table) -> None:
+    # AWS refuses each statement for itself, or all of the request.
+    table.answers(one="AccessDenied", its=None, three=None)
+    with pytest.raises(PermissionDeniedError, match="role Operator may not dynamodb:PartiQLInsert"):
+        table.insertion.insert(RECORDS)
+
+    table.refuses("AccessDeniedException", DENIED)
+    with pytest.raises(PermissionDeniedError, match="role Operator may not dynamodb:PartiQLInsert"):
+        table.insertion.insert(RECORDS)
+
+
+def test_a_table_that_is_missing_is_named(table: Table) -> None:
+    table.answers(one="ResourceNotFound", its=None, three=None)
+    with pytest.raises(TableMissingError, match=r"table my-files\.v2 does not exist"):
+        table.insertion.insert(RECORDS)
+
+    table.refuses("ResourceNotFoundException", "Requested resource not found")
+    with pytest.raises(TableMissingError, match=r"table my-files\.v2 does not exist"):
+        table.insertion.insert(RECORDS)
+
+
+def test_other_errors_are_raised_as_they_are(table: Table) -> None:
+    table.answers(one="ValidationError", its=None, three=None)
+
+    with pytest.raises(ClientError, match=r"ValidationError.*not authorized"):
+        table.insertion.insert(RECORDS)

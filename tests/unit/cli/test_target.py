@@ -1,0 +1,101 @@
+"""Which index a command works on."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli.address import Filter, Filters
+from cli.errors import CommandError
+from cli.target import of_deployment, of_table
+
+OUTPUTS: dict[str, Any] = {
+    "bucket": {"name": "reports", "arn": "arn:aws:s3:::reports"},
+    "dead_letter_queue": {"url": "https://sqs/dead"},
+    "filters": [{"prefix": "in/", "suffix": ".csv"}],
+    "object_metadata": {"enabled": True, "tags": False},
+    "table": {
+        "name": "files",
+        "arn": "arn:aws:dynamodb:eu-west-1:123456789012:table/files",
+        "partitions": 3,
+        "tombstone_days": 60,
+    },
+}
+
+
+@pytest.fixture
+def terraform(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A terraform on the path that says what it is told, and in which workspace it was asked."""
+    program = tmp_path / "terraform"
+    program.write_text(
+        f'#!/bin/sh\necho "$TF_WORKSPACE $*" >{tmp_path}/asked\ncat {tmp_path}/said\n'
+        f"cat {tmp_path}/failed >&2 2>/dev/null && exit 1 || exit 0\n"
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    return tmp_path
+
+
+def outputs(terraform: Path, values: dict[str, Any]) -> None:
+    said = {name: {"value": value, "sensitive": False} for name, value in values.items()}
+    (terraform / "said").write_text(json.dumps(said))
+
+
+@pytest.mark.parametrize("where", [OUTPUTS, {"file_index": OUTPUTS, "other": 1, "vpc": {"id": 2}}])
+def test_a_deployment_is_what_terraform_says(terraform: Path, where: dict[str, Any]) -> None:
+    outputs(terraform, where)
+
+    target = of_deployment("dev", None)
+
+    assert (terraform / "asked").read_text() == "dev output -json -no-color\n"
+    assert (target.bucket, target.filters) == ("reports", Filters((Filter("in/", ".csv"),)))
+    settings = target.settings
+    assert (settings.table_name, settings.table_partitions) == ("files", 3)
+    assert (settings.tombstone_life.days, settings.object_metadata) == (60, True)
+
+
+def test_options_say_what_is_watched_instead(terraform: Path) -> None:
+    outputs(terraform, OUTPUTS)
+
+    assert of_deployment(None, Filters.parse(["a"])).filters == Filters((Filter("a"),))
+
+
+def test_another_bucket_than_the_deployments_is_refused(terraform: Path) -> None:
+    outputs(terraform, OUTPUTS)
+    target = of_deployment(None, None)
+
+    with pytest.raises(CommandError, match="watches bucket reports, not other"):
+        target.address("s3://other/a")
+    with pytest.raises(CommandError, match=r"nothing below s3://reports/out is watched: .*in/\*"):
+        target.watched("s3://reports/out")
+    assert target.watched("s3://reports/i").key == "i"
+    assert target.watched("s3://reports/in/2026").key == "in/2026"
+
+
+def test_without_outputs_there_is_no_deployment(terraform: Path) -> None:
+    outputs(terraform, {"vpc": {"id": 1}})
+
+    with pytest.raises(CommandError, match="nothing is deployed in workspace dev"):
+        of_deployment("dev", None)
+    outputs(terraform, {"one": OUTPUTS, "two": OUTPUTS})
+    with pytest.raises(CommandError, match="2 indexes: choose one with --table"):
+        of_deployment(None, None)
+
+
+def test_what_terraform_says_of_a_failure_is_passed_on(terraform: Path) -> None:
+    outputs(terraform, {})
+    (terraform / "failed").write_text("Error: Backend\n\n  initialization required\n")
+
+    with pytest.raises(CommandError, match="Error: Backend initialization required"):
+        of_deployment("dev", None)
+
+
+def test_no_terraform_is_needed_with_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+
+    with pytest.raises(CommandError, match="terraform is not installed: name the table"):
+        of_deployment("dev", None)
+    assert of_table({"TABLE_NAME": "files"}, Filters()).bucket is None
+    with pytest.raises(CommandError, match="OBJECT_TAGS"):
+        of_table({"TABLE_NAME": "files", "OBJECT_TAGS": "true"}, Filters())
