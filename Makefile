@@ -12,7 +12,7 @@ DEV := .venv/installed-dev
 FAULTS := $(patsubst %,tests/e2e/test_%.py,faults queue redrive)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-faults test-python test-terraform soak faults lint package plan apply destroy workspace deployed initialised environment clean
+.PHONY: help demo test test-faults test-python test-terraform soak faults large bench lint package plan apply destroy workspace deployed initialised environment clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -39,6 +39,12 @@ soak: $(DEV) ## Search for histories that diverge 50 times longer than the tests
 
 faults: $(DEV) ## Inject faults under 10,000 operations in every combination of trigger and queue
 	@OPERATIONS=$(or $(OPERATIONS),10000) $(BIN)/python -m pytest tests/e2e/test_faults.py --capture=no -q
+
+large: $(DEV) ## Backfill and verify a bucket of 100,000 objects; prints memory and rate
+	@OBJECTS=$(or $(OBJECTS),100000) $(BIN)/python -m pytest tests/e2e/test_backfill.py -k memory --capture=no -q
+
+bench: $(DEV) ## Measure a backfill against a loop of put_item
+	@$(BIN)/python -m benchmarks.backfill $(OBJECTS)
 
 lint: $(DEV) ## Check style and types
 	$(BIN)/ruff check

@@ -1,0 +1,105 @@
+"""How fast a backfill inserts, against a loop of put_item: run by `make bench`.
+
+python -m benchmarks.backfill [OBJECTS]
+
+Both write to the local AWS in the same run, at no latency and at 5 ms before every call, as a
+network would add. The ratio is what counts: the local AWS is no DynamoDB.
+"""
+
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+from botocore.config import Config
+from rich.console import Console
+from rich.table import Column, Table
+
+from cli.insertion import MOST_AT_ONCE, Insertion
+from cli.target import WORKERS
+from cli.workers import each
+from function.record import FileRecord
+from function.repository import FileIndex
+from local.emulator import Emulator
+
+LATENCIES_MS = (0, 5)
+BUCKET = "files"
+
+
+def main() -> None:
+    """Print objects a second of both, and the ratio."""
+    objects = int(sys.argv[1]) if len(sys.argv) > 1 else 2000
+    rows = Table(
+        Column("latency"),
+        *(Column(name, justify="right") for name in ("put_item loop", "backfill", "ratio")),
+        title=f"{objects:,} objects, objects a second",
+    )
+    with Emulator() as emulator:
+        for latency in LATENCIES_MS:
+            loop, backfill = (
+                objects / _seconds(write, emulator, objects, latency)
+                for write in (_loop, _backfill)
+            )
+            rows.add_row(
+                f"{latency} ms", f"{loop:,.0f}", f"{backfill:,.0f}", f"{backfill / loop:.1f}"
+            )
+    Console().print(rows)
+
+
+def _seconds(
+    write: Callable[[Any, str, list[FileRecord]], None],
+    emulator: Emulator,
+    objects: int,
+    latency_ms: int,
+) -> float:
+    table = f"bench-{uuid4().hex[:12]}"
+    client = emulator.client("dynamodb", config=Config(max_pool_connections=WORKERS))
+    names = ("partition", "key")
+    client.create_table(
+        TableName=table,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in names],
+        KeySchema=[
+            {"AttributeName": name, "KeyType": kind}
+            for name, kind in zip(names, ("HASH", "RANGE"), strict=True)
+        ],
+    )
+    now = datetime.now(UTC)
+    records = [
+        FileRecord(
+            bucket=BUCKET,
+            key=f"2026/11/{number:08}.csv",
+            indexed_at=now,
+            revision="0123456789abcdef",
+            etag="d41d8cd98f00b204e9800998ecf8427e",
+            size=number,
+            last_modified=now,
+        )
+        for number in range(objects)
+    ]
+    client.meta.events.register("before-send", lambda **_: time.sleep(latency_ms / 1000))
+    began = time.monotonic()
+    write(client, table, records)
+    return time.monotonic() - began
+
+
+def _loop(client: Any, table: str, records: list[FileRecord]) -> None:
+    index = FileIndex(client, table)
+    for record in records:
+        client.put_item(TableName=table, Item=index.to_item(record))
+
+
+def _backfill(client: Any, table: str, records: list[FileRecord]) -> None:
+    insertion = Insertion(client, table, FileIndex(client, table))
+    batches = [
+        records[first : first + MOST_AT_ONCE] for first in range(0, len(records), MOST_AT_ONCE)
+    ]
+    written = sum(count for _, count in each(insertion.insert, batches))
+    if written != len(records):
+        raise RuntimeError(f"{written} of {len(records)} were written")
+
+
+if __name__ == "__main__":
+    main()

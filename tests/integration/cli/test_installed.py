@@ -1,0 +1,71 @@
+"""`file-index` as pip installs it, far from the repository."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tools.package import ROOT
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory into which the project alone was installed, from a copy of it."""
+    directory = tmp_path_factory.mktemp("installed")
+    copy = directory / "copy"
+    copy.mkdir()
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, copy)
+    for name in ("cli", "function"):
+        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+    target = directory / "environment"
+    # Dependencies and builder are those of the tests: no network.
+    options = ["--no-deps", "--no-build-isolation", "--disable-pip-version-check", "--quiet"]
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", *options, "--target", target, copy], check=True
+    )
+    return target
+
+
+def test_no_general_name_is_taken(environment: Path) -> None:
+    names = {path.name for path in environment.iterdir() if path.suffix != ".dist-info"}
+
+    assert names == {"bin", "file_index_cli"}
+    assert [path.name for path in (environment / "bin").iterdir()] == ["file-index"]
+
+
+def test_it_runs_on_the_functions_own_package(environment: Path, tmp_path: Path) -> None:
+    where = {"PATH": os.environ["PATH"], "PYTHONPATH": str(environment), "HOME": str(tmp_path)}
+
+    said = subprocess.run(
+        [
+            sys.executable,
+            environment / "bin" / "file-index",
+            "get",
+            "s3:/wrong",
+            "--table",
+            "files",
+        ],
+        env=where,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (said.returncode, said.stderr) == (
+        2,
+        "file-index: s3:/wrong is no address: write s3://bucket/key\n",
+    )
+    program = "import file_index_cli.main, function; print(function.__file__)"
+    found = subprocess.run(
+        [sys.executable, "-c", program],
+        env=where,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert Path(found.stdout.strip()).is_relative_to(environment / "file_index_cli")
