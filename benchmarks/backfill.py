@@ -13,12 +13,10 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
-from botocore.config import Config
 from rich.console import Console
 from rich.table import Column, Table
 
 from cli.insertion import MOST_AT_ONCE, Insertion
-from cli.target import WORKERS
 from cli.workers import each
 from function.record import FileRecord
 from function.repository import FileIndex
@@ -55,7 +53,7 @@ def _seconds(
     latency_ms: int,
 ) -> float:
     table = f"bench-{uuid4().hex[:12]}"
-    client = emulator.client("dynamodb", config=Config(max_pool_connections=WORKERS))
+    client = emulator.client("dynamodb")
     names = ("partition", "key")
     client.create_table(
         TableName=table,
