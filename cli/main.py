@@ -181,6 +181,9 @@ def _answered(command: Callable[[], int]) -> int:
         # Nobody reads any more, as after `| head`: nor may the interpreter write at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return PIPE_CLOSED
+    except OSError as error:  # a file of the user's, a full disk
+        say("file-index: {}", str(error))
+        return FAILED
     return code
 
 
