@@ -23,7 +23,12 @@ class Address:
         bucket, _, key = rest.partition("/")
         if scheme != "s3" or not bucket:
             raise CommandError(f"{shown(text)} is no address: write s3://bucket/key")
-        if len(key.encode(errors="surrogatepass")) > MAX_KEY_BYTES:
+        try:
+            length = len(text.encode())
+        except UnicodeEncodeError:
+            raise CommandError("the address is not in UTF-8, as all keys are") from None
+        length -= len(f"{scheme}://{bucket}/".encode())
+        if length > MAX_KEY_BYTES:
             raise CommandError(f"the key is longer than {MAX_KEY_BYTES:,} bytes: S3 has none such")
         return cls(bucket, key)
 

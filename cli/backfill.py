@@ -16,7 +16,7 @@ from function.record import FileRecord
 
 from .address import Address
 from .drift import merged
-from .errors import NO, OK
+from .errors import NO, OK, CommandError
 from .insertion import MOST_AT_ONCE, Insertion
 from .listing import Listed, Listing
 from .place import Place
@@ -91,7 +91,9 @@ def _nothing(address: Address) -> int:
 
 
 def _where(target: Target, address: Address) -> tuple[str, ...]:
-    return target.region, address.bucket, address.key, str(target.filters)
+    settings = target.settings
+    what = f"metadata {settings.object_metadata} {settings.object_tags}"
+    return target.region, address.bucket, address.key, str(target.filters), what
 
 
 def _batches(listing: Listing, address: Address, start_after: str) -> Iterator[list[Listed]]:
@@ -137,12 +139,12 @@ def _counting(listing: Listing, prefix: str, start_after: str, work: Work) -> It
     def count() -> None:
         total = 0
         # Without a number the bar is less telling, no more.
-        with suppress(FileIndexError, BotoCoreError, ClientError):
+        with suppress(CommandError, FileIndexError, BotoCoreError, ClientError):
             for page in listing.pages(prefix, start_after):
-                total += len(page.objects)
-                work.set_total(total)
                 if ending.is_set():
                     return
+                total += len(page.objects)
+                work.set_total(total)
 
     thread = threading.Thread(target=count, daemon=True)
     if messages.is_terminal:
@@ -151,3 +153,5 @@ def _counting(listing: Listing, prefix: str, start_after: str, work: Work) -> It
         yield
     finally:
         ending.set()
+        if thread.ident is not None:
+            thread.join()

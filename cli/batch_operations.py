@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
+from botocore.exceptions import ClientError
+
 from .address import Address, Filter
 from .errors import NO, OK, CommandError
 from .progress import Work
 from .target import Target
-from .text import answer, say
+from .text import answer, say, shown
 
 POLL_SECONDS = 30
 _ENDED = {"Cancelled", "Complete", "Failed"}
@@ -107,7 +109,7 @@ def backfill(
     s3control = target.client("s3control")
     codes = [
         _run(target, s3control, plan, plan.request(watched), as_json=as_json, pause=pause)
-        for watched in target.filters.within(address.key)
+        for watched in dict.fromkeys(target.filters.within(address.key))
     ]
     return max(codes, default=OK)
 
@@ -136,7 +138,7 @@ def _run(
     else:
         answer(f"{tasks:,} objects: {tasks - failed:,} refreshed, {failed:,} failed.")
         for cause, count in causes.most_common():
-            answer(f"  {count:,} x {cause}")
+            answer(f"  {count:,} x {shown(cause)}")
     if status != "Complete":
         reasons = "; ".join(
             f"{reason.get('FailureCode')}: {reason.get('FailureReason')}"
@@ -184,6 +186,6 @@ def _report(target: Target, job: Mapping[str, Any], plan: Plan) -> Counter[str]:
             body = s3.get_object(Bucket=result["Bucket"], Key=result["Key"])["Body"]
             for row in csv.reader(line.decode() for line in body.iter_lines()):
                 causes[row[_MESSAGE]] += 1
-    except s3.exceptions.NoSuchKey:
-        say("There is no report at s3://{}/{}.", plan.reports_bucket, place)
+    except ClientError as error:  # what became of the job is known without it
+        say("The report s3://{}/{} cannot be read: {}", plan.reports_bucket, place, str(error))
     return causes

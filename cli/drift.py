@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from function.indexer import BACKFILL
 from function.record import FileRecord
 
 from .address import Filters
@@ -45,7 +46,8 @@ class Comparison:
         if listed is None:
             return Kind.PHANTOM
         same = (record.etag, record.size) == (listed.etag, listed.size)
-        if same and self.versions:
+        # A backfill lists objects, and a listing does not say which version is the current one.
+        if same and self.versions and record.event_name != BACKFILL:
             version = None if record.version_id == _NO_VERSION else record.version_id
             same = version == listed.version_id
         return None if same else Kind.MISMATCH

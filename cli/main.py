@@ -269,6 +269,11 @@ def verify(
     as_json: Json = False,
 ) -> int:
     """Compare index and bucket. Exit code 0: no difference, 1: some, 2: could not compare."""
+    if repair and target.filters_are_chosen:
+        raise CommandError(
+            "--repair would take what --filter leaves out from the index: leave --filter out, and"
+            " name a prefix instead"
+        )
     return verifying.verify(
         target,
         target.watched(prefix),

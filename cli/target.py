@@ -78,6 +78,9 @@ class Target:
     outputs: Mapping[str, Any] = field(default_factory=dict)
     """The module's, where the deployment is known."""
 
+    filters_are_chosen: bool = False
+    """Whether the filters are others than the deployment's."""
+
     def output(self, name: str, why: str) -> Any:
         """One of the module's outputs. Raises CommandError where there is none."""
         value = self.outputs.get(name)
@@ -91,7 +94,10 @@ class Target:
             "max_pool_connections": WORKERS,
             "retries": {"mode": "standard", "total_max_attempts": 5},
         }
-        return boto3.client(service, config=Config(**(options | config)))
+        try:
+            return boto3.client(service, config=Config(**(options | config)))
+        except ValueError as error:  # botocore's for an endpoint that is no URL
+            raise CommandError(str(error)) from error
 
     @property
     def region(self) -> str:
@@ -169,6 +175,7 @@ def of_deployment(env: str | None, filters: Filters | None) -> Target:
         filters=filters or Filters.of(outputs["filters"]),
         bucket=outputs["bucket"]["name"],
         outputs=outputs,
+        filters_are_chosen=filters is not None,
     )
 
 

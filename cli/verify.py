@@ -30,7 +30,7 @@ from .listing import Listed, Listing
 from .picture import show
 from .progress import Work
 from .target import WORKERS, Target
-from .text import answer, messages, say
+from .text import answer, messages, say, shown
 
 _MOST_WAITING = 50_000
 """Suspects held in memory; with more the comparison waits for the oldest."""
@@ -215,6 +215,11 @@ class Verification:
             return again
         repaired = self._indexer is not None
         if self._indexer:
+            if record and record.metadata and not self._indexer.object_metadata:
+                raise CommandError(
+                    f"the record of {shown(suspect.key)} has object metadata, which a repair would"
+                    " drop: add --object-metadata"
+                )
             event = ObjectEvent(bucket=bucket, key=suspect.key, name=REPAIR)
             # The object was so from the first look to this one: the middle is clear of both by
             # half the grace period, more than the clocks of S3 differ.

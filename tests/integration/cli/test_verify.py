@@ -11,7 +11,7 @@ import pytest
 from cli import verify
 from cli.listing import Listing
 from function.handler import Function, create_function
-from function.record import FileRecord, format_time
+from function.record import FileRecord, ObjectMetadata, format_time
 from function.repository import FileIndex
 from tests.integration.cli.conftest import FileIndexCommand, Said, Store
 from tests.integration.conftest import BUCKET, TABLE
@@ -301,3 +301,23 @@ def _differences(s3: "S3Client", index: FileIndex) -> list[Any]:
     }
     records = {(record.key, record.etag, record.size) for record in index.list_prefix(BUCKET)}
     return sorted(bucket ^ records)
+
+
+def test_a_repair_does_not_drop_object_metadata(
+    file_index: FileIndexCommand, s3: "S3Client", store: Store
+) -> None:
+    s3.put_object(Bucket=BUCKET, Key="a")
+    store(record_of(s3, "a", etag="old", metadata=ObjectMetadata(storage_class="STANDARD")))
+
+    said = verified(file_index, "--repair")
+
+    assert said.code == 2
+    assert "add --object-metadata" in said.messages
+    assert verified(file_index, "--repair", "--object-metadata").lines[-1]["repaired"] == 1
+
+
+def test_an_endpoint_that_is_no_url_is_said(file_index: FileIndexCommand) -> None:
+    said = file_index("ls", URL, "--endpoint-url", "localhost:4566")
+
+    assert said.code == 2
+    assert "Invalid endpoint: localhost:4566" in said.messages

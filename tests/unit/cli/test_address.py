@@ -39,6 +39,11 @@ def test_a_key_that_s3_cannot_have_is_refused() -> None:
         Address.parse(f"s3://b/{'ü' * 512}x")
 
 
+def test_what_is_no_utf8_is_refused() -> None:
+    with pytest.raises(CommandError, match="not in UTF-8"):
+        Address.parse("s3://b/\udcff")
+
+
 def test_filters_are_written_with_a_star() -> None:
     assert Filters.parse(["in/*.csv", "a", "*.txt"]) == Filters(
         (Filter("in/", ".csv"), Filter("a", ""), Filter("", ".txt"))

@@ -183,7 +183,10 @@ def test_a_report_that_is_not_there_is_said(aws: Stubs, capsys: pytest.CaptureFi
     aws.s3.add_client_error("get_object", "NoSuchKey")
 
     assert run(target()) == 1
-    assert "no report at s3://reports-of-jobs/job-job-1/manifest.json" in capsys.readouterr().err
+    assert (
+        "report s3://reports-of-jobs/job-job-1/manifest.json cannot be read"
+        in capsys.readouterr().err
+    )
 
 
 def test_it_is_not_asked_all_the_time(aws: Stubs, monkeypatch: pytest.MonkeyPatch) -> None:
