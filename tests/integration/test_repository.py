@@ -389,3 +389,17 @@ def test_what_a_repair_has_settled_is_not_undone_by_older_events(index: FileInde
     index.put_newer(newer)
 
     assert index.read(BUCKET, newer.key) == newer
+
+
+def test_a_level_goes_on_after_a_page_of_its_own_keys(
+    dynamodb: "DynamoDBClient", index: FileIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = [f"in/{number:02}" for number in range(25)]
+    for key in keys:
+        index.replace(record(key), None)
+    query = dynamodb.query
+    monkeypatch.setattr(dynamodb, "query", lambda **request: query(**request, Limit=10))
+
+    level = list(index.list_level(BUCKET, "in/"))
+
+    assert [entry if isinstance(entry, str) else entry.key for entry in level] == keys
