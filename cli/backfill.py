@@ -16,7 +16,7 @@ from function.record import FileRecord
 
 from .address import Address
 from .drift import merged
-from .errors import NO, OK, CommandError
+from .errors import NO, OK, CommandError, region
 from .insertion import MOST_AT_ONCE, Insertion
 from .listing import Listed, Listing
 from .place import Place
@@ -93,7 +93,7 @@ def _nothing(address: Address) -> int:
 def _where(target: Target, address: Address) -> tuple[str, ...]:
     settings = target.settings
     what = f"metadata {settings.object_metadata} {settings.object_tags}"
-    return target.region, address.bucket, address.key, str(target.filters), what
+    return region(), address.bucket, address.key, str(target.filters), what
 
 
 def _batches(listing: Listing, address: Address, start_after: str) -> Iterator[list[Listed]]:

@@ -18,7 +18,7 @@ from .address import Address, Filter
 from .errors import NO, OK, CommandError
 from .progress import Work
 from .target import Target
-from .text import answer, say, shown
+from .text import answer, answer_causes, say
 
 POLL_SECONDS = 30
 _ENDED = {"Cancelled", "Complete", "Failed"}
@@ -137,8 +137,7 @@ def _run(
         answer(json.dumps(line | {"causes": dict(causes)}))
     else:
         answer(f"{tasks:,} objects: {tasks - failed:,} refreshed, {failed:,} failed.")
-        for cause, count in causes.most_common():
-            answer(f"  {count:,} x {shown(cause)}")
+        answer_causes(causes)
     if status != "Complete":
         reasons = "; ".join(
             f"{reason.get('FailureCode')}: {reason.get('FailureReason')}"

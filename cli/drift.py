@@ -9,9 +9,7 @@ from function.indexer import BACKFILL
 from function.record import FileRecord
 
 from .address import Filters
-from .listing import Listed, Page
-
-_NO_VERSION = "null"
+from .listing import Listed, Page, known_version
 
 
 class Kind(StrEnum):
@@ -48,8 +46,7 @@ class Comparison:
         same = (record.etag, record.size) == (listed.etag, listed.size)
         # A backfill lists objects, and a listing does not say which version is the current one.
         if same and self.versions and record.event_name != BACKFILL:
-            version = None if record.version_id == _NO_VERSION else record.version_id
-            same = version == listed.version_id
+            same = known_version(record.version_id) == listed.version_id
         return None if same else Kind.MISMATCH
 
 

@@ -33,15 +33,14 @@ def explained() -> Iterator[None]:
         ) from error
     except TableMissingError as error:
         raise CommandError(
-            f"{str(error).partition(':')[0]} in {_region()}: is it the right Region and account?"
+            f"{str(error).partition(':')[0]} in {region()}: is it the right Region and account?"
         ) from error
-    except FileIndexError as error:
-        raise CommandError(str(error)) from error
-    except ClientError as error:
+    except (FileIndexError, ClientError) as error:
         raise CommandError(str(error)) from error
     except BotoCoreError as error:
         raise CommandError(f"{error} (credentials and Region are as for the AWS CLI)") from error
 
 
-def _region() -> str:
+def region() -> str:
+    """The Region that is asked."""
     return boto3.Session().region_name or "no Region"

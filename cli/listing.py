@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 _NO_VERSION = "null"
 
 
+def known_version(version_id: str | None) -> str | None:
+    """The version's id; None for what S3 calls "null", as in a bucket that never had versions."""
+    return None if version_id == _NO_VERSION else version_id
+
+
 @dataclass(frozen=True, slots=True)
 class Listed:
     """An object, as a listing tells."""
@@ -105,11 +110,10 @@ class Listing:
     def _objects(self, page: dict[str, Any]) -> Iterator[Listed]:
         for found in page.get("Versions" if self._versions else "Contents", ()):
             if found.get("IsLatest", True):
-                version = found.get("VersionId", _NO_VERSION)
                 yield Listed(
                     key=found["Key"],
                     etag=found["ETag"].strip('"'),
                     size=found["Size"],
                     last_modified=found["LastModified"],
-                    version_id=None if version == _NO_VERSION else version,
+                    version_id=known_version(found.get("VersionId")),
                 )

@@ -18,7 +18,7 @@ from . import redrive as redriving
 from . import verify as verifying
 from .address import Filters
 from .errors import FAILED, INTERRUPTED, PIPE_CLOSED, CommandError
-from .target import Connection, Target, of_deployment, of_table
+from .target import Connection, Target, of_deployment, settings_of
 from .text import say
 
 app = typer.Typer(
@@ -108,8 +108,9 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {
     "endpoint_url": (Annotated[str | None, typer.Option(help="Another AWS, a local one.")], None),
 }
 _CONNECTION = ("profile", "region", "endpoint_url")
+_SETTINGS = ("partitions", "tombstone_days", "object_metadata", "object_tags")
 _READS = ("env", "table", "partitions", "filters", *_CONNECTION)
-_WRITES = (*_READS, "tombstone_days", "object_metadata", "object_tags")
+_WRITES = (*_READS, *_SETTINGS[1:])
 
 
 def _command(*options: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
@@ -150,16 +151,8 @@ def _target(**chosen: Any) -> Target:
         raise CommandError("--table and --env name two indexes: leave one of them out")
     if chosen.get("table"):
         connection.use()
-        return of_table(
-            {
-                "TABLE_NAME": chosen["table"],
-                "TABLE_PARTITIONS": str(chosen["partitions"]),
-                "TOMBSTONE_DAYS": str(chosen.get("tombstone_days", 30)),
-                "OBJECT_METADATA": str(chosen.get("object_metadata", False)).lower(),
-                "OBJECT_TAGS": str(chosen.get("object_tags", False)).lower(),
-            },
-            filters or Filters(),
-        )
+        given = {name: chosen[name] for name in _SETTINGS if name in chosen}
+        return Target(settings=settings_of(chosen["table"], **given), filters=filters or Filters())
     target = of_deployment(chosen["env"], filters)
     connection.use(target.outputs["table"]["arn"].split(":")[3])
     return target

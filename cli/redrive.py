@@ -22,7 +22,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from .errors import NO, OK
 from .progress import Work
 from .target import Target
-from .text import answer, say, shown
+from .text import answer, answer_causes, say
 
 _WORKERS = 8
 _EMPTY_SECONDS = 2
@@ -293,8 +293,7 @@ def _show_causes(causes: Counter[str], *, as_json: bool) -> None:
             answer(json.dumps({"cause": cause, "messages": count}))
         return
     answer(f"{causes.total():,} in the dead-letter queue.")
-    for cause, count in causes.most_common():
-        answer(f"  {count:,} x {shown(cause)}")
+    answer_causes(causes)
 
 
 def _replay(letters: DeadLetters, *, as_json: bool) -> int:
@@ -321,8 +320,7 @@ def _show_result(result: Result, left: str, *, through_queue: bool, as_json: boo
         else ("replayed", "failed again")
     )
     answer(f"{result.replayed:,} {words[0]}, {failed:,} {words[1]}, {left}.")
-    for error, count in result.failed.most_common():
-        answer(f"  {count:,} x {shown(error)}")
+    answer_causes(result.failed)
     if result.came_meanwhile:
         answer(f"  {result.came_meanwhile:,} x came, or came back, after the redrive began")
     if through_queue and result.replayed:

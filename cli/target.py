@@ -77,7 +77,6 @@ class Target:
     """None where only the table is known."""
     outputs: Mapping[str, Any] = field(default_factory=dict)
     """The module's, where the deployment is known."""
-
     filters_are_chosen: bool = False
     """Whether the filters are others than the deployment's."""
 
@@ -98,11 +97,6 @@ class Target:
             return boto3.client(service, config=Config(**(options | config)))
         except ValueError as error:  # botocore's for an endpoint that is no URL
             raise CommandError(str(error)) from error
-
-    @property
-    def region(self) -> str:
-        """The Region that is asked."""
-        return boto3.session.Session().region_name or "no Region"
 
     def index(self) -> FileIndex:
         """The table."""
@@ -147,13 +141,30 @@ class Target:
         return address
 
 
-def of_table(environment: Mapping[str, str], filters: Filters) -> Target:
-    """What the options say: named like the function's environment variables."""
+def settings_of(
+    table: str,
+    *,
+    partitions: int = 1,
+    tombstone_days: int = 30,
+    object_metadata: bool = False,
+    object_tags: bool = False,
+) -> Settings:
+    """The function's settings, as its environment variables would say them.
+
+    Raises CommandError.
+    """
     try:
-        settings = Settings.from_environment(environment)
+        return Settings.from_environment(
+            {
+                "TABLE_NAME": table,
+                "TABLE_PARTITIONS": str(partitions),
+                "TOMBSTONE_DAYS": str(tombstone_days),
+                "OBJECT_METADATA": str(object_metadata).lower(),
+                "OBJECT_TAGS": str(object_tags).lower(),
+            }
+        )
     except SettingsError as error:
         raise CommandError(str(error)) from error
-    return Target(settings=settings, filters=filters)
 
 
 def of_deployment(env: str | None, filters: Filters | None) -> Target:
@@ -161,14 +172,12 @@ def of_deployment(env: str | None, filters: Filters | None) -> Target:
     outputs = _module(_outputs(env), env)
     table = outputs["table"]
     metadata = outputs["object_metadata"]
-    settings = Settings.from_environment(
-        {
-            "TABLE_NAME": table["name"],
-            "TABLE_PARTITIONS": str(table["partitions"]),
-            "TOMBSTONE_DAYS": str(table["tombstone_days"]),
-            "OBJECT_METADATA": str(metadata["enabled"]).lower(),
-            "OBJECT_TAGS": str(metadata["tags"]).lower(),
-        }
+    settings = settings_of(
+        table["name"],
+        partitions=table["partitions"],
+        tombstone_days=table["tombstone_days"],
+        object_metadata=metadata["enabled"],
+        object_tags=metadata["tags"],
     )
     return Target(
         settings=settings,

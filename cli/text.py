@@ -1,6 +1,7 @@
 """What a terminal may be shown."""
 
 import sys
+from collections import Counter
 from contextlib import suppress
 from typing import Any
 
@@ -23,6 +24,12 @@ def shown(text: str) -> str:
 def answer(line: str) -> None:
     """Write a line to standard output."""
     sys.stdout.write(f"{line}\n")
+
+
+def answer_causes(causes: Counter[str]) -> None:
+    """Write how often each cause occurred, the most frequent first."""
+    for cause, count in causes.most_common():
+        answer(f"  {count:,} x {shown(cause)}")
 
 
 def say(text: str, *values: Any) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from function.denials import explained
 from function.errors import TableMissingError
+from function.event_parser import MAX_KEY_BYTES
 from function.record import FileRecord, format_time
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ _NEWER = (
 )
 _NO_TIME = "0"  # before every time
 _LAST_CHARACTER = "\U0010ffff"
-_LONGEST_KEY = 1024
 
 
 class WriteRefusedError(Exception):
@@ -100,7 +100,7 @@ class FileIndex:
             common = common_prefix(last)
             if common is None:
                 return last
-            room = _LONGEST_KEY - len(common.encode())
+            room = MAX_KEY_BYTES - len(common.encode())
             return max(last, common + _LAST_CHARACTER * (room // len(_LAST_CHARACTER.encode())))
 
         given = None

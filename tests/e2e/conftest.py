@@ -7,12 +7,14 @@ apply waits more than it computes.
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from local.deployment import Deployment
 from local.emulator import Emulator
+from tests.e2e.bare import Bare
 from tests.e2e.deployments import BUCKET, DEPLOYMENTS
 from tests.e2e.stack import Stack
 
@@ -95,6 +97,11 @@ def deployed(
 def stack(request: pytest.FixtureRequest, deployed: Callable[[str], Stack]) -> Stack:
     """The deployment whose name the test is parametrized with."""
     return deployed(request.param)
+
+
+@pytest.fixture
+def bare(emulator: Emulator, tmp_path: Path) -> Bare:
+    return Bare(emulator, tmp_path)
 
 
 def _stack(name: str) -> Any:

@@ -13,7 +13,6 @@ import pytest
 from rich.console import Console
 
 from function.record import FileRecord
-from local.emulator import Emulator
 from local.waiting import wait_for
 from tests.e2e import workload
 from tests.e2e.bare import Bare
@@ -38,11 +37,6 @@ KEYS = (
 NOW = datetime(2026, 11, 23, 8, 15, 30, tzinfo=UTC)
 
 console = Console(highlight=False, width=120)
-
-
-@pytest.fixture
-def bare(emulator: Emulator, tmp_path: Path) -> Bare:
-    return Bare(emulator, tmp_path)
 
 
 def fill(bare: Bare, count: int) -> None:

@@ -8,13 +8,11 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from pathlib import Path
 from threading import Event
 from typing import Any
 
 import pytest
 
-from local.emulator import Emulator
 from tests.e2e import workload
 from tests.e2e.bare import Bare
 from tests.e2e.deployments import PREFIX
@@ -24,11 +22,6 @@ RUNS = 20
 AT_ONCE = 4
 GRACE = 25
 """Seconds; on the local AWS an event that fails twice comes within four, if it is not busy."""
-
-
-@pytest.fixture
-def bare(emulator: Emulator, tmp_path: Path) -> Bare:
-    return Bare(emulator, tmp_path)
 
 
 def lines(said: str) -> list[dict[str, Any]]:

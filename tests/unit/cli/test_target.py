@@ -8,7 +8,7 @@ import pytest
 
 from cli.address import Filter, Filters
 from cli.errors import CommandError
-from cli.target import of_deployment, of_table
+from cli.target import Target, of_deployment, settings_of
 
 OUTPUTS: dict[str, Any] = {
     "bucket": {"name": "reports", "arn": "arn:aws:s3:::reports"},
@@ -96,6 +96,6 @@ def test_no_terraform_is_needed_with_a_table(monkeypatch: pytest.MonkeyPatch) ->
 
     with pytest.raises(CommandError, match="terraform is not installed: name the table"):
         of_deployment("dev", None)
-    assert of_table({"TABLE_NAME": "files"}, Filters()).bucket is None
+    assert Target(settings=settings_of("files"), filters=Filters()).bucket is None
     with pytest.raises(CommandError, match="OBJECT_TAGS"):
-        of_table({"TABLE_NAME": "files", "OBJECT_TAGS": "true"}, Filters())
+        settings_of("files", object_tags=True)
