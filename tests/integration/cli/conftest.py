@@ -1,10 +1,12 @@
 """`file-index` in this process, on moto."""
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from typer.testing import CliRunner
@@ -40,7 +42,9 @@ def file_index(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FileIndexComm
     monkeypatch.setenv("TZ", "UTC")
 
     def run(*arguments: str, table: str = TABLE) -> Said:
-        done = CliRunner().invoke(app, [*arguments, "--table", table])
+        # A command makes its options those of its process; here that is the other tests' too.
+        with patch.dict(os.environ):
+            done = CliRunner().invoke(app, [*arguments, "--table", table])
         if done.exception and not isinstance(done.exception, SystemExit):
             raise done.exception
         return Said(done.exit_code, done.stdout, done.stderr)
