@@ -55,7 +55,8 @@ def backfill(
     except BaseException:
         if last:
             place.write(last, now=True)
-            say("Stopped after {}, {:,} objects done: go on with --resume.", last, objects)
+            how = ": go on with --resume" if place.is_kept else ""
+            say("Stopped after {}, {:,} objects done{}.", last, objects, how)
         raise
     place.forget()
     verb = "refreshed" if target.settings.object_metadata else "inserted"

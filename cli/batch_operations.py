@@ -15,7 +15,7 @@ from uuid import uuid4
 from botocore.exceptions import ClientError
 
 from .address import Address, Filter
-from .errors import NO, OK, CommandError
+from .errors import FAILED, NO, OK, CommandError
 from .progress import Work
 from .target import Target
 from .text import answer, answer_causes, say
@@ -107,11 +107,16 @@ def backfill(
     """Let S3 refresh the record of every object; wait, and show the report."""
     plan = Plan.of(target, address)
     s3control = target.client("s3control")
-    codes = [
-        _run(target, s3control, plan, plan.request(watched), as_json=as_json, pause=pause)
-        for watched in dict.fromkeys(target.filters.within(address.key))
-    ]
-    return max(codes, default=OK)
+    code = OK
+    for watched in dict.fromkeys(target.filters.within(address.key)):
+        request = plan.request(watched)
+        try:
+            ended = _run(target, s3control, plan, request, as_json=as_json, pause=pause)
+        except CommandError as error:  # what other filters match does not depend on it
+            say("file-index: {}", str(error))
+            ended = FAILED
+        code = max(code, ended)
+    return code
 
 
 def _run(

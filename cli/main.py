@@ -232,7 +232,10 @@ def backfill(
     Records that are there, and what events write meanwhile, are left alone.
     """
     address = target.watched(prefix)
+    if resume and dry_run:
+        raise CommandError("--dry-run looks at everything: leave --resume out")
     if engine is Engine.LOCAL:
+        target.check_partitions(address.bucket)
         return backfilling.backfill(
             target, address, resume=resume, dry_run=dry_run, as_json=as_json
         )
@@ -267,9 +270,11 @@ def verify(
             "--repair would take what --filter leaves out from the index: leave --filter out, and"
             " name a prefix instead"
         )
+    address = target.watched(prefix)
+    target.check_partitions(address.bucket)
     return verifying.verify(
         target,
-        target.watched(prefix),
+        address,
         repair=repair,
         versions=versions,
         grace=grace,

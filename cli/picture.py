@@ -8,7 +8,7 @@ from rich.text import Text
 
 from .address import Address
 from .drift import Kind
-from .text import shown
+from .text import answers, shown
 
 if TYPE_CHECKING:
     from .verify import Findings
@@ -25,7 +25,7 @@ _KINDS = {
 
 def show(findings: "Findings", address: Address, console: Console | None = None) -> None:
     """Print counts by kind and the directories with most drift."""
-    console = console or Console(highlight=False)
+    console = console or answers()
     drift = findings.kinds.total()
     state = "repaired" if drift and drift == findings.repaired else "drift"
     found = f"{drift:,} {state}" if drift else "no drift"

@@ -6,6 +6,9 @@ import os
 import time
 from pathlib import Path
 
+from .errors import CommandError
+from .text import say
+
 _SECONDS = 1.0
 
 
@@ -14,11 +17,18 @@ class Place:
 
     def __init__(self, *what: str) -> None:
         """`what` tells one backfill from another: table, bucket, prefix, filters."""
-        state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+        try:
+            state = Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state").expanduser()
+        except RuntimeError:
+            raise CommandError(
+                "there is no home directory to keep its place in: set HOME"
+            ) from None
         name = hashlib.sha256("\0".join(what).encode()).hexdigest()[:16]
         self.path = state / "file-index" / f"backfill-{name}.json"
         self._what = what
         self._written = 0.0
+        self.is_kept = True
+        """Whether it could be written so far."""
 
     def read(self) -> str | None:
         """The key; None where no backfill of this kind has stopped halfway."""
@@ -32,14 +42,21 @@ class Place:
         return key
 
     def write(self, key: str, *, now: bool = False) -> None:
-        """Remember the key: at once, or within a second of the last time."""
-        if not now and time.monotonic() - self._written < _SECONDS:
+        """Remember the key: at once, or within a second of the last time.
+
+        Where that is not possible it is said once: the work itself does not need it.
+        """
+        if not self.is_kept or (not now and time.monotonic() - self._written < _SECONDS):
             return
         self._written = time.monotonic()
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         new = self.path.with_suffix(f".{os.getpid()}")
-        new.write_text(json.dumps({"backfill": self._what, "start_after": key}))
-        new.replace(self.path)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            new.write_text(json.dumps({"backfill": self._what, "start_after": key}))
+            new.replace(self.path)
+        except OSError as error:
+            self.is_kept = False
+            say("--resume will not know where this was: {}", str(error))
 
     def forget(self) -> None:
         """There is nothing left to do."""

@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -13,7 +12,7 @@ from function.record import FileRecord
 from .address import Address
 from .errors import NO, OK
 from .target import Target
-from .text import answer, say, shown, size
+from .text import answer, answers, say, shown, size
 
 
 def plain(record: FileRecord) -> dict[str, Any]:
@@ -49,7 +48,7 @@ def get(target: Target, address: Address, *, as_json: bool) -> int:
     for name, value in plain(record).items():
         text = json.dumps(value) if isinstance(value, dict) else str(value)
         table.add_row(name, Text(shown(text), overflow="fold"))
-    Console(highlight=False).print(table)
+    answers().print(table)
     return OK
 
 

@@ -106,6 +106,14 @@ class Target:
             self.settings.table_partitions,
         )
 
+    def check_partitions(self, bucket: str) -> None:
+        """Raise CommandError where a table that is named by itself has others than were said."""
+        if not self.outputs and not self.index().has_its_partitions(bucket):
+            raise CommandError(
+                f"table {self.settings.table_name} has other --partitions than"
+                f" {self.settings.table_partitions}: give table.partitions of its deployment"
+            )
+
     def indexer(self) -> Indexer:
         """What refreshes records, with the rights of whoever runs this."""
         settings = self.settings

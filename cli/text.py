@@ -7,7 +7,19 @@ from typing import Any
 
 from rich.console import Console
 
-messages = Console(stderr=True, highlight=False)
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Leave it to the command, where rich would end the process."""
+        raise  # noqa: PLE0704 # rich calls this where it has caught BrokenPipeError
+
+
+def answers() -> Console:
+    """For tables on standard output."""
+    return _Console(highlight=False)
+
+
+messages = _Console(stderr=True, highlight=False)
 """For people; what a command answers goes to standard output."""
 
 

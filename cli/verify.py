@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -35,6 +35,8 @@ from .text import answer, messages, say, shown
 _MOST_WAITING = 50_000
 """Suspects held in memory; with more the comparison waits for the oldest."""
 _MOST_PLACES = 10_000
+_CLOCKS_DIFFER = timedelta(seconds=5)
+"""At most; of S3's hosts."""
 _ELSEWHERE = "(elsewhere)"
 _MOST_LOOKS = 5
 """A key that has changed before each of them is left unsettled."""
@@ -222,8 +224,9 @@ class Verification:
                 )
             event = ObjectEvent(bucket=bucket, key=suspect.key, name=REPAIR)
             # The object was so from the first look to this one: the middle is clear of both by
-            # half the grace period, more than the clocks of S3 differ.
-            settled_at = suspect.seen_at + (now - suspect.seen_at) / 2
+            # half the grace period. An event after this look must not seem older, whatever the
+            # clocks of S3.
+            settled_at = now - max((now - suspect.seen_at) / 2, _CLOCKS_DIFFER)
             try:
                 self._indexer.refresh(event, settled_at)
             except ContentionError:

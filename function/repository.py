@@ -112,6 +112,25 @@ class FileIndex:
                 given = common
                 yield common
 
+    def has_its_partitions(self, bucket: str) -> bool:
+        """Whether a few of the bucket's records lie where an index of so many partitions has them.
+
+        With a wrong number records would be written twice, and not be found.
+        """
+        for partition in (bucket, f"{bucket}#0", f"{bucket}#{self._partitions}"):
+            with self._explained("dynamodb:Query"):
+                page = self._client.query(
+                    TableName=self._table_name,
+                    KeyConditionExpression="#partition = :partition",
+                    ExpressionAttributeNames={"#partition": "partition"},
+                    ExpressionAttributeValues={":partition": {"S": partition}},
+                    Limit=20,
+                )
+            keys = (item["key"]["S"] for item in page["Items"])
+            if any(self._partition(bucket, key) != partition for key in keys):
+                return False
+        return True
+
     def _list(
         self, bucket: str, prefix: str, start_after: Callable[[str], str]
     ) -> Iterator[FileRecord]:

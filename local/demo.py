@@ -23,7 +23,7 @@ from rich.table import Column, Table
 
 from function.record import FileRecord, format_time
 from function.repository import FileIndex
-from local.deployment import Deployment, DeploymentError
+from local.deployment import Deployment, DeploymentError, without_events
 from local.emulator import Emulator, EmulatorError
 from local.waiting import wait_for
 from tools.module_copy import ROOT
@@ -59,6 +59,7 @@ class Demo:
         self.show_duplicate()
         self.show_log()
         self.show_failure()
+        self.show_repair()
 
     def upload(self) -> None:
         """Put, overwrite and delete files whose keys are the ones that go wrong elsewhere."""
@@ -174,10 +175,12 @@ class Demo:
                 indent=None,
             )
             console.print("  Lambda tries it three times, then it goes to the dead-letter queue.")
-            wait_for(lambda: "1 in the" in self.redrive("--dry-run"), lambda: "no dead letter")
-        console.print("  The right is given back. `file-index redrive` says:")
-        for said in self.redrive().splitlines():
-            console.print(f"    {escape(said)}")
+            wait_for(
+                lambda: "1 in the" in self.file_index("redrive", "--dry-run"),
+                lambda: "no dead letter",
+            )
+        console.print("  The right is given back.")
+        self.show_command("redrive")
         console.print(f"  {key} is in the index: {self.record(key).size} bytes")
 
     @contextmanager
@@ -191,9 +194,28 @@ class Demo:
         finally:
             self.iam.put_role_policy(**policy, PolicyDocument=json.dumps(document))
 
-    def redrive(self, *arguments: str) -> str:
-        """What `file-index redrive` says."""
-        with self.deployment.file_index("redrive", *arguments) as process:
+    def show_repair(self) -> None:
+        """Let events be lost, and have the index filled, checked and repaired."""
+        heading("7. What no event tells is found and repaired")
+        with without_events(self.s3, self.bucket):
+            for key in ("before the index.csv", "hello.txt"):
+                self.s3.put_object(Bucket=self.bucket, Key=key, Body=b"nobody was told")
+            self.s3.delete_object(Bucket=self.bucket, Key="with space + plus.csv")
+        console.print("  While S3 sent no events a file was uploaded, one changed, one deleted.")
+        url = f"s3://{self.bucket}"
+        self.show_command("backfill", url)
+        self.show_command("verify", url, "--grace", "1", "--repair")
+        self.show_command("verify", url, "--grace", "1")
+
+    def show_command(self, *arguments: str) -> None:
+        """Run `file-index` and show what it says."""
+        console.print(f"  [bold]$ file-index {escape(shlex.join(arguments))}")
+        for said in self.file_index(*arguments).splitlines():
+            console.print(f"    {escape(said)}")
+
+    def file_index(self, *arguments: str) -> str:
+        """What `file-index` says."""
+        with self.deployment.file_index(*arguments) as process:
             return process.communicate()[0]
 
     def record(self, key: str) -> FileRecord:

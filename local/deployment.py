@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -205,6 +206,24 @@ def empty_bucket(s3: Any, bucket: str) -> None:
     for page in pages:
         for found in (*page.get("Versions", ()), *page.get("DeleteMarkers", ())):
             s3.delete_object(Bucket=bucket, Key=found["Key"], VersionId=found["VersionId"])
+
+
+@contextmanager
+def without_events(s3: Any, bucket: str) -> Iterator[None]:
+    """Let S3 tell nobody what happens in a bucket meanwhile."""
+    found = s3.get_bucket_notification_configuration(Bucket=bucket)
+    notification = {name: found[name] for name in found if name != "ResponseMetadata"}
+
+    def configure(configuration: dict[str, Any]) -> None:
+        s3.put_bucket_notification_configuration(
+            Bucket=bucket, NotificationConfiguration=configuration
+        )
+
+    configure({})
+    try:
+        yield
+    finally:
+        configure(notification)
 
 
 def _messages(process: subprocess.Popen[str]) -> Iterator[dict[str, Any]]:

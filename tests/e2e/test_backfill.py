@@ -134,7 +134,7 @@ def test_killed_at_any_moment_it_goes_on_where_it_was(bare: Bare) -> None:
     assert sorted(began) == began, "an interrupted backfill went back"
     assert json.loads(done.answer)["objects"] <= OBJECTS
     # There is nothing to resume any more.
-    assert bare.file_index("backfill", bare.url(), "--resume", "--dry-run").messages == ""
+    assert bare.file_index("backfill", bare.url(), "--resume").messages == ""
 
 
 def test_interrupted_it_says_how_to_go_on(bare: Bare, tmp_path: Path) -> None:

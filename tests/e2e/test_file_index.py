@@ -5,14 +5,14 @@ import os
 import pty
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from threading import Event
 from typing import Any
 
 import pytest
 
+from local.deployment import without_events
 from tests.e2e import workload
 from tests.e2e.bare import Bare
 from tests.e2e.deployments import PREFIX
@@ -28,22 +28,6 @@ def lines(said: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in said.splitlines() if line.startswith("{")]
 
 
-@contextmanager
-def lost_events(stack: Stack) -> Iterator[None]:
-    """S3 tells nobody what happens."""
-    notification = stack.s3.get_bucket_notification_configuration(Bucket=stack.bucket)
-    notification.pop("ResponseMetadata")
-    stack.s3.put_bucket_notification_configuration(
-        Bucket=stack.bucket, NotificationConfiguration={}
-    )
-    try:
-        yield
-    finally:
-        stack.s3.put_bucket_notification_configuration(
-            Bucket=stack.bucket, NotificationConfiguration=notification
-        )
-
-
 @pytest.mark.parametrize("stack", ["versioned", "unversioned", "metadata"], indirect=True)
 def test_a_deployment_is_read_verified_and_repaired(stack: Stack) -> None:
     prefix = f"{PREFIX}repaired+ /"
@@ -55,7 +39,7 @@ def test_a_deployment_is_read_verified_and_repaired(stack: Stack) -> None:
         stack.put(key)
     for key in (kept, changed, gone):
         stack.wait_until_indexed(key)
-    with lost_events(stack):
+    with without_events(stack.s3, stack.bucket):
         stack.put(changed, b"something else")
         stack.delete(gone)
         stack.put(new)
@@ -111,12 +95,15 @@ def test_a_live_bucket_has_no_drift(stack: Stack) -> None:
     for code, said in runs:
         assert code == 0, said
         assert lines(said)[-1]["compared"] > 0
+    assert any("suspects, looked at again" in said for _, said in runs), (
+        "there was nothing to doubt"
+    )
 
 
 def test_a_function_does_the_tasks_of_a_job(metadata: Stack) -> None:
     stack = metadata
     key = f"{PREFIX}of a job+.csv"
-    with lost_events(stack):
+    with without_events(stack.s3, stack.bucket):
         stack.put(key, ContentType="text/csv")
     task = {"taskId": "t1", "s3Bucket": stack.bucket, "s3Key": "in+box/%C3%BC%2B/of+a+job%2B.csv"}
 
@@ -249,9 +236,14 @@ def test_a_reader_who_has_seen_enough_ends_it(bare: Bare) -> None:
     for number in range(300):
         bare.put(f"{number:03} {'x' * 900}")
     assert bare.file_index("backfill", bare.url()).code == 0
-    for arguments in (("ls", "--recursive"), ("verify", "--grace", "0", "--json")):
-        command, *options = arguments
-        process = bare.start(command, bare.url(), *options)
+    for command, *options in (
+        ("ls", "--recursive"),
+        ("verify", "--grace", "0", "--json"),
+        ("verify", "--grace", "0"),
+        ("get",),
+    ):
+        key = f"000 {'x' * 900}" if command == "get" else ""
+        process = bare.start(command, bare.url(key), *options)
         assert process.stdout
         assert process.stderr
         if command == "ls":

@@ -316,6 +316,22 @@ def test_a_repair_does_not_drop_object_metadata(
     assert verified(file_index, "--repair", "--object-metadata").lines[-1]["repaired"] == 1
 
 
+def test_other_partitions_than_the_tables_are_refused(
+    file_index: FileIndexCommand, s3: "S3Client", dynamodb: "DynamoDBClient"
+) -> None:
+    parted = FileIndex(dynamodb, TABLE, partitions=4)
+    for number in range(40):
+        s3.put_object(Bucket=BUCKET, Key=f"{number}")
+        parted.replace(record_of(s3, f"{number}"), None)
+
+    for command in ("verify", "backfill"):
+        for partitions in ("1", "2", "3", "8"):
+            said = file_index(command, URL, "--partitions", partitions)
+            assert said.code == 2
+            assert f"has other --partitions than {partitions}" in said.messages
+    assert file_index("verify", URL, "--partitions", "4", "--json").code == 0
+
+
 def test_an_endpoint_that_is_no_url_is_said(file_index: FileIndexCommand) -> None:
     said = file_index("ls", URL, "--endpoint-url", "localhost:4566")
 

@@ -146,21 +146,23 @@ def test_what_failed_is_told_by_cause(aws: Stubs, capsys: pytest.CaptureFixture[
     }
 
 
-def test_a_job_that_fails_says_why(aws: Stubs) -> None:
+def test_a_job_that_fails_says_why(aws: Stubs, capsys: pytest.CaptureFixture[str]) -> None:
     aws.create(MatchAnyPrefix=["in/"])
     reason = {"FailureCode": "AccessDenied", "FailureReason": "no s3:PutInventoryConfiguration"}
     aws.describe("Failed", FailureReasons=[reason])
 
-    with pytest.raises(CommandError, match=r"ended as Failed\. AccessDenied: no s3:PutInv"):
-        run(target())
+    assert run(target()) == 2
+    assert "ended as Failed. AccessDenied: no s3:PutInv" in capsys.readouterr().err
 
 
-def test_a_job_that_somebody_stopped_is_not_waited_for(aws: Stubs) -> None:
+def test_a_job_that_somebody_stopped_is_not_waited_for(
+    aws: Stubs, capsys: pytest.CaptureFixture[str]
+) -> None:
     aws.create(MatchAnyPrefix=["in/"])
     aws.describe("Paused", StatusUpdateReason="too dear")
 
-    with pytest.raises(CommandError, match="job job-1 is paused: too dear"):
-        run(target())
+    assert run(target()) == 2
+    assert "job job-1 is paused: too dear" in capsys.readouterr().err
 
 
 def test_without_a_role_nothing_is_asked_for(aws: Stubs) -> None:  # noqa: ARG001 # no answer
@@ -175,6 +177,15 @@ def test_each_filter_has_a_job_of_its_own(aws: Stubs) -> None:
     aws.describe("Complete", succeeded=5)
 
     assert run(target(Filter("in/a", ".csv"), Filter("in/"), Filter("out/"))) == 0
+
+
+def test_a_job_that_fails_does_not_stop_those_of_other_filters(aws: Stubs) -> None:
+    aws.create(MatchAnyPrefix=["in/a"])
+    aws.describe("Failed")
+    aws.create(MatchAnyPrefix=["in/b"])
+    aws.describe("Complete", succeeded=5)
+
+    assert run(target(Filter("in/a"), Filter("in/b"))) == 2
 
 
 def test_a_report_that_is_not_there_is_said(aws: Stubs, capsys: pytest.CaptureFixture[str]) -> None:

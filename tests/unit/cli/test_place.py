@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from cli.errors import CommandError
 from cli.place import Place
 
 
@@ -40,6 +41,28 @@ def test_it_is_written_once_a_second_at_most() -> None:
 
     place.write("c", now=True)
     assert place.read() == "c"
+
+
+def test_where_it_cannot_be_written_is_said_once(
+    state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (state / "file-index").write_text("no directory")
+    place = Place("table")
+
+    place.write("a", now=True)
+    place.write("b", now=True)
+
+    assert not place.is_kept
+    assert capsys.readouterr().err.count("--resume will not know where this was") == 1
+
+
+def test_nobody_has_no_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("XDG_STATE_HOME")
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr("os.getuid", lambda: 2**30)
+
+    with pytest.raises(CommandError, match="no home directory"):
+        Place("table")
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", "null"])
