@@ -209,9 +209,8 @@ class Demo:
 
     def show_command(self, *arguments: str) -> None:
         """Run `file-index` and show what it says."""
-        console.print(f"  [bold]$ file-index {escape(shlex.join(arguments))}")
-        for said in self.file_index(*arguments).splitlines():
-            console.print(f"    {escape(said)}")
+        console.print(f"[bold]$ file-index {escape(shlex.join(arguments))}")
+        console.print(escape(self.file_index(*arguments)), end="", soft_wrap=True)
 
     def file_index(self, *arguments: str) -> str:
         """What `file-index` says."""

@@ -138,7 +138,7 @@ ALLOWED = {
 NEEDED = {
     "get": {"dynamodb:GetItem"},
     "ls": {"dynamodb:Query"},
-    "backfill": {"s3:ListBucket", "dynamodb:BatchExecuteStatement"},
+    "backfill": {"s3:ListBucket", "dynamodb:BatchExecuteStatement", "dynamodb:Query"},
     "verify": {"s3:ListBucket", "dynamodb:Query", "dynamodb:GetItem"},
     "verify --repair": {
         "s3:ListBucket",
