@@ -7,7 +7,6 @@ that Lambda retries and then keeps the payload in the dead-letter queue.
 
 import os
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -28,6 +27,7 @@ from function.errors import (
 )
 from function.event_parser import Change, Message, ObjectEvent, parse
 from function.indexer import BACKFILL, Indexer, Outcome
+from function.metrics import Tally
 from function.objects import Objects
 from function.repository import FileIndex
 from function.settings import Settings
@@ -59,6 +59,14 @@ class _Work:
     messages: set[int] = field(default_factory=set)
 
 
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """What became of the events of one key."""
+
+    outcomes: Sequence[Outcome]
+    at: datetime
+
+
 class Function:
     """The function without its surroundings: what a handler does with an indexer."""
 
@@ -74,66 +82,64 @@ class Function:
         MalformedEventError or ObjectEventsFailedError.
         """
         started = time.monotonic()
+        tally = Tally()
         try:
             if batch_operations.is_job(payload):
-                return self._do_tasks(payload, context, started)
+                return self._do_tasks(payload, tally, context, started)
             messages = parse(payload)
         except MalformedEventError as error:
             logs.malformed(None, error)
-            logs.summary(
-                Counter({Outcome.FAILED: 1}), messages=1, test_events=0, seconds=_since(started)
-            )
+            tally.fail(error)
+            logs.summary(tally, self._indexer.now(), messages=1, seconds=_since(started))
             raise
-        outcomes: Counter[Outcome] = Counter()
         failures: dict[int, list[Exception]] = {}
         for number, message in enumerate(messages):
             for malformed in message.errors:
                 logs.malformed(message.id, malformed)
-                outcomes[Outcome.FAILED] += 1
+                tally.fail(malformed)
                 failures.setdefault(number, []).append(malformed)
 
-        work = self._grouped_by_key(messages, outcomes)
+        work = self._grouped_by_key(messages, tally)
         for item, done in zip(work, self._each(work, context), strict=True):
             if isinstance(done, Exception):
-                outcomes[Outcome.FAILED] += len(item.events)
+                tally.fail(done, len(item.events))
                 for number in item.messages:
                     failures.setdefault(number, []).append(done)
             else:
-                outcomes.update(done)
+                tally.count(item.events, done.outcomes, done.at)
 
         logs.summary(
-            outcomes,
+            tally,
+            self._indexer.now(),
             messages=len(messages),
             test_events=sum(message.test_events for message in messages),
             seconds=_since(started),
         )
-        return _answer(messages, outcomes, failures)
+        return _answer(messages, tally, failures)
 
-    def _do_tasks(self, payload: Any, context: Context, started: float) -> dict[str, Any]:
+    def _do_tasks(
+        self, payload: Any, tally: Tally, context: Context, started: float
+    ) -> dict[str, Any]:
         tasks = batch_operations.tasks(payload)
-        outcomes: Counter[Outcome] = Counter()
-        results = [(task, self._do_task(task, outcomes, context)) for task in tasks]
-        logs.summary(outcomes, messages=len(tasks), test_events=0, seconds=_since(started))
+        results = [(task, self._do_task(task, tally, context)) for task in tasks]
+        logs.summary(tally, self._indexer.now(), messages=len(tasks), seconds=_since(started))
         return batch_operations.answer(payload, results)
 
-    def _do_task(self, task: Task, outcomes: Counter[Outcome], context: Context) -> Result:
+    def _do_task(self, task: Task, tally: Tally, context: Context) -> Result:
         event = ObjectEvent(bucket=task.bucket, key=task.key, name=BACKFILL)
-        error: Exception | None = None
         try:
             if context.get_remaining_time_in_millis() < RESERVED_MS:
                 raise OutOfTimeError(f"not started{_TIME}")
             outcome = self._indexer.refresh(event)
-            result = Result(ResultCode.SUCCEEDED, outcome)
         except Exception as failure:  # noqa: BLE001 # logged, and reported to the job
-            outcome, error = Outcome.FAILED, failure
-            result = Result(_code(failure), f"{type(failure).__name__}: {failure}")
-        outcomes[outcome] += 1
-        logs.object_event(event, outcome, self._indexer.now(), error)
-        return result
+            tally.fail(self._failed([event], failure))
+            return Result(_code(failure), f"{type(failure).__name__}: {failure}")
+        now = self._indexer.now()
+        tally.count([event], [outcome], now)
+        logs.object_event(event, outcome, now)
+        return Result(ResultCode.SUCCEEDED, outcome)
 
-    def _grouped_by_key(
-        self, messages: Sequence[Message], outcomes: Counter[Outcome]
-    ) -> list[_Work]:
+    def _grouped_by_key(self, messages: Sequence[Message], tally: Tally) -> list[_Work]:
         """The events of each key together; what the index does not hold is ignored here.
 
         Events that may be too old to be applied are apart: they may fail where others need not.
@@ -142,8 +148,9 @@ class Function:
         for number, message in enumerate(messages):
             for event in message.events:
                 if event.change is Change.UNRELATED:
-                    logs.object_event(event, Outcome.IGNORED, self._indexer.now())
-                    outcomes[Outcome.IGNORED] += 1
+                    now = self._indexer.now()
+                    logs.object_event(event, Outcome.IGNORED, now)
+                    tally.count([event], [Outcome.IGNORED], now)
                     continue
                 old = self._indexer.outlived_tombstones(event)
                 item = work.setdefault((event.bucket, event.key, old), _Work())
@@ -151,11 +158,11 @@ class Function:
                 item.messages.add(number)
         return list(work.values())
 
-    def _each(self, work: Sequence[_Work], context: Context) -> Sequence[list[Outcome] | Exception]:
+    def _each(self, work: Sequence[_Work], context: Context) -> Sequence[_Done | Exception]:
         """The outcomes of each key's events, or why all of them failed."""
         remaining_ms = context.get_remaining_time_in_millis
         under_way = [self._pool.submit(self._process, item.events, remaining_ms) for item in work]
-        results: list[list[Outcome] | Exception] = []
+        results: list[_Done | Exception] = []
         for item, future in zip(work, under_way, strict=True):
             try:
                 results.append(future.result(max(0, remaining_ms() - REPORTING_MS) / 1000))
@@ -167,16 +174,17 @@ class Function:
 
     def _process(
         self, events: Sequence[ObjectEvent], remaining_ms: Callable[[], int]
-    ) -> list[Outcome] | Exception:
+    ) -> _Done | Exception:
         try:
             if remaining_ms() < RESERVED_MS:
                 raise OutOfTimeError(f"not started{_TIME}")
             outcomes = self._indexer.process(events)
         except Exception as error:  # noqa: BLE001 # one key must fail alone: logged and reported
             return self._failed(events, error)
+        now = self._indexer.now()
         for event, outcome in zip(events, outcomes, strict=True):
-            logs.object_event(event, outcome, self._indexer.now())
-        return outcomes
+            logs.object_event(event, outcome, now)
+        return _Done(outcomes, now)
 
     def _failed(self, events: Sequence[ObjectEvent], error: Exception) -> Exception:
         for event in events:
@@ -186,7 +194,7 @@ class Function:
 
 def _answer(
     messages: Sequence[Message],
-    outcomes: Counter[Outcome],
+    tally: Tally,
     failures: Mapping[int, Sequence[Exception]],
 ) -> dict[str, Any]:
     if any(message.id is not None for message in messages):
@@ -199,10 +207,11 @@ def _answer(
         errors = [error for found in failures.values() for error in found]
         shown = "; ".join(f"{type(error).__name__}: {error}" for error in errors[:_REPORTED])
         more = f"; and {len(errors) - _REPORTED} more, see the log" if errors[_REPORTED:] else ""
+        failed, events = tally.outcomes[Outcome.FAILED], tally.outcomes.total()
         raise ObjectEventsFailedError(
-            f"{outcomes[Outcome.FAILED]} of {outcomes.total()} object events failed: {shown}{more}"
+            f"{failed} of {events} object events failed: {shown}{more}"
         ) from errors[0]
-    return {outcome.value: outcomes[outcome] for outcome in Outcome}
+    return {outcome.value: tally.outcomes[outcome] for outcome in Outcome}
 
 
 def _code(failure: Exception) -> ResultCode:

@@ -1,4 +1,4 @@
-"""Structured logs: a line for each object event, one summary for each invocation.
+"""Structured logs: a line for each object event, one summary with the metrics for each invocation.
 
 In Lambda the runtime writes every line as JSON (log format JSON) and decides the level. Elsewhere,
 where the root logger has no handler, lines of the same shape go to standard error.
@@ -8,11 +8,11 @@ import json
 import logging
 import time
 import traceback
-from collections import Counter
 from datetime import datetime
 
 from function.event_parser import ObjectEvent
 from function.indexer import Outcome
+from function.metrics import Tally, lag_ms
 
 _logger = logging.getLogger("file_index")
 
@@ -42,7 +42,7 @@ def object_event(
         "event": event.name,
         "sequencer": event.sequencer,
         "version_id": event.version_id,
-        "lag_ms": round((now - event.time).total_seconds() * 1000) if event.time else None,
+        "lag_ms": lag_ms(event, now),
         "s3_request_id": event.request_id,
     }
     _logger.log(
@@ -62,8 +62,10 @@ def malformed(message_id: str | None, error: Exception) -> None:
     )
 
 
-def summary(outcomes: Counter[Outcome], *, messages: int, test_events: int, seconds: float) -> None:
-    """What became of an invocation.
+def summary(
+    tally: Tally, now: datetime, *, messages: int, test_events: int = 0, seconds: float
+) -> None:
+    """What became of an invocation, and its metrics.
 
     Written at the level in force where that is above INFO: it is there also when the lines of the
     object events are turned down, and Lambda drops lines below the level by itself.
@@ -71,7 +73,7 @@ def summary(outcomes: Counter[Outcome], *, messages: int, test_events: int, seco
     _logger.log(
         max(logging.INFO, _logger.getEffectiveLevel()),
         "summary",
-        extra={outcome.value: outcomes[outcome] for outcome in Outcome}
+        extra=tally.embedded(now)
         | {
             "messages": messages,
             "test_events": test_events,

@@ -56,8 +56,8 @@ def test_a_poison_message_costs_itself_alone_and_keeps_its_body(external_queued:
     )
     assert handled == dict.fromkeys(good, 1)
     summaries = stack.log_lines(started, message="summary")
-    assert sum(line["failed"] for line in summaries) == 5  # as often as it may be tried
-    assert any(line["messages"] > line["failed"] == 1 for line in summaries)
+    assert sum(line["Failed"] for line in summaries) == 5  # as often as it may be tried
+    assert any(line["messages"] > line["Failed"] == 1 for line in summaries)
     assert "s3 is a string" in stack.log_lines(started, message="malformed")[0]["errorMessage"]
 
 
@@ -94,9 +94,9 @@ def test_an_invocation_short_of_time_starts_nothing_and_the_rest_is_redelivered(
             seconds=60,
         )
 
-    assert (first["messages"], first["indexed"] + first["failed"]) == (40, 40)
-    assert first["indexed"] >= 8
-    assert first["failed"] >= 8
+    assert (first["messages"], first["Indexed"] + first["Failed"]) == (40, 40)
+    assert first["Indexed"] >= 8
+    assert first["Failed"] >= 8
     assert {line["errorType"] for line in lines} == {"OutOfTimeError"}
     assert sum("not started" in line["errorMessage"] for line in lines) >= 8
     assert stack.dead_letters() == 0

@@ -275,7 +275,7 @@ def test_a_direct_payload_that_cannot_be_read_raises_so_that_lambda_keeps_it(
 
     malformed, summary = lines()
     assert (malformed["message"], malformed["errorType"]) == ("malformed", "MalformedEventError")
-    assert (summary["message"], summary["failed"]) == ("summary", 1)
+    assert (summary["message"], summary["Failed"]) == ("summary", 1)
 
 
 def test_a_direct_invocation_raises_after_everything_else_was_processed(
@@ -336,7 +336,7 @@ def test_every_message_that_gave_an_event_to_a_failed_group_is_reported(
     )
 
     assert answer == {"batchItemFailures": [{"itemIdentifier": "m0"}, {"itemIdentifier": "m2"}]}
-    assert lines()[-1]["failed"] == 2
+    assert lines()[-1]["Failed"] == 2
 
 
 def test_an_sqs_message_without_an_id_fails_the_whole_batch(function: Function) -> None:
@@ -508,12 +508,13 @@ def test_every_object_has_a_line_and_every_invocation_a_summary(
     }
     assert outcomes(objects) == {"indexed": ["a"], "removed": ["b"]}
     assert summary["message"] == "summary"
-    assert {name: summary[name] for name in ("indexed", "removed", "failed", "messages")} == {
-        "indexed": 1,
-        "removed": 1,
-        "failed": 0,
+    assert {name: summary[name] for name in ("Indexed", "Removed", "Failed", "messages")} == {
+        "Indexed": 1,
+        "Removed": 1,
+        "Failed": 0,
         "messages": 1,
     }
+    assert len(summary["Lag"]) == 2
 
 
 def test_the_summary_is_written_also_when_the_lines_of_objects_are_turned_down(

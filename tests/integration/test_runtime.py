@@ -154,7 +154,7 @@ def test_the_package_runs_as_lambda_runs_it(api: LambdaApi, tmp_path: Path) -> N
         "a b+ü",
     )
     assert indexed["requestId"] == "8476a536-e9f4-11e8-9739-2dfe598c3fcd"
-    assert (summary["message"], summary["indexed"]) == ("summary", 1)
+    assert (summary["message"], summary["Indexed"]) == ("summary", 1)
 
 
 def test_per_object_lines_turned_down_leave_the_summary(api: LambdaApi, tmp_path: Path) -> None:
@@ -166,7 +166,7 @@ def test_per_object_lines_turned_down_leave_the_summary(api: LambdaApi, tmp_path
         api.answers.get(timeout=60)
 
     (summary,) = package.lines()
-    assert (summary["message"], summary["level"], summary["indexed"]) == ("summary", "WARNING", 1)
+    assert (summary["message"], summary["level"], summary["Indexed"]) == ("summary", "WARNING", 1)
 
 
 def test_a_wrong_setting_fails_the_cold_start_with_its_name(api: LambdaApi, tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ the steps of one is the subject of test_convergence.py.
 """
 
 import logging
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from random import Random
 from typing import Any
@@ -15,7 +14,8 @@ import pytest
 from function.errors import ObjectEventsFailedError
 from function.event_parser import Message
 from function.handler import Function
-from function.indexer import Indexer, Outcome
+from function.indexer import Indexer
+from function.metrics import Tally
 from function.record import FileRecord, ObjectState
 from tests.payloads import s3_document, sqs
 from tests.unit.rule.model_bucket import ModelBucket, Versioning
@@ -34,8 +34,8 @@ Body = dict[str, Any]
 class ReportsHalfAGroup(Function):
     """Of the messages that gave an event to a group only one is reported when it fails."""
 
-    def _grouped_by_key(self, messages: Sequence[Message], outcomes: Counter[Outcome]) -> list[Any]:
-        work = super()._grouped_by_key(messages, outcomes)
+    def _grouped_by_key(self, messages: Sequence[Message], tally: Tally) -> list[Any]:
+        work = super()._grouped_by_key(messages, tally)
         for item in work:
             item.messages.intersection_update({min(item.messages)})
         return work
