@@ -196,6 +196,51 @@ variable "kms_key" {
   }
 }
 
+variable "monitoring" {
+  description = <<-EOT
+    Alarms, a dashboard and queries of the function's log.
+    - `enabled`: `false` for none of them.
+    - `sns_topics`: ARNs of the SNS topics that are told when an alarm fires, and when it is over.
+    - `limits`: an alarm fires above
+      - `dead_letters`: messages in the dead-letter queue,
+      - `errors`, `failed_events`, `permission_denied`: in a minute,
+      - `event_age_seconds`: age of the oldest event that waits,
+      - `lag_seconds`: from an event to its record, of nine in ten events, in two of three minutes,
+      - `throttles`: of the function in each of five minutes, `table_throttles`: of the table in three of five.
+  EOT
+  type = object({
+    enabled    = optional(bool, true)
+    sns_topics = optional(list(string), [])
+    limits = optional(object({
+      dead_letters      = optional(number, 0)
+      errors            = optional(number, 0)
+      event_age_seconds = optional(number, 600)
+      failed_events     = optional(number, 0)
+      lag_seconds       = optional(number, 300)
+      permission_denied = optional(number, 0)
+      table_throttles   = optional(number, 0)
+      throttles         = optional(number, 0)
+    }), {})
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = alltrue([for topic in var.monitoring.sns_topics : can(regex("^arn:[a-z-]+:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_.-]+$", topic))])
+    error_message = "monitoring.sns_topics takes ARNs of SNS topics, such as arn:aws:sns:eu-central-1:123456789012:on-call."
+  }
+
+  validation {
+    condition     = length(var.monitoring.sns_topics) <= 5
+    error_message = "An alarm takes five topics at most: give fewer monitoring.sns_topics."
+  }
+
+  validation {
+    condition     = alltrue([for limit in values(var.monitoring.limits) : limit >= 0])
+    error_message = "monitoring.limits must not be negative."
+  }
+}
+
 variable "name" {
   description = <<-EOT
     Name of the table, the function and its role, and beginning of the other names. It must be unique in the account:

@@ -12,12 +12,14 @@ import time
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote_plus
+from uuid import uuid4
+from xml.sax.saxutils import escape
 
 from ministack.core import lambda_runtime
 from ministack.core.iam_evaluator import enforce
-from ministack.core.responses import get_region
+from ministack.core.responses import get_region, json_response
 from ministack.core.router import extract_access_key_id
-from ministack.services import eventbridge, lambda_svc, s3, sqs
+from ministack.services import cloudwatch, cloudwatch_logs, eventbridge, lambda_svc, s3, sqs
 
 _CONCURRENT_INVOCATIONS = 8
 _END_OF_LOG = "end of the log of an invocation"
@@ -27,9 +29,11 @@ _SECONDS_FOR_THE_LOG = 10
 def correct() -> None:
     """Apply all corrections to this process's emulator."""
     compare_notification_filters_decoded()
+    describe_alarms_in_full()
     fill_batches_beyond_ten()
     forbid_absent_objects_without_list_bucket()
     keep_all_lines_of_the_log()
+    keep_query_definitions()
     let_events_wait_for_a_free_worker()
     name_versions_in_eventbridge_events()
     retry_what_eventbridge_invokes()
@@ -48,6 +52,52 @@ def compare_notification_filters_decoded() -> None:
         return bool(matches(key, *decoded))
 
     s3._key_matches_filter = corrected
+
+
+def describe_alarms_in_full() -> None:
+    """An alarm is described as it was put, also in XML, which the provider asks for.
+
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricAlarm.html
+    The emulator leaves half of it out, so that every plan would change every alarm.
+    """
+    describe = cloudwatch._describe_alarms
+
+    def corrected(
+        params: Any, body: dict[str, Any], is_cbor: bool, is_json: bool = False
+    ) -> tuple[int, dict[str, str], bytes]:
+        if is_cbor or is_json:
+            answer: tuple[int, dict[str, str], bytes] = describe(params, body, is_cbor, is_json)
+            return answer
+        names = [cloudwatch._p(params, f"AlarmNames.member.{number}") for number in range(1, 101)]
+        asked = {"AlarmNames": [name for name in names if name]}
+        alarms = json.loads(describe({}, asked, False, True)[2])["MetricAlarms"]
+        for alarm in alarms:
+            if alarm.get("ExtendedStatistic"):
+                del alarm["Statistic"]
+        result = {"MetricAlarms": alarms}
+        xml = f"<DescribeAlarmsResult>{_as_xml(result)}</DescribeAlarmsResult>"
+        corrected_answer: tuple[int, dict[str, str], bytes] = cloudwatch._xml(
+            200, "DescribeAlarmsResponse", xml
+        )
+        return corrected_answer
+
+    cloudwatch._describe_alarms = corrected
+
+
+def _as_xml(value: Any) -> str:
+    match value:
+        case dict():
+            return "".join(
+                f"<{name}>{_as_xml(one)}</{name}>"
+                for name, one in value.items()
+                if one is not None and not name.endswith("Timestamp")  # nobody here reads them
+            )
+        case list():
+            return "".join(f"<member>{_as_xml(one)}</member>" for one in value)
+        case bool():
+            return str(value).lower()
+        case _:
+            return escape(str(value))
 
 
 def fill_batches_beyond_ten() -> None:
@@ -128,6 +178,46 @@ def keep_all_lines_of_the_log() -> None:
         return "\n".join(lines)
 
     lambda_runtime.Worker._drain_stderr_bounded = corrected
+
+
+def keep_query_definitions() -> None:
+    """CloudWatch Logs keeps queries.
+
+    https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_QueryDefinition.html
+    The emulator does not know them.
+    """
+    handle = cloudwatch_logs.handle_request
+    kept: dict[str, dict[str, Any]] = {}
+
+    def put(definition: dict[str, Any]) -> dict[str, Any]:
+        number = definition.get("queryDefinitionId") or str(uuid4())
+        kept[number] = {**definition, "queryDefinitionId": number}
+        return {"queryDefinitionId": number}
+
+    def describe(asked: dict[str, Any]) -> dict[str, Any]:
+        prefix = asked.get("queryDefinitionNamePrefix", "")
+        return {
+            "queryDefinitions": [one for one in kept.values() if one["name"].startswith(prefix)]
+        }
+
+    def delete(asked: dict[str, Any]) -> dict[str, Any]:
+        return {"success": kept.pop(asked["queryDefinitionId"], None) is not None}
+
+    actions = {
+        "Logs_20140328.PutQueryDefinition": put,
+        "Logs_20140328.DescribeQueryDefinitions": describe,
+        "Logs_20140328.DeleteQueryDefinition": delete,
+    }
+
+    async def corrected(
+        method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, Any]
+    ) -> Any:
+        action = actions.get(headers.get("x-amz-target", ""))
+        if action:
+            return json_response(action(json.loads(body)))
+        return await handle(method, path, headers, body, query)
+
+    cloudwatch_logs.handle_request = corrected
 
 
 def let_events_wait_for_a_free_worker() -> None:

@@ -1,0 +1,236 @@
+# Whether it works: alarms, the dashboard, and queries of the function's log.
+# The function's own metrics are in the last line of each invocation, see function/metrics.py.
+
+locals {
+  limits = var.monitoring.limits
+
+  function_name = aws_lambda_function.function.function_name
+  queue_name    = one(aws_sqs_queue.queue[*].name)
+
+  # As a dashboard names a metric: namespace, name, dimension and its value.
+  metrics = {
+    dead_letters      = ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", aws_sqs_queue.dead_letter.name]
+    duration          = ["AWS/Lambda", "Duration", "FunctionName", local.function_name]
+    errors            = ["AWS/Lambda", "Errors", "FunctionName", local.function_name]
+    failed            = ["FileIndex", "Failed", "Deployment", local.function_name]
+    ignored           = ["FileIndex", "Ignored", "Deployment", local.function_name]
+    indexed           = ["FileIndex", "Indexed", "Deployment", local.function_name]
+    invocations       = ["AWS/Lambda", "Invocations", "FunctionName", local.function_name]
+    lag               = ["FileIndex", "Lag", "Deployment", local.function_name]
+    lost              = ["AWS/Lambda", "DestinationDeliveryFailures", "FunctionName", local.function_name]
+    lost_by_rule      = ["AWS/Events", "InvocationsFailedToBeSentToDlq", "RuleName", one(aws_cloudwatch_event_rule.bucket[*].name)]
+    permission_denied = ["FileIndex", "PermissionDenied", "Deployment", local.function_name]
+    removed           = ["FileIndex", "Removed", "Deployment", local.function_name]
+    superseded        = ["FileIndex", "Superseded", "Deployment", local.function_name]
+    table_throttles   = ["AWS/DynamoDB", "WriteThrottleEvents", "TableName", aws_dynamodb_table.table.name]
+    throttles         = ["AWS/Lambda", "Throttles", "FunctionName", local.function_name]
+    waiting           = ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", local.queue_name]
+    write_units       = ["AWS/DynamoDB", "ConsumedWriteCapacityUnits", "TableName", aws_dynamodb_table.table.name]
+
+    arriving = (
+      var.queue == null ? ["AWS/Lambda", "AsyncEventsReceived", "FunctionName", local.function_name]
+      : ["AWS/SQS", "NumberOfMessagesSent", "QueueName", local.queue_name]
+    )
+    oldest = (
+      var.queue == null ? ["AWS/Lambda", "AsyncEventAge", "FunctionName", local.function_name]
+      : ["AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", local.queue_name]
+    )
+  }
+}
+
+# --- Alarms ---
+
+locals {
+  # Looked at every minute; one fires when the statistic was above the limit in `minutes` of the last `of` minutes.
+  # No data means that nothing happened, and nobody is to be woken. Where it is "ignore" the alarm stays what it was
+  # until something happens again.
+  alarms = {
+    dead-letters = {
+      metric    = local.metrics.dead_letters
+      statistic = "Maximum", limit = local.limits.dead_letters, minutes = 1, of = 1, no_data = "notBreaching"
+      wanted    = true
+      about     = "Events failed every try and wait in the dead-letter queue. See why with file-index redrive --dry-run, mend it, replay with file-index redrive."
+      section   = "replaying"
+    }
+    lost = {
+      metric    = local.metrics.lost
+      statistic = "Sum", limit = 0, minutes = 1, of = 1, no_data = "notBreaching"
+      wanted    = var.queue == null
+      about     = "Lambda could not put a failed event into the dead-letter queue. Apply again, if role or queue were changed, and run file-index verify --repair."
+      section   = "an-event-is-lost"
+    }
+    lost-by-rule = {
+      metric    = local.metrics.lost_by_rule
+      statistic = "Sum", limit = 0, minutes = 1, of = 1, no_data = "notBreaching"
+      wanted    = var.trigger == "eventbridge"
+      about     = "EventBridge could not put a failed event into the dead-letter queue. Apply again, if the queue was changed, and run file-index verify --repair."
+      section   = "an-event-is-lost"
+    }
+    old-events = {
+      metric    = local.metrics.oldest
+      statistic = "Maximum", limit = local.limits.event_age_seconds * (var.queue == null ? 1000 : 1), minutes = 1, of = 1, no_data = "notBreaching"
+      wanted    = true
+      about     = "Events wait: they fail and are tried again, or the function has too little concurrency. The log says which."
+      section   = "events-wait"
+    }
+    errors = {
+      metric    = local.metrics.errors
+      statistic = "Sum", limit = local.limits.errors, minutes = 1, of = 1, no_data = "notBreaching"
+      wanted    = true
+      about     = "Invocations failed: because of an event, or of the function itself (memory, time-out, settings). The log says why."
+      section   = "what-becomes-of-a-failure"
+    }
+    failed-events = {
+      metric    = local.metrics.failed
+      statistic = "Sum", limit = local.limits.failed_events, minutes = 1, of = 1, no_data = "notBreaching"
+      wanted    = var.queue != null # without one an event that fails is an error of its invocation
+      about     = "Events could not be processed and are tried again. The log says why."
+      section   = "what-becomes-of-a-failure"
+    }
+    permission-denied = {
+      metric    = local.metrics.permission_denied
+      statistic = "Sum", limit = local.limits.permission_denied, minutes = 1, of = 1, no_data = "ignore"
+      wanted    = true
+      about     = "AWS refuses the function a call, and will until somebody changes a policy. The log names role, action and resource."
+      section   = "permission-denied"
+    }
+    lag = {
+      metric    = local.metrics.lag
+      statistic = "p90", limit = local.limits.lag_seconds * 1000, minutes = 2, of = 3, no_data = "notBreaching"
+      wanted    = true
+      about     = "The index is behind the bucket: events are written long after they happened, as they are after a redrive."
+      section   = "events-wait"
+    }
+    throttles = {
+      metric    = local.metrics.throttles
+      statistic = "Sum", limit = local.limits.throttles, minutes = 5, of = 5, no_data = "notBreaching"
+      wanted    = true
+      about     = "For minutes the function has had too little concurrency. Raise function.reserved_concurrency or the account's quota, or set queue."
+      section   = "events-wait"
+    }
+    table-throttled = {
+      metric    = local.metrics.table_throttles
+      statistic = "Sum", limit = local.limits.table_throttles, minutes = 3, of = 5, no_data = "notBreaching"
+      wanted    = true
+      about     = "DynamoDB refuses writes of the index, which are tried again. Lower queue.max_concurrency, or see table.partitions."
+      section   = "dynamodb-or-s3-throttles-or-does-not-answer"
+    }
+  }
+}
+
+resource "aws_cloudwatch_metric_alarm" "alarm" {
+  for_each = { for name, alarm in local.alarms : name => alarm if alarm.wanted && var.monitoring.enabled }
+
+  alarm_name        = "${var.name}-${each.key}"
+  alarm_description = "${each.value.about} More: docs/operations.md#${each.value.section} of terraform-aws-file-index."
+  tags              = var.tags
+
+  namespace   = each.value.metric[0]
+  metric_name = each.value.metric[1]
+  dimensions  = { (each.value.metric[2]) = each.value.metric[3] }
+
+  statistic           = startswith(each.value.statistic, "p") ? null : each.value.statistic
+  extended_statistic  = startswith(each.value.statistic, "p") ? each.value.statistic : null
+  period              = 60
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = each.value.limit
+  datapoints_to_alarm = each.value.minutes
+  evaluation_periods  = each.value.of
+  treat_missing_data  = each.value.no_data
+
+  alarm_actions = var.monitoring.sns_topics
+  ok_actions    = var.monitoring.sns_topics
+}
+
+# --- Dashboard: from the upload to the record, and what it costs ---
+
+locals {
+  graphs = [
+    { title = "1. Events arriving", metrics = [concat(local.metrics.arriving, [{ label = "events" }])] },
+    { title = "2. What became of them", metrics = [
+      concat(local.metrics.indexed, [{ label = "indexed" }]),
+      concat(local.metrics.removed, [{ label = "removed" }]),
+      concat(local.metrics.superseded, [{ label = "superseded" }]),
+      concat(local.metrics.ignored, [{ label = "ignored" }]),
+    ] },
+    { title = "3. Lag: from the event to the record, ms", metrics = [
+      concat(local.metrics.lag, [{ label = "p50", stat = "p50" }]),
+      concat(local.metrics.lag, [{ label = "p90", stat = "p90" }]),
+      concat(local.metrics.lag, [{ label = "longest", stat = "Maximum" }]),
+    ] },
+    { title = "4. Failures", metrics = [
+      concat(local.metrics.failed, [{ label = "events failed" }]),
+      concat(local.metrics.permission_denied, [{ label = "permission denied" }]),
+      concat(local.metrics.errors, [{ label = "invocations failed" }]),
+      concat(local.metrics.throttles, [{ label = "invocations throttled" }]),
+      concat(local.metrics.table_throttles, [{ label = "writes throttled" }]),
+    ] },
+    { title = "5. Waiting, and dead letters", metrics = concat(
+      var.queue == null ? [] : [concat(local.metrics.waiting, [{ label = "in the queue", stat = "Maximum" }])],
+      [concat(local.metrics.dead_letters, [{ label = "dead letters", stat = "Maximum" }])],
+    ) },
+    { title = "6. What it costs", metrics = [
+      concat(local.metrics.invocations, [{ label = "invocations" }]),
+      concat(local.metrics.write_units, [{ label = "write units" }]),
+      concat(local.metrics.duration, [{ label = "milliseconds of the function", yAxis = "right" }]),
+    ] },
+  ]
+}
+
+resource "aws_cloudwatch_dashboard" "dashboard" {
+  count = var.monitoring.enabled ? 1 : 0
+
+  dashboard_name = var.name
+  dashboard_body = jsonencode({
+    widgets = concat(
+      [for number, graph in local.graphs : {
+        type   = "metric"
+        x      = number % 3 * 8
+        y      = floor(number / 3) * 6
+        width  = 8
+        height = 6
+        properties = {
+          title   = graph.title
+          metrics = graph.metrics
+          period  = 60
+          region  = local.region
+          stat    = "Sum"
+          yAxis   = { left = { min = 0 }, right = { min = 0 } }
+        }
+      }],
+      [{
+        type   = "log"
+        x      = 0
+        y      = 12
+        width  = 24
+        height = 6
+        properties = {
+          title  = "7. The last failures"
+          query  = "SOURCE '${aws_cloudwatch_log_group.function.name}' | ${local.log_queries["last failures"]}"
+          region = local.region
+          view   = "table"
+        }
+      }],
+    )
+  })
+}
+
+# --- Queries of the log, for CloudWatch Logs Insights ---
+
+locals {
+  log_queries = {
+    "causes of failures" = "filter outcome = \"failed\" | stats count(*) as events, max(@timestamp) as last by errorType, errorMessage | sort events desc"
+    "history of a key"   = "filter key = \"PUT/THE KEY/HERE\" | fields @timestamp, event, outcome, sequencer, version_id, lag_ms, errorMessage | sort @timestamp"
+    "lag of each key"    = "filter outcome in [\"indexed\", \"removed\"] | fields @timestamp, key, event, lag_ms | sort lag_ms desc | limit 100"
+    "last failures"      = "filter outcome = \"failed\" | fields @timestamp, key, errorType, errorMessage | sort @timestamp desc | limit 20"
+    "refused calls"      = "filter errorType = \"PermissionDeniedError\" | stats count(*) as events, max(@timestamp) as last by errorMessage"
+  }
+}
+
+resource "aws_cloudwatch_query_definition" "query" {
+  for_each = var.monitoring.enabled ? local.log_queries : {}
+
+  name            = "${var.name}/${each.key}"
+  log_group_names = [aws_cloudwatch_log_group.function.name]
+  query_string    = each.value
+}
