@@ -37,6 +37,7 @@ def correct() -> None:
     let_events_wait_for_a_free_worker()
     name_versions_in_eventbridge_events()
     retry_what_eventbridge_invokes()
+    take_metrics_from_logs()
 
 
 def compare_notification_filters_decoded() -> None:
@@ -277,3 +278,35 @@ def retry_what_eventbridge_invokes() -> None:
             lambda_svc.invoke_async_with_retry(record, json.loads(payload))
 
     eventbridge._dispatch_to_lambda = corrected
+
+
+def take_metrics_from_logs() -> None:
+    """CloudWatch takes the metrics out of log lines in the embedded metric format.
+
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+    The emulator keeps the lines alone.
+    """
+    append = cloudwatch_logs._append_log_events
+
+    def corrected(stream: dict[str, Any], events: list[dict[str, Any]]) -> None:
+        append(stream, events)
+        for event in events:
+            if event["message"].startswith("{") and '"_aws"' in event["message"]:
+                take(json.loads(event["message"]))
+
+    def take(line: dict[str, Any]) -> None:
+        for directive in line["_aws"]["CloudWatchMetrics"]:
+            for names in directive["Dimensions"]:
+                dimensions = {name: line[name] for name in names}
+                for metric in directive["Metrics"]:
+                    found = line[metric["Name"]]
+                    for value in found if isinstance(found, list) else [found]:
+                        cloudwatch.record_metric(
+                            directive["Namespace"],
+                            metric["Name"],
+                            value,
+                            metric["Unit"],
+                            dimensions,
+                        )
+
+    cloudwatch_logs._append_log_events = corrected

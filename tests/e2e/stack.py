@@ -143,6 +143,34 @@ class Stack:
         )
         return answer.get("FunctionError"), json.load(answer["Payload"])
 
+    @contextmanager
+    def without(self, action: str) -> Iterator[None]:
+        """The same deployment with one action taken out of the function's role."""
+        iam = self.emulator.client("iam")
+        for name in iam.list_role_policies(RoleName=self.role)["PolicyNames"]:
+            policy = {"RoleName": self.role, "PolicyName": name}
+            document = iam.get_role_policy(**policy)["PolicyDocument"]
+            if action in json.dumps(document):
+                break
+        else:
+            raise LookupError(f"{action} is not granted")
+        reduced = {
+            "Version": document["Version"],
+            "Statement": [
+                statement | {"Action": kept}
+                for statement in document["Statement"]
+                if (kept := [a for a in actions(statement) if a != action])
+            ],
+        }
+        if reduced["Statement"]:
+            iam.put_role_policy(**policy, PolicyDocument=json.dumps(reduced))
+        else:
+            iam.delete_role_policy(**policy)
+        try:
+            yield
+        finally:
+            iam.put_role_policy(**policy, PolicyDocument=json.dumps(document))
+
     def dead_letters(self) -> int:
         """How many messages lie in the dead-letter queue."""
         return self._messages(self.outputs["dead_letter_queue"]["url"])
@@ -237,3 +265,9 @@ class Stack:
                 sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
                 bodies.append(message["Body"])
         return bodies
+
+
+def actions(statement: dict[str, Any]) -> list[str]:
+    """The actions of a policy's statement."""
+    action: str | list[str] = statement["Action"]
+    return [action] if isinstance(action, str) else action

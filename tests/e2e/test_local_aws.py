@@ -5,16 +5,30 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 from uuid import uuid4
+from xml.etree import ElementTree
 from zipfile import ZipFile
 
 import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
+from botocore.httpsession import URLLib3Session
 
-from local.emulator import Emulator, EmulatorError, _free_port
+from local.emulator import (
+    ACCESS_KEY,
+    REGION,
+    SECRET_KEY,
+    Emulator,
+    EmulatorError,
+    _free_port,
+)
 from local.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -269,6 +283,68 @@ def tries_of_a_failing_target(emulator: Emulator) -> int:
     return len(said(emulator, function))
 
 
+def alarm_in_xml(emulator: Emulator) -> dict[str, str | None]:
+    """What an alarm is described with to those who ask in XML, as the provider does."""
+    name = new_name()
+    emulator.client("cloudwatch").put_metric_alarm(
+        AlarmName=name,
+        Namespace="N",
+        MetricName="M",
+        ExtendedStatistic="p90",
+        Period=60,
+        EvaluationPeriods=1,
+        Threshold=1,
+        ComparisonOperator="GreaterThanThreshold",
+        TreatMissingData="ignore",
+    )
+    query = {"Action": "DescribeAlarms", "Version": "2010-08-01", "AlarmNames.member.1": name}
+    content_type = {"Content-Type": "application/x-www-form-urlencoded"}
+    request = AWSRequest("POST", f"{emulator.endpoint}/", content_type, urlencode(query))
+    SigV4Auth(Credentials(ACCESS_KEY, SECRET_KEY), "monitoring", REGION).add_auth(request)
+    session = URLLib3Session(verify=str(emulator.ca_bundle))  # type: ignore[arg-type] # a path too
+    answer = session.send(request.prepare())
+    elements = ElementTree.fromstring(answer.text).iter()  # noqa: S314 # our own emulator's
+    return {element.tag.partition("}")[2]: element.text for element in elements}
+
+
+def query_definitions(emulator: Emulator) -> list[str]:
+    logs = emulator.client("logs")
+    name = new_name()
+    try:
+        made = logs.put_query_definition(name=name, queryString="fields key")
+        found = logs.describe_query_definitions(queryDefinitionNamePrefix=name)
+        logs.delete_query_definition(queryDefinitionId=made["queryDefinitionId"])
+    except ClientError as error:
+        return [error.response["Error"]["Code"]]
+    return [one["queryString"] for one in found["queryDefinitions"]]
+
+
+MEASURING_FUNCTION = """
+import json
+
+def handler(event, context):
+    metrics = [{"Name": "Lag", "Unit": "Milliseconds"}]
+    directive = {"Namespace": event, "Dimensions": [["D"]], "Metrics": metrics}
+    print(json.dumps({"_aws": {"CloudWatchMetrics": [directive]}, "D": "d", "Lag": [1, 5]}))
+"""
+
+
+def longest_lag(emulator: Emulator) -> list[float]:
+    namespace = new_name()
+    function = create_function(emulator, MEASURING_FUNCTION, [])
+    emulator.client("lambda").invoke(FunctionName=function, Payload=json.dumps(namespace))
+    found = emulator.client("cloudwatch").get_metric_statistics(
+        Namespace=namespace,
+        MetricName="Lag",
+        Dimensions=[{"Name": "D", "Value": "d"}],
+        StartTime=datetime.now(UTC) - timedelta(hours=1),
+        EndTime=datetime.now(UTC) + timedelta(hours=1),
+        Period=86400,
+        Statistics=["Maximum"],
+    )
+    return [point["Maximum"] for point in found["Datapoints"]]
+
+
 def test_notification_filters_are_compared_decoded(
     emulator: Emulator, uncorrected: Emulator
 ) -> None:
@@ -282,6 +358,23 @@ def test_an_absent_object_is_forbidden_without_list_bucket(
     assert status_of_head(emulator, may_list=False) == 403
     assert status_of_head(emulator, may_list=True) == 404
     assert status_of_head(uncorrected, may_list=False) != 403
+
+
+def test_alarms_are_described_as_they_were_put(emulator: Emulator, uncorrected: Emulator) -> None:
+    described = alarm_in_xml(emulator)
+    assert (described["ExtendedStatistic"], described["TreatMissingData"]) == ("p90", "ignore")
+    assert "Statistic" not in described
+    assert "TreatMissingData" not in alarm_in_xml(uncorrected)
+
+
+def test_query_definitions_are_kept(emulator: Emulator, uncorrected: Emulator) -> None:
+    assert query_definitions(emulator) == ["fields key"]
+    assert query_definitions(uncorrected) != ["fields key"]
+
+
+def test_metrics_are_taken_from_logs(emulator: Emulator, uncorrected: Emulator) -> None:
+    assert longest_lag(emulator) == [5]
+    assert longest_lag(uncorrected) == []
 
 
 def test_the_log_has_all_that_was_printed(emulator: Emulator, uncorrected: Emulator) -> None:

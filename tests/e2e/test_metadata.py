@@ -1,14 +1,11 @@
 """Object metadata and tags; and that the role has no action too many."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
 
 import pytest
 
 from tests.e2e.proxy import Proxy, dynamodb_error
-from tests.e2e.stack import Stack
+from tests.e2e.stack import Stack, actions
 from tests.payloads import s3_document
 
 
@@ -66,37 +63,6 @@ def test_tags_restore_and_storage_class_events_refresh_the_record(
     assert record.metadata.tags == {"k": name}
 
 
-@contextmanager
-def without(stack: Stack, action: str) -> Iterator[None]:
-    """The same deployment with one action taken out of its role."""
-    iam = stack.emulator.client("iam")
-    role = stack.role
-    for name in iam.list_role_policies(RoleName=role)["PolicyNames"]:
-        document = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
-        if action in json.dumps(document):
-            break
-    else:
-        pytest.fail(f"{action} is not granted")
-    reduced = {
-        "Version": document["Version"],
-        "Statement": [
-            statement | {"Action": kept}
-            for statement in document["Statement"]
-            if (kept := [a for a in actions(statement) if a != action])
-        ],
-    }
-    iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(reduced))
-    try:
-        yield
-    finally:
-        iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(document))
-
-
-def actions(statement: dict[str, Any]) -> list[str]:
-    action: str | list[str] = statement["Action"]
-    return [action] if isinstance(action, str) else action
-
-
 NEEDED = [  # action, on what, and how the module grants it
     (
         "dynamodb:GetItem",
@@ -123,7 +89,7 @@ def test_every_granted_action_is_needed_and_its_absence_explained(
     metadata: Stack, action: str, resource: str, granted_by: str
 ) -> None:
     key = f"without {action}"
-    with without(metadata, action):
+    with metadata.without(action):
         metadata.put(key)
         if action == "s3:ListBucket":  # it is what tells a missing object from a forbidden one
             metadata.wait_until_indexed(key)
