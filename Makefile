@@ -12,7 +12,7 @@ DEV := .venv/installed-dev
 FAULTS := $(patsubst %,tests/e2e/test_%.py,faults queue redrive)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-faults test-python test-terraform soak faults large bench lint package plan apply destroy workspace deployed initialised environment clean
+.PHONY: help demo test test-faults test-python test-terraform soak faults large bench picture lint package plan apply destroy workspace deployed initialised environment clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -45,6 +45,9 @@ large: $(DEV) ## Backfill and verify a bucket of 100,000 objects; prints memory 
 
 bench: $(DEV) ## Measure a backfill against a loop of put_item
 	@$(BIN)/python -m benchmarks.backfill $(OBJECTS)
+
+picture: $(DEV) ## Draw the dashboard anew from a load on the local AWS
+	@$(BIN)/python -m local.picture docs/dashboard.png
 
 lint: $(DEV) ## Check style and types
 	$(BIN)/ruff check

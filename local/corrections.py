@@ -35,6 +35,7 @@ def correct() -> None:
     keep_all_lines_of_the_log()
     keep_query_definitions()
     let_events_wait_for_a_free_worker()
+    measure_every_invocation()
     name_versions_in_eventbridge_events()
     retry_what_eventbridge_invokes()
     take_metrics_from_logs()
@@ -237,6 +238,29 @@ def let_events_wait_for_a_free_worker() -> None:
             return execute(function, event)
 
     lambda_svc._execute_function = corrected
+
+
+def measure_every_invocation() -> None:
+    """CloudWatch counts all invocations, and none that is throttled as one or as an error.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
+    The emulator counts those alone whose caller waits for the answer.
+    """
+    measure, invoke = lambda_svc._emit_lambda_metrics, lambda_svc._execute_function_dispatch
+
+    def corrected(function: dict[str, Any], config: dict[str, Any], *others: Any) -> Any:
+        began = time.monotonic()
+        result = invoke(function, config, *others)
+        duration_ms = (time.monotonic() - began) * 1000
+        measure(config["FunctionName"], duration_ms, bool(result.get("error")), False)
+        return result
+
+    def corrected_measure(name: str, *, error: bool, throttle: bool, **_: float) -> None:
+        if throttle and not error:
+            measure(name, 0.0, False, True)
+
+    lambda_svc._execute_function_dispatch = corrected
+    lambda_svc._emit_lambda_metrics = corrected_measure
 
 
 def name_versions_in_eventbridge_events() -> None:

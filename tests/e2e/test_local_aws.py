@@ -345,6 +345,24 @@ def longest_lag(emulator: Emulator) -> list[float]:
     return [point["Maximum"] for point in found["Datapoints"]]
 
 
+def errors_counted(emulator: Emulator) -> float:
+    """Of an invocation that nobody waits for, and that fails three times."""
+    function = create_function(emulator, FAILING_FUNCTION, [])
+    awslambda = emulator.client("lambda")
+    awslambda.invoke(FunctionName=function, InvocationType="Event", Payload="{}")
+    wait_for(lambda: len(said(emulator, function)) == 3, lambda: said(emulator, function))
+    found = emulator.client("cloudwatch").get_metric_statistics(
+        Namespace="AWS/Lambda",
+        MetricName="Errors",
+        Dimensions=[{"Name": "FunctionName", "Value": function}],
+        StartTime=datetime.now(UTC) - timedelta(hours=1),
+        EndTime=datetime.now(UTC) + timedelta(hours=1),
+        Period=86400,
+        Statistics=["Sum"],
+    )
+    return sum(float(point["Sum"]) for point in found["Datapoints"])
+
+
 def test_notification_filters_are_compared_decoded(
     emulator: Emulator, uncorrected: Emulator
 ) -> None:
@@ -370,6 +388,11 @@ def test_alarms_are_described_as_they_were_put(emulator: Emulator, uncorrected: 
 def test_query_definitions_are_kept(emulator: Emulator, uncorrected: Emulator) -> None:
     assert query_definitions(emulator) == ["fields key"]
     assert query_definitions(uncorrected) != ["fields key"]
+
+
+def test_every_invocation_is_measured(emulator: Emulator, uncorrected: Emulator) -> None:
+    assert errors_counted(emulator) == 3
+    assert errors_counted(uncorrected) < 3
 
 
 def test_metrics_are_taken_from_logs(emulator: Emulator, uncorrected: Emulator) -> None:

@@ -681,3 +681,33 @@ run "a_message_would_expire_before_its_last_try" {
 
   expect_failures = [var.queue]
 }
+
+run "a_topic_is_no_arn" {
+  command = plan
+
+  variables {
+    monitoring = { sns_topics = ["on-call"] }
+  }
+
+  expect_failures = [var.monitoring]
+}
+
+run "more_topics_than_an_alarm_takes" {
+  command = plan
+
+  variables {
+    monitoring = { sns_topics = [for n in range(6) : "arn:aws:sns:eu-west-1:111122223333:topic-${n}"] }
+  }
+
+  expect_failures = [var.monitoring]
+}
+
+run "a_limit_is_negative" {
+  command = plan
+
+  variables {
+    monitoring = { limits = { lag_seconds = -1 } }
+  }
+
+  expect_failures = [var.monitoring]
+}

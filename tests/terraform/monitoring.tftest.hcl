@@ -1,0 +1,178 @@
+# Alarms, dashboard and log queries.
+
+mock_provider "aws" {
+  source          = "./tests/terraform/mocks"
+  override_during = plan
+}
+
+variables {
+  name   = "files"
+  bucket = { create = true }
+}
+
+run "alarms_are_there_without_being_asked_for" {
+  command = plan
+
+  assert {
+    condition = keys(aws_cloudwatch_metric_alarm.alarm) == [
+      "dead-letters", "errors", "lag", "lost", "old-events", "permission-denied", "table-throttled", "throttles",
+    ]
+    error_message = "Every cause that needs somebody has an alarm."
+  }
+
+  assert {
+    condition     = alltrue([for alarm in aws_cloudwatch_metric_alarm.alarm : length(alarm.alarm_actions) + length(alarm.ok_actions) == 0])
+    error_message = "Without topics nobody is told."
+  }
+
+  assert {
+    condition = alltrue([
+      for alarm in aws_cloudwatch_metric_alarm.alarm :
+      can(regex("docs/operations[.]md#[a-z0-9-]+ of terraform-aws-file-index[.]$", alarm.alarm_description))
+    ])
+    error_message = "An alarm's description says where to read on."
+  }
+
+  # What happens nowhere is no reason to be woken, and a refusal is not over because nothing happens.
+  assert {
+    condition = {
+      for name, alarm in aws_cloudwatch_metric_alarm.alarm : name => alarm.treat_missing_data
+      if alarm.treat_missing_data != "notBreaching"
+    } == { permission-denied = "ignore" }
+    error_message = "Missing data is treated as each alarm means it."
+  }
+
+  assert {
+    condition     = length(aws_cloudwatch_dashboard.dashboard) == 1 && length(aws_cloudwatch_query_definition.query) == 5
+    error_message = "Dashboard and queries are there without being asked for."
+  }
+}
+
+run "with_a_queue_its_messages_are_watched" {
+  command = plan
+
+  variables {
+    queue = {}
+  }
+
+  assert {
+    condition     = setsubtract(keys(aws_cloudwatch_metric_alarm.alarm), ["failed-events"]) == setsubtract(keys(local.alarms), ["failed-events", "lost", "lost-by-rule"])
+    error_message = "From a queue events that fail make no invocation fail, and Lambda keeps none of them."
+  }
+
+  assert {
+    condition = alltrue([
+      aws_cloudwatch_metric_alarm.alarm["old-events"].metric_name == "ApproximateAgeOfOldestMessage",
+      aws_cloudwatch_metric_alarm.alarm["old-events"].threshold == 600, # seconds
+      aws_cloudwatch_metric_alarm.alarm["old-events"].dimensions == tomap({ QueueName = "files" }),
+    ])
+    error_message = "What waits, waits in the queue."
+  }
+
+  assert {
+    condition = alltrue([
+      strcontains(aws_cloudwatch_dashboard.dashboard[0].dashboard_body, "\"NumberOfMessagesSent\",\"QueueName\",\"files\""),
+      !strcontains(aws_cloudwatch_dashboard.dashboard[0].dashboard_body, "Async"),
+    ])
+    error_message = "What arrives, arrives in the queue."
+  }
+}
+
+run "a_rule_that_loses_events_is_watched" {
+  command = plan
+
+  variables {
+    trigger = "eventbridge"
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.alarm["lost-by-rule"].dimensions == tomap({ RuleName = "files" })
+    error_message = "EventBridge may fail to keep an event."
+  }
+}
+
+run "every_limit_and_the_topics_reach_their_alarm" {
+  command = plan
+
+  variables {
+    tags = { team = "platform" }
+    monitoring = {
+      sns_topics = ["arn:aws:sns:eu-west-1:111122223333:on-call"]
+      limits = {
+        dead_letters      = 1
+        errors            = 2
+        event_age_seconds = 3
+        lag_seconds       = 4
+        permission_denied = 5
+        table_throttles   = 6
+        throttles         = 7
+      }
+    }
+  }
+
+  assert {
+    condition = { for name, alarm in aws_cloudwatch_metric_alarm.alarm : name => alarm.threshold } == {
+      dead-letters      = 1
+      errors            = 2
+      lag               = 4000 # milliseconds
+      lost              = 0
+      old-events        = 3000 # milliseconds
+      permission-denied = 5
+      table-throttled   = 6
+      throttles         = 7
+    }
+    error_message = "Each limit is its alarm's, in the metric's unit."
+  }
+
+  assert {
+    condition = alltrue([
+      for alarm in aws_cloudwatch_metric_alarm.alarm :
+      alarm.alarm_actions == toset(["arn:aws:sns:eu-west-1:111122223333:on-call"]) && alarm.ok_actions == alarm.alarm_actions
+      && alarm.tags == tomap({ team = "platform" })
+    ])
+    error_message = "The topics are told when an alarm begins and ends."
+  }
+}
+
+run "failed_events_of_a_queue_have_a_limit_of_their_own" {
+  command = plan
+
+  variables {
+    queue      = {}
+    monitoring = { limits = { failed_events = 8 } }
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.alarm["failed-events"].threshold == 8
+    error_message = "The limit is this alarm's."
+  }
+}
+
+run "the_dashboard_is_drawn_where_its_metrics_are" {
+  command = plan
+
+  assert {
+    condition = alltrue([
+      for widget in jsondecode(aws_cloudwatch_dashboard.dashboard[0].dashboard_body).widgets :
+      widget.properties.region == "eu-west-1" && widget.x + widget.width <= 24
+    ])
+    error_message = "A widget names the Region, and lies within the 24 columns."
+  }
+}
+
+run "one_switch_turns_all_of_it_off" {
+  command = plan
+
+  variables {
+    monitoring = { enabled = false }
+  }
+
+  assert {
+    condition = length(concat(
+      values(aws_cloudwatch_metric_alarm.alarm),
+      aws_cloudwatch_dashboard.dashboard[*],
+      values(aws_cloudwatch_query_definition.query),
+    )) == 0
+    error_message = "Nothing of it is made."
+  }
+}
