@@ -123,6 +123,12 @@ class Monitoring:
         )
 
 
+def next_minute() -> float:
+    """Wait for it, so that nothing earlier is in it."""
+    time.sleep(MINUTE - time.time() % MINUTE)
+    return time.time()
+
+
 def _metric(alarm: dict[str, Any]) -> Metric:
     (dimension,) = alarm["Dimensions"]
     return alarm["Namespace"], alarm["MetricName"], dimension["Name"], dimension["Value"]
@@ -148,7 +154,7 @@ def test_nothing_watches_a_metric_that_does_not_exist(stack: Stack) -> None:
 
 @pytest.mark.parametrize("stack", ["unversioned", "external_queued"], indirect=True)
 def test_no_alarm_fires_when_all_is_well(stack: Stack) -> None:
-    started = time.time()
+    started = next_minute()
     key = f"{PREFIX}all is well.csv"
     stack.put(key)
     stack.wait_until_indexed(key)
@@ -193,7 +199,7 @@ def throttled(stack: Stack) -> None:
             with pytest.raises(awslambda.exceptions.TooManyRequestsException):
                 stack.invoke({"Event": "s3:TestEvent"})
 
-    # The client waits longer and longer between its own attempts; together they leave no minute out.
+    # Each waits longer and longer between its own attempts; together they leave no minute out.
     with _reserved(stack, 0), ThreadPoolExecutor(8) as pool:
         list(pool.map(invoke, range(8)))
 
@@ -223,7 +229,7 @@ def _reserved(stack: Stack, concurrency: int) -> Iterator[None]:
 def test_an_alarm_fires_when_its_cause_is_there(
     stack: Stack, cause: Callable[[Stack], None], alarms: set[str]
 ) -> None:
-    started = time.time()
+    started = next_minute()
 
     cause(stack)
 
@@ -252,7 +258,7 @@ def test_an_alarm_fires_by_what_aws_measures(
     namespace, name, dimension, value = _metric(monitoring.alarms[alarm])
 
     def measure(number: float, periods: int) -> float:
-        since = time.time()
+        since = next_minute()
         for _ in range(periods):
             monitoring.cloudwatch.put_metric_data(
                 Namespace=namespace,
