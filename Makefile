@@ -9,7 +9,7 @@ LOCAL := .venv/installed-local
 DEV := .venv/installed-dev
 
 # What goes wrong on purpose, and is waited for.
-FAULTS := $(patsubst %,tests/e2e/test_%.py,faults queue redrive)
+FAULTS := $(patsubst %,tests/e2e/test_%.py,faults monitoring queue redrive)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-faults test-python test-terraform soak faults large bench picture lint package plan apply destroy workspace deployed initialised environment clean

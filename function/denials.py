@@ -26,15 +26,17 @@ _KMS = "KMS key access denied"
 
 _CODES = {"AccessDenied", "AccessDeniedException", "403"}
 
+_READS = "where bucket.versioned, object_metadata.enabled, backfill_role or derived_files is set"
 _GRANTS = {  # action: how the module grants it
     "dynamodb:GetItem": "where bucket.versioned, object_metadata.enabled or backfill_role is set",
     "dynamodb:PutItem": "always",
     "dynamodb:Query": "to roles that are given its output index_read_policy",
     "kms:Decrypt": "where kms_key is set",
     "kms:GenerateDataKey": "where kms_key is set",
-    "s3:GetObject": "where bucket.versioned, object_metadata.enabled or backfill_role is set",
+    "s3:GetObject": _READS,
     "s3:GetObjectTagging": "where object_metadata.tags is set",
-    "s3:ListBucket": "where bucket.versioned, object_metadata.enabled or backfill_role is set",
+    "s3:ListBucket": _READS,
+    "s3:PutObject": "where derived_files is set",
 }
 
 # How AWS ends: "because no REASON allows the … action", or "with an explicit deny in a REASON".

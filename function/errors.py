@@ -5,6 +5,7 @@ FileIndexError
 ├── MalformedEventError       a payload, or one event in it, cannot be read
 ├── PermissionDeniedError     AWS refused a call
 ├── TableMissingError         the table does not exist
+├── DerivedBucketMissingError the bucket for derived files does not exist
 ├── EventTooOldError          an event older than the tombstones, and no right to look at the object
 ├── ContentionError           others kept writing the same record
 ├── OutOfTimeError            the invocation is about to time out
@@ -39,6 +40,10 @@ class PermissionDeniedError(FileIndexError):
 
 class TableMissingError(FileIndexError):
     """The table that the settings name does not exist."""
+
+
+class DerivedBucketMissingError(FileIndexError):
+    """The bucket for derived files that the settings name does not exist."""
 
 
 class EventTooOldError(FileIndexError):

@@ -13,14 +13,14 @@ docs/decisions.md says why each safeguard is there.
 import random
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
 from function.errors import ContentionError, EventTooOldError, PermissionDeniedError
 from function.event_parser import Change, ObjectEvent
-from function.record import FileRecord, ObjectState
+from function.record import DerivedFile, FileRecord, ObjectState, Source
 from function.repository import WriteRefusedError
 
 BACKFILL = "Backfill"
@@ -57,6 +57,12 @@ class Bucket(Protocol):
     def look(self, bucket: str, key: str) -> ObjectState | None: ...  # noqa: D102
 
 
+class Maker(Protocol):
+    """What makes derived files, as the rule needs it: see `derived_files.DerivedFiles`."""
+
+    def make(self, source: Source, size: int | None) -> DerivedFile: ...  # noqa: D102
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Indexer:
     """Applies the rule to the events of one key at a time."""
@@ -69,6 +75,8 @@ class Indexer:
     """The time, with a time zone."""
     pause: Callable[[float], None]
     """Waits that many seconds."""
+    derived_files: Maker | None = None
+    """None: none are made."""
 
     def process(self, events: Sequence[ObjectEvent]) -> list[Outcome]:
         """Bring the record of the one key that all the events are about up to date.
@@ -115,9 +123,10 @@ class Indexer:
     def _apply(self, event: ObjectEvent) -> Outcome | None:
         """The outcome, or None where the key is one to look at."""
         removed = event.change is Change.REMOVED
+        state = None if removed else ObjectState(etag=event.etag, size=event.size)
         record = self._record(
             event,
-            state=None if removed else ObjectState(etag=event.etag, size=event.size),
+            state=self._derive(event, state),
             sequencer=event.sequencer,
             observed=False,
         )
@@ -137,11 +146,16 @@ class Indexer:
         knows_versions: bool = False,
         settled_at: datetime | None = None,
     ) -> Outcome:
+        state: ObjectState | None = None
         for attempt in range(REFRESH_ATTEMPTS):
             if attempt:
                 longest = min(LONGEST_PAUSE, 0.02 * 2**attempt)
                 self.pause(random.uniform(0, longest))  # noqa: S311 # no secret
-            state = self.objects.look(latest.bucket, latest.key)
+            before, state = state, self.objects.look(latest.bucket, latest.key)
+            if state and before and state.etag == before.etag:
+                state = replace(state, derived=before.derived)
+            else:
+                state = self._derive(latest, state, standing)
             record = self._record(
                 latest,
                 state=state,
@@ -165,6 +179,27 @@ class Indexer:
             f"the record changed {REFRESH_ATTEMPTS} times while the object was looked at; "
             "the event is redelivered"
         )
+
+    def _derive(
+        self, event: ObjectEvent, state: ObjectState | None, standing: FileRecord | None = None
+    ) -> ObjectState | None:
+        """The state with the object's derived file, made unless it is there and nothing is new.
+
+        One that can no longer be made, as of what was archived since, stays.
+        """
+        if self.derived_files is None or state is None:
+            return state
+        known = standing.derived_key if standing and standing.etag == state.etag else None
+        if state.etag is None:
+            derived = DerivedFile(reason="the event names no ETag")
+        elif known and event.change is Change.TOUCHED:
+            derived = DerivedFile(key=known)
+        else:
+            source = Source(bucket=event.bucket, key=event.key, etag=state.etag)
+            derived = self.derived_files.make(source, state.size)
+            if known and not derived.key:
+                derived = DerivedFile(key=known)
+        return replace(state, derived=derived)
 
     def _read(self, latest: ObjectEvent, events: Sequence[ObjectEvent]) -> FileRecord | None:
         try:
@@ -208,6 +243,8 @@ class Indexer:
             settled_at=settled_at,
             deleted=state is None,
             expires_at=None if state else int((now + self.tombstone_life).timestamp()),
+            derived_key=known.derived.key,
+            derived_reason=known.derived.reason,
             metadata=known.metadata,
         )
 

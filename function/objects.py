@@ -59,7 +59,7 @@ class Objects:
         either = f"object {bucket}/{key}, or on bucket {bucket}"
         with explained("s3:GetObject or s3:ListBucket", either):
             try:
-                found: Mapping[str, Any] = self._s3().head_object(Bucket=bucket, Key=key)
+                found: Mapping[str, Any] = self.client().head_object(Bucket=bucket, Key=key)
             except ClientError as error:
                 if error.response["Error"]["Code"] != "400":
                     raise
@@ -70,7 +70,7 @@ class Objects:
 
     def _listed(self, bucket: str, key: str) -> ObjectState | None:
         with explained("s3:ListBucket", f"bucket {bucket}"):
-            answer = self._s3().list_objects_v2(Bucket=bucket, Prefix=key, MaxKeys=1)
+            answer = self.client().list_objects_v2(Bucket=bucket, Prefix=key, MaxKeys=1)
         # A key sorts before every other key that begins with it.
         entry: Mapping[str, Any] = next(iter(answer.get("Contents", [])), {})
         if entry.get("Key") != key:
@@ -101,10 +101,11 @@ class Objects:
 
     def _object_tags(self, bucket: str, key: str) -> dict[str, str] | None:
         with explained("s3:GetObjectTagging", f"object {bucket}/{key}"):
-            answer = self._s3().get_object_tagging(Bucket=bucket, Key=key)
+            answer = self.client().get_object_tagging(Bucket=bucket, Key=key)
         return {tag["Key"]: tag["Value"] for tag in answer["TagSet"]} or None
 
-    def _s3(self) -> "S3Client":
+    def client(self) -> "S3Client":
+        """The client, made when it is first asked for."""
         with self._connecting:
             if self._client is None:
                 self._client = self._connect()

@@ -32,6 +32,25 @@ class ObjectMetadata:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """An object whose content is read, in the state that its ETag names."""
+
+    bucket: str
+    key: str
+    etag: str
+    """Unquoted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DerivedFile:
+    """Where what was made of an object's content is, or why there is nothing."""
+
+    key: str | None = None
+    """In the bucket for derived files."""
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectState:
     """What an object is: as seen, or as far as an event tells."""
 
@@ -42,6 +61,7 @@ class ObjectState:
     version_id: str | None = None
     """None in a bucket that never was versioned; "null" is a version."""
     metadata: ObjectMetadata | None = None
+    derived: DerivedFile = DerivedFile()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +92,10 @@ class FileRecord:
     """The record is a tombstone."""
     expires_at: int | None = None
     """When DynamoDB may remove a tombstone, in seconds of Unix time."""
+    derived_key: str | None = None
+    """With derived files switched on, where the object's is."""
+    derived_reason: str | None = None
+    """Why there is none."""
     metadata: ObjectMetadata | None = None
 
     def to_item(self) -> dict[str, Any]:

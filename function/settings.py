@@ -9,6 +9,9 @@ from function.errors import SettingsError
 MIN_TOMBSTONE_DAYS = 15
 """SQS keeps a message 14 days: a tombstone must outlive what may be waiting there."""
 
+DERIVED_MAX_BYTES = 100 * 1024 * 1024
+_LARGEST_OBJECT = 50 * 1024**4
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
@@ -19,6 +22,16 @@ class Settings:
     tombstone_life: timedelta
     object_metadata: bool
     object_tags: bool
+    derived_bucket: str | None = None
+    """Where derived files go; None: none are made."""
+    derived_prefix: str = ""
+    derived_max_bytes: int = DERIVED_MAX_BYTES
+    """Of larger objects none is made."""
+
+    @property
+    def reads_objects(self) -> bool:
+        """Whether records hold what no event tells, so that each object is looked at."""
+        return self.object_metadata or self.derived_bucket is not None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
@@ -38,13 +51,29 @@ class Settings:
             ),
             object_metadata=object_metadata,
             object_tags=object_tags,
+            derived_bucket=environment.get("DERIVED_BUCKET") or None,
+            derived_prefix=environment.get("DERIVED_PREFIX", ""),
+            derived_max_bytes=_integer(
+                environment,
+                "DERIVED_MAX_BYTES",
+                default=DERIVED_MAX_BYTES,
+                least=0,
+                most=_LARGEST_OBJECT,
+            ),
         )
 
 
-def _integer(environment: Mapping[str, str], name: str, *, default: int, least: int) -> int:
+def _integer(
+    environment: Mapping[str, str], name: str, *, default: int, least: int, most: int = 99_999
+) -> int:
     text = environment.get(name, str(default))
-    if not (text.isascii() and text.isdigit() and len(text) < 6 and int(text) >= least):  # noqa: PLR2004 # no sensible value has six digits
-        raise SettingsError(f"{name} is {text!r}: expected a whole number from {least} to 99999")
+    if not (
+        text.isascii()
+        and text.isdigit()
+        and len(text) <= len(str(most))
+        and least <= int(text) <= most
+    ):
+        raise SettingsError(f"{name} is {text!r}: expected a whole number from {least} to {most}")
     return int(text)
 
 

@@ -8,7 +8,7 @@ import pytest
 from function.errors import ContentionError
 from function.event_parser import ObjectEvent
 from function.indexer import LONGEST_PAUSE, REFRESH_ATTEMPTS, Indexer, Outcome
-from function.record import FileRecord, ObjectState
+from function.record import DerivedFile, FileRecord, ObjectState, Source
 from function.repository import WriteRefusedError
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
@@ -50,8 +50,24 @@ def event(**changes: Any) -> ObjectEvent:
     return ObjectEvent(bucket="b", key="k", **(values | changes))
 
 
+class Making:
+    """Makes a file of the object, or has a reason not to."""
+
+    def __init__(self, reason: str | None = None) -> None:
+        self.reason = reason
+        self.asked: list[str] = []
+
+    def make(self, source: Source, size: int | None) -> DerivedFile:
+        del size
+        self.asked.append(source.etag)
+        return DerivedFile(reason=self.reason) if self.reason else DerivedFile(key=source.etag)
+
+
 def indexer(
-    table: Table, state: ObjectState | None = None, pauses: list[float] | None = None
+    table: Table,
+    state: ObjectState | None = None,
+    pauses: list[float] | None = None,
+    derived_files: Making | None = None,
 ) -> Indexer:
     return Indexer(
         index=table,
@@ -60,6 +76,7 @@ def indexer(
         tombstone_life=timedelta(days=30),
         now=lambda: NOW,
         pause=(pauses if pauses is not None else []).append,
+        derived_files=derived_files,
     )
 
 
@@ -102,3 +119,63 @@ def test_a_refresh_that_others_always_disturb_fails_without_a_last_pause() -> No
 
     assert table.written == []
     assert len(pauses) == REFRESH_ATTEMPTS - 1
+
+
+def standing(**changes: Any) -> FileRecord:
+    values: dict[str, Any] = {"etag": "e", "revision": "r", "indexed_at": NOW}
+    return FileRecord(bucket="b", key="k", **(values | changes))
+
+
+class Holding(Table):
+    """A table with a record."""
+
+    def __init__(self, record: FileRecord, refusals: int = 0) -> None:
+        super().__init__(refusals)
+        self.record = record
+
+    def read(self, bucket: str, key: str) -> FileRecord | None:
+        del bucket, key
+        return self.record
+
+
+@pytest.mark.parametrize(
+    ("name", "record", "reason", "asked", "key"),
+    [
+        # Nothing is read anew for an event that changes no content.
+        ("ObjectTagging:Put", standing(derived_key="old"), None, [], "old"),
+        ("ObjectTagging:Put", standing(derived_key="old", etag="f"), None, ["e"], "e"),
+        ("ObjectTagging:Put", standing(derived_reason="too large"), None, ["e"], "e"),
+        ("ObjectCreated:Put", standing(derived_key="old"), None, ["e"], "e"),
+        ("Backfill", standing(derived_key="old"), None, ["e"], "e"),
+        # What is there stays, as of what was archived since.
+        ("Repair", standing(derived_key="old"), "archived", ["e"], "old"),
+        ("Repair", standing(derived_key="old", etag="f"), "archived", ["e"], None),
+    ],
+)
+def test_a_derived_file_is_made_where_content_may_be_new(
+    name: str, record: FileRecord, reason: str | None, asked: list[str], key: str | None
+) -> None:
+    table, making = Holding(record), Making(reason)
+
+    indexer(table, ObjectState(etag="e"), derived_files=making).refresh(event(name=name))
+
+    assert making.asked == asked
+    assert table.written[-1].derived_key == key
+    assert table.written[-1].derived_reason == (None if key else reason)
+
+
+def test_a_derived_file_is_made_once_however_often_the_write_is_tried() -> None:
+    table, making = Table(refusals=3), Making()
+
+    indexer(table, ObjectState(etag="e"), derived_files=making).process([event()])
+
+    assert making.asked == ["e"]
+    assert table.written[-1].derived_key == "e"
+
+
+def test_of_what_is_gone_nothing_is_made() -> None:
+    table, making = Table(), Making()
+
+    indexer(table, None, derived_files=making).process([event()])
+
+    assert making.asked == []

@@ -25,6 +25,9 @@ def test_every_setting_is_read() -> None:
         "TOMBSTONE_DAYS": "15",
         "OBJECT_METADATA": "true",
         "OBJECT_TAGS": "true",
+        "DERIVED_BUCKET": "manifests",
+        "DERIVED_PREFIX": "of/",
+        "DERIVED_MAX_BYTES": "1000000000000",
     }
 
     assert Settings.from_environment(environment) == Settings(
@@ -33,6 +36,9 @@ def test_every_setting_is_read() -> None:
         tombstone_life=timedelta(days=15),
         object_metadata=True,
         object_tags=True,
+        derived_bucket="manifests",
+        derived_prefix="of/",
+        derived_max_bytes=10**12,
     )
 
 
@@ -46,6 +52,7 @@ def test_every_setting_is_read() -> None:
         ("TOMBSTONE_DAYS", "14", "a whole number from 15"),
         ("TOMBSTONE_DAYS", "", "a whole number from 15"),
         ("TOMBSTONE_DAYS", "999999", "a whole number from 15 to 99999"),
+        ("DERIVED_MAX_BYTES", "-1", "a whole number from 0"),
         ("OBJECT_METADATA", "True", 'expected "true" or "false"'),
         ("OBJECT_TAGS", "yes", 'expected "true" or "false"'),
         ("OBJECT_TAGS", "true", 'expected OBJECT_METADATA "true"'),

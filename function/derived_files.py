@@ -1,0 +1,142 @@
+"""Derived files: what is made of an object's content and kept in another bucket.
+
+Its name is a function of the object's identity, so it does not matter how often or in which order
+one is made. It is stored before the record that points to it is written.
+"""
+
+import hashlib
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from function import manifest
+from function.denials import explained
+from function.errors import DerivedBucketMissingError
+from function.event_parser import MAX_KEY_BYTES
+from function.manifest import Content
+from function.record import DerivedFile, Source
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+_logger = logging.getLogger("file_index")
+
+# https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+_REASONS = {
+    "InvalidObjectState": "the object is archived and has to be restored first",
+    "NoSuchBucket": "the object was deleted meanwhile",
+    "NoSuchKey": "the object was deleted meanwhile",
+    "PreconditionFailed": "the object was changed meanwhile",
+}
+_SSE_C = "Server Side Encryption"
+_LONGEST_REASON = 300
+
+
+class DerivedFiles:
+    """Makes derived files. Safe to share between threads."""
+
+    def __init__(
+        self,
+        connect: "Callable[[], S3Client]",
+        bucket: str,
+        prefix: str,
+        max_bytes: int,
+        derive: Callable[[Source, Content], bytes] = manifest.make,
+    ) -> None:
+        """Of objects up to `max_bytes`, into `bucket`, under names that begin with `prefix`."""
+        self._connect = connect
+        self._bucket = bucket
+        self._prefix = prefix
+        self._max_bytes = max_bytes
+        self._derive = derive
+
+    def make(self, source: Source, size: int | None) -> DerivedFile:
+        """Read the object's content and store what is made of it; or say why there is none.
+
+        Raises PermissionDeniedError and DerivedBucketMissingError.
+        """
+        made = self._made(source, size)
+        if isinstance(made, bytes):
+            name = self.name(source)
+            self._store(name, made)
+            return DerivedFile(key=name)
+        _logger.warning(
+            "no derived file", extra={"bucket": source.bucket, "key": source.key, "reason": made}
+        )
+        return DerivedFile(reason=made)
+
+    def name(self, source: Source) -> str:
+        """The key of the object's derived file.
+
+        What is too long for S3 ends with the SHA-256 of the whole instead.
+        """
+        name = f"{self._prefix}{source.key}.{source.etag}{manifest.SUFFIX}".encode()
+        if len(name) > MAX_KEY_BYTES:
+            digest = hashlib.sha256(name).hexdigest().encode()
+            start = name[: MAX_KEY_BYTES - len(digest)].decode(errors="ignore")
+            name = start.encode() + digest
+        return name.decode()
+
+    def _made(self, source: Source, size: int | None) -> bytes | str:
+        """The derived file's bytes, or why there is none."""
+        too_large = f"the object has more than {self._max_bytes} bytes"
+        if size is not None and size > self._max_bytes:
+            return too_large
+        try:
+            with explained("s3:GetObject", f"object {source.bucket}/{source.key}"):
+                answer = self._connect().get_object(
+                    Bucket=source.bucket, Key=source.key, IfMatch=f'"{source.etag}"'
+                )
+        except ClientError as error:
+            return _reason(error)
+        content = _Reader(answer["Body"])
+        with answer["Body"]:
+            # The content is the event's, but its size need not be what the event says.
+            if answer["ContentLength"] > self._max_bytes:
+                return too_large
+            try:
+                return self._derive(source, content)
+            except Exception as error:  # noqa: BLE001 # no content may keep a record from being written
+                if content.error:
+                    raise content.error from None
+                return f"{type(error).__name__}: {error}"[:_LONGEST_REASON]
+
+    def _store(self, name: str, data: bytes) -> None:
+        s3 = self._connect()
+        with explained("s3:PutObject", f"object {self._bucket}/{name}"):
+            try:
+                s3.put_object(
+                    Bucket=self._bucket, Key=name, Body=data, ContentType=manifest.MEDIA_TYPE
+                )
+            except s3.exceptions.NoSuchBucket as error:
+                raise DerivedBucketMissingError(
+                    f"bucket {self._bucket} does not exist: derived_files.bucket_name names it; "
+                    "create it, or correct the name and apply"
+                ) from error
+
+
+class _Reader:
+    """The content; remembers if it was not the content that was wrong but the way to it."""
+
+    def __init__(self, body: Any) -> None:
+        self._body = body
+        self.error: Exception | None = None
+
+    def read(self, size: int) -> bytes:
+        try:
+            data: bytes = self._body.read(size)
+        except Exception as error:
+            self.error = error
+            raise
+        return data
+
+
+def _reason(error: ClientError) -> str:
+    found = error.response["Error"]
+    if found["Code"] == "InvalidRequest" and _SSE_C in found.get("Message", ""):
+        return "the object is encrypted with a key that only its owner has (SSE-C)"
+    if found["Code"] not in _REASONS:
+        raise error
+    return _REASONS[found["Code"]]

@@ -1,0 +1,50 @@
+"""The derived file: a manifest that says what an object's content is.
+
+The one place to change for another derived file, see docs/derived-files.md: `make` reads the
+content and returns the bytes to store, of the media type MEDIA_TYPE, under a name that ends with
+SUFFIX. It is called again when an event comes again, and the same content must give the same bytes.
+Where it raises, the record is written without a derived file, and with the reason.
+"""
+
+import hashlib
+import json
+from typing import Protocol
+
+from function import media_types
+from function.record import Source
+from function.text import Text
+
+SUFFIX = ".json"
+MEDIA_TYPE = "application/json"
+
+_CHUNK_BYTES = 256 * 1024
+
+
+class Content(Protocol):
+    """An object's content, read once from its beginning."""
+
+    def read(self, size: int, /) -> bytes:
+        """The next bytes, at most so many; none at the end."""
+
+
+def make(source: Source, content: Content) -> bytes:
+    """The manifest of the content, as JSON."""
+    digest = hashlib.sha256()
+    length = 0
+    beginning = b""
+    text = Text()
+    while chunk := content.read(_CHUNK_BYTES):
+        digest.update(chunk)
+        length += len(chunk)
+        beginning += chunk[: media_types.BEGINNING - len(beginning)]
+        text.add(chunk)
+    found = media_types.described(beginning) or text.described() or {"media_type": "unknown"}
+    manifest = {
+        "bucket": source.bucket,
+        "key": source.key,
+        "etag": source.etag,
+        "length": length,
+        "sha256": digest.hexdigest(),
+        **found,
+    }
+    return f"{json.dumps(manifest, indent=2)}\n".encode()

@@ -1,0 +1,316 @@
+"""Derived files: made before their records, or the reason why not."""
+
+import hashlib
+import io
+import json
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from botocore.exceptions import ReadTimeoutError
+from botocore.response import StreamingBody
+from botocore.stub import Stubber
+
+from function.derived_files import DerivedFiles
+from function.errors import ObjectEventsFailedError, PermissionDeniedError
+from function.handler import create_function
+from function.manifest import Content
+from function.record import Source
+from function.repository import FileIndex
+from tests.integration.conftest import BUCKET
+from tests.integration.test_handler import Invocation, recent, settings
+from tests.payloads import created, native, removed, s3_document
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+DERIVED = "manifests"
+LIMIT = 10
+
+
+@pytest.fixture(autouse=True)
+def derived_bucket(s3: "S3Client") -> None:
+    s3.create_bucket(Bucket=DERIVED)
+
+
+def put(s3: "S3Client", key: str, body: bytes) -> dict[str, Any]:
+    """Upload; the event's entry about it."""
+    etag = s3.put_object(Bucket=BUCKET, Key=key, Body=body)["ETag"].strip('"')
+    return recent(created(key, size=len(body), eTag=etag))
+
+
+def source(s3: "S3Client", key: str = "k", body: bytes = b"a") -> Source:
+    etag = s3.put_object(Bucket=BUCKET, Key=key, Body=body)["ETag"].strip('"')
+    return Source(bucket=BUCKET, key=key, etag=etag)
+
+
+def stored(s3: "S3Client") -> dict[str, bytes]:
+    listed = s3.list_objects_v2(Bucket=DERIVED).get("Contents", [])
+    return {
+        found["Key"]: s3.get_object(Bucket=DERIVED, Key=found["Key"])["Body"].read()
+        for found in listed
+    }
+
+
+def maker(s3: "S3Client", **changes: Any) -> DerivedFiles:
+    values: dict[str, Any] = {"bucket": DERIVED, "prefix": "m/", "max_bytes": LIMIT} | changes
+    return DerivedFiles(lambda: s3, **values)
+
+
+@pytest.mark.parametrize("object_metadata", [False, True])
+def test_a_record_points_to_the_manifest_of_its_object(
+    s3: "S3Client", index: FileIndex, object_metadata: bool
+) -> None:
+    function = create_function(
+        settings(derived_bucket=DERIVED, derived_prefix="m/é/", object_metadata=object_metadata)
+    )
+    event = put(s3, "a b+ü.csv", b"a;b\n1;2\n")
+
+    function.handle(s3_document(event), Invocation())
+
+    record = index.get(BUCKET, "a b+ü.csv")
+    assert record
+    assert record.derived_key == f"m/é/a b+ü.csv.{record.etag}.json"
+    assert record.derived_reason is None
+    ((name, data),) = stored(s3).items()
+    manifest = json.loads(data)
+    assert name == record.derived_key
+    assert (manifest["bucket"], manifest["key"], manifest["etag"]) == (
+        BUCKET,
+        "a b+ü.csv",
+        record.etag,
+    )
+    assert manifest["sha256"] == hashlib.sha256(b"a;b\n1;2\n").hexdigest()
+    assert manifest["csv"]["header"] == ["a", "b"]
+    answer = s3.get_object(Bucket=DERIVED, Key=name)
+    assert answer["ContentType"] == "application/json"
+
+    # Again, and too late: nothing changes.
+    function.handle(s3_document(event), Invocation())
+    assert stored(s3) == {name: data}
+
+    s3.delete_object(Bucket=BUCKET, Key="a b+ü.csv")
+    function.handle(
+        s3_document(recent(removed("a b+ü.csv", sequencer="0055AED6DCD90281E9"))), Invocation()
+    )
+    tombstone = index.read(BUCKET, "a b+ü.csv")
+    assert tombstone
+    assert (tombstone.deleted, tombstone.derived_key) == (True, None)
+
+
+def test_the_manifest_is_there_before_the_record(
+    s3: "S3Client", index: FileIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    function = create_function(settings(derived_bucket=DERIVED))
+    event = put(s3, "k", b"a")
+    seen: list[dict[str, bytes]] = []
+
+    def put_newer(*_: Any) -> None:
+        seen.append(stored(s3))
+        raise TimeoutError("the table does not answer")
+
+    monkeypatch.setattr(FileIndex, "put_newer", put_newer)
+    with pytest.raises(ObjectEventsFailedError, match="the table does not answer"):
+        function.handle(s3_document(event), Invocation())
+
+    assert [len(files) for files in seen] == [1]
+    assert index.get(BUCKET, "k") is None
+
+
+def test_without_a_manifest_there_is_no_record_yet(s3: "S3Client", index: FileIndex) -> None:
+    event = put(s3, "k", b"a")
+
+    with pytest.raises(
+        ObjectEventsFailedError,
+        match=r"bucket absent does not exist: derived_files.bucket_name names it",
+    ):
+        create_function(settings(derived_bucket="absent")).handle(s3_document(event), Invocation())
+
+    assert index.read(BUCKET, "k") is None
+
+
+@pytest.mark.parametrize("size", [0, 1, LIMIT])
+def test_objects_up_to_the_limit_have_one(s3: "S3Client", size: int) -> None:
+    made = maker(s3).make(source(s3, body=b"x" * size), size)
+
+    assert made.reason is None
+    assert json.loads(stored(s3)[made.key or ""])["length"] == size
+
+
+@pytest.mark.parametrize("told", [LIMIT + 1, 0, None])
+def test_a_larger_object_has_none_whatever_the_event_says(s3: "S3Client", told: int | None) -> None:
+    made = maker(s3).make(source(s3, body=b"x" * (LIMIT + 1)), told)
+
+    assert (made.key, made.reason) == (None, "the object has more than 10 bytes")
+    assert stored(s3) == {}
+
+
+def test_an_object_that_has_changed_has_none_for_this_event(s3: "S3Client") -> None:
+    before = source(s3, body=b"1")
+    now = source(s3, body=b"2")
+
+    assert maker(s3).make(before, 1).reason == "the object was changed meanwhile"
+    assert stored(s3) == {}
+    assert maker(s3).make(now, 1).key == f"m/k.{now.etag}.json"
+
+
+def test_an_object_that_is_gone_has_none(s3: "S3Client") -> None:
+    gone = source(s3)
+    s3.delete_object(Bucket=BUCKET, Key="k")
+
+    assert maker(s3).make(gone, 1).reason == "the object was deleted meanwhile"
+    elsewhere = Source(bucket="no-such-bucket", key="k", etag="e")
+    assert maker(s3).make(elsewhere, 1).reason == "the object was deleted meanwhile"
+
+
+# As S3 says it: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+@pytest.mark.parametrize(
+    ("code", "status", "message", "reason"),
+    [
+        (
+            "InvalidObjectState",
+            403,
+            "The operation is not valid for the object's storage class",
+            "the object is archived and has to be restored first",
+        ),
+        (
+            "InvalidRequest",
+            400,
+            "The object was stored using a form of Server Side Encryption. The correct parameters "
+            "must be provided to retrieve the object.",
+            "the object is encrypted with a key that only its owner has (SSE-C)",
+        ),
+    ],
+)
+def test_an_object_that_cannot_be_read_has_none(
+    code: str, status: int, message: str, reason: str
+) -> None:
+    s3 = boto3.client("s3")
+    with Stubber(s3) as stubber:
+        stubber.add_client_error("get_object", code, message, http_status_code=status)
+        made = maker(s3).make(Source(bucket="b", key="k", etag="e"), 1)
+
+    assert (made.key, made.reason) == (None, reason)
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "refusal"),
+    [
+        ("AccessDenied", "Access Denied", "may not s3:GetObject on object b/k"),
+        (
+            "AccessDenied",
+            "User: arn:aws:sts::1:assumed-role/files/files is not authorized to perform: "
+            "kms:Decrypt on the resource associated with this ciphertext because no "
+            "identity-based policy allows the kms:Decrypt action",
+            "role files may not kms:Decrypt on the key of object b/k",
+        ),
+    ],
+)
+def test_a_refusal_fails_the_event(code: str, message: str, refusal: str) -> None:
+    s3 = boto3.client("s3")
+    with Stubber(s3) as stubber:
+        stubber.add_client_error("get_object", code, message, http_status_code=403)
+        with pytest.raises(PermissionDeniedError, match=refusal):
+            maker(s3).make(Source(bucket="b", key="k", etag="e"), 1)
+
+
+def test_other_errors_fail_the_event() -> None:
+    s3 = boto3.client("s3")
+    with Stubber(s3) as stubber:
+        stubber.add_client_error("get_object", "SlowDown", "Reduce", http_status_code=503)
+        with pytest.raises(s3.exceptions.ClientError, match="SlowDown"):
+            maker(s3).make(Source(bucket="b", key="k", etag="e"), 1)
+
+
+def test_a_refusal_to_store_names_the_place(s3: "S3Client") -> None:
+    with Stubber(s3) as stubber:
+        stubber.add_response("get_object", {"Body": _body(b"a"), "ContentLength": 1})
+        stubber.add_client_error(
+            "put_object", "AccessDenied", "Access Denied", http_status_code=403
+        )
+        with pytest.raises(
+            PermissionDeniedError,
+            match=r"may not s3:PutObject on object manifests/m/k.e.json.*where derived_files is",
+        ):
+            maker(s3).make(Source(bucket="b", key="k", etag="e"), 1)
+
+
+def _body(data: bytes) -> StreamingBody:
+    return StreamingBody(io.BytesIO(data), len(data))
+
+
+def test_a_connection_that_breaks_is_no_fault_of_the_content(
+    s3: "S3Client", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any, **__: Any) -> bytes:
+        raise ReadTimeoutError(endpoint_url="https://s3")
+
+    whole = source(s3)
+    monkeypatch.setattr(StreamingBody, "read", broken)
+
+    with pytest.raises(ReadTimeoutError):
+        maker(s3).make(whole, 1)
+
+
+def test_content_that_nothing_can_be_made_of_has_none(s3: "S3Client") -> None:
+    def fails(_: Source, content: Content) -> bytes:
+        raise ValueError(f"what is {content.read(3)!r}?" + "?" * 1000)
+
+    made = maker(s3, derive=fails).make(source(s3, body=b"abc"), 3)
+
+    assert made.key is None
+    assert made.reason
+    assert made.reason.startswith("ValueError: what is b'abc'?")
+    assert len(made.reason) == 300
+
+
+def test_it_is_said_in_the_log_too(s3: "S3Client", caplog: pytest.LogCaptureFixture) -> None:
+    maker(s3, max_bytes=0).make(source(s3), 1)
+
+    (line,) = (record for record in caplog.records if record.name == "file_index")
+    assert (line.message, vars(line)["reason"]) == (
+        "no derived file",
+        "the object has more than 0 bytes",
+    )
+
+
+@pytest.mark.parametrize("character", ["a", "ü", "\U0001f600"])
+def test_a_name_that_is_too_long_ends_with_the_hash_of_the_whole(
+    s3: "S3Client", character: str
+) -> None:
+    longest = character * (1024 // len(character.encode()))
+    whole = f"m/{longest}.e.json"
+
+    name = maker(s3).name(Source(bucket="b", key=longest, etag="e"))
+
+    assert len(name.encode()) <= 1024
+    digest = hashlib.sha256(whole.encode()).hexdigest()
+    assert name.endswith(digest)
+    assert whole.startswith(name.removesuffix(digest))
+    assert len(name.encode()) > 1024 - 64 - 4
+    assert maker(s3).name(Source(bucket="b", key=longest, etag="f")) != name
+    fits = "a" * (1024 - len("m/.e.json"))
+    assert maker(s3).name(Source(bucket="b", key=fits, etag="e")) == f"m/{fits}.e.json"
+
+
+def test_an_event_without_an_etag_is_indexed_with_the_reason(
+    s3: "S3Client", index: FileIndex
+) -> None:
+    function = create_function(settings(derived_bucket=DERIVED))
+    del s3
+
+    event = recent(native("ObjectCreated:Put", "k", sequencer="01", size=1))
+    function.handle(s3_document(event), Invocation())
+
+    record = index.get(BUCKET, "k")
+    assert record
+    assert record.derived_reason == "the event names no ETag"
+
+
+def test_no_file_is_derived_without_being_asked_for(s3: "S3Client", index: FileIndex) -> None:
+    create_function(settings()).handle(s3_document(put(s3, "k", b"a")), Invocation())
+
+    record = index.get(BUCKET, "k")
+    assert record
+    assert (record.derived_key, record.derived_reason) == (None, None)
+    assert stored(s3) == {}
