@@ -50,7 +50,7 @@ resource "aws_iam_role_policy" "table" {
 }
 
 resource "aws_iam_role_policy" "bucket" {
-  count = local.looks_at_objects ? 1 : 0
+  count = local.looks_at_objects || var.derived_files != null ? 1 : 0
 
   name = "bucket"
   role = aws_iam_role.function.name
@@ -58,8 +58,8 @@ resource "aws_iam_role_policy" "bucket" {
     Version = "2012-10-17"
     Statement = [
       {
-        # Without it S3 answers 403 instead of 404 for an object that is gone. HeadObject names no
-        # prefix, so there is none to restrict it to.
+        # Without it S3 answers 403 instead of 404 for an object that is gone. HeadObject and GetObject
+        # name no prefix, so there is none to restrict it to.
         Effect   = "Allow"
         Action   = "s3:ListBucket"
         Resource = local.bucket_arn
@@ -71,6 +71,33 @@ resource "aws_iam_role_policy" "bucket" {
       },
     ]
   })
+}
+
+resource "aws_iam_role_policy" "derived_files" {
+  count = var.derived_files == null ? 0 : 1
+
+  name = "derived-files"
+  role = aws_iam_role.function.name
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect   = "Allow"
+      Action   = "s3:PutObject"
+      Resource = "arn:${local.partition}:s3:::${var.derived_files.bucket_name}/${var.derived_files.prefix}*"
+    }]
+  })
+
+  lifecycle {
+    # A manifest that is watched would get a manifest, and so on. Their names go on with those of the
+    # objects, so a watched prefix that begins with theirs is one too many as well.
+    precondition {
+      condition = var.derived_files.bucket_name != local.bucket_name_given || !anytrue([
+        for prefix in local.prefixes :
+        startswith(var.derived_files.prefix, prefix) || startswith(prefix, var.derived_files.prefix)
+      ])
+      error_message = "The manifests would be watched, and get manifests themselves, without end: derived_files.bucket_name is the watched bucket, and derived_files.prefix \"${var.derived_files.prefix}\" lies within a prefix of filters, or one of these within it. Give another bucket, or prefixes of which none begins with the other."
+    }
+  }
 }
 
 resource "aws_iam_role_policy" "logs" {

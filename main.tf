@@ -16,6 +16,9 @@ locals {
   partition  = data.aws_partition.current.partition
   region     = data.aws_service_principal.s3.region
 
+  # Known before the bucket is there.
+  bucket_name_given = var.bucket.name == null ? "${var.name}-${local.account_id}" : var.bucket.name
+
   bucket_name = var.bucket.create ? aws_s3_bucket.watched[0].bucket : var.bucket.name
   bucket_arn  = var.bucket.create ? aws_s3_bucket.watched[0].arn : "arn:${local.partition}:s3:::${var.bucket.name}"
 
@@ -46,7 +49,7 @@ data "aws_s3_bucket" "watched" {
 resource "aws_s3_bucket" "watched" {
   count = var.bucket.create ? 1 : 0
 
-  bucket        = var.bucket.name == null ? "${var.name}-${local.account_id}" : var.bucket.name
+  bucket        = local.bucket_name_given
   force_destroy = var.bucket.force_destroy
   tags          = var.tags
 }
@@ -161,13 +164,20 @@ resource "aws_lambda_function" "function" {
   tags = var.tags
 
   environment {
-    variables = {
-      OBJECT_METADATA  = tostring(var.object_metadata.enabled)
-      OBJECT_TAGS      = tostring(var.object_metadata.tags)
-      TABLE_NAME       = aws_dynamodb_table.table.name
-      TABLE_PARTITIONS = tostring(terraform_data.table_partitions.triggers_replace)
-      TOMBSTONE_DAYS   = tostring(var.table.tombstone_days)
-    }
+    variables = merge(
+      {
+        OBJECT_METADATA  = tostring(var.object_metadata.enabled)
+        OBJECT_TAGS      = tostring(var.object_metadata.tags)
+        TABLE_NAME       = aws_dynamodb_table.table.name
+        TABLE_PARTITIONS = tostring(terraform_data.table_partitions.triggers_replace)
+        TOMBSTONE_DAYS   = tostring(var.table.tombstone_days)
+      },
+      var.derived_files == null ? {} : {
+        DERIVED_BUCKET    = var.derived_files.bucket_name
+        DERIVED_MAX_BYTES = tostring(var.derived_files.max_mb * 1024 * 1024)
+        DERIVED_PREFIX    = var.derived_files.prefix
+      },
+    )
   }
 
   logging_config {
@@ -180,6 +190,7 @@ resource "aws_lambda_function" "function" {
   depends_on = [
     aws_iam_role_policy.bucket,
     aws_iam_role_policy.dead_letter,
+    aws_iam_role_policy.derived_files,
     aws_iam_role_policy.key,
     aws_iam_role_policy.logs,
     aws_iam_role_policy.queue,

@@ -38,6 +38,11 @@ output "dead_letter_queue" {
   }
 }
 
+output "derived_files" {
+  description = "Where the manifests of the objects go: `bucket_name`, `prefix`, and `max_mb` of an object; null without `derived_files`."
+  value       = var.derived_files
+}
+
 output "filters" {
   description = "Which objects are indexed: prefix and suffix, as given, of each of `filters`; none: all."
   value       = var.filters

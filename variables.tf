@@ -74,6 +74,42 @@ variable "bucket" {
   }
 }
 
+variable "derived_files" {
+  description = <<-EOT
+    Store a small JSON manifest of each object's content (SHA-256, length, media type, …) in another bucket, before its
+    record, which points to it.
+    - `bucket_name`: where. It is not created here. The watched bucket only under a prefix that has nothing to do with
+      those of `filters`.
+    - `prefix`: what the manifests' keys begin with.
+    - `max_mb`: of larger objects (MiB) there is none. The function reads about 50 MB a second.
+  EOT
+  type = object({
+    bucket_name = string
+    prefix      = optional(string, "")
+    max_mb      = optional(number, 100)
+  })
+  default = null
+
+  validation {
+    condition = var.derived_files == null || try(
+      can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", var.derived_files.bucket_name))
+      && !can(regex("(-s3alias|--ol-s3|[.]mrap|--x-s3|--table-s3)$", var.derived_files.bucket_name)),
+      false,
+    )
+    error_message = "derived_files.bucket_name must be the name of a bucket, not an ARN, an alias of an access point or a directory bucket."
+  }
+
+  validation {
+    condition     = var.derived_files == null || try(can(regex("^[ !-#%-)+->@-~]{0,500}$", var.derived_files.prefix)), false)
+    error_message = "derived_files.prefix must have at most 500 printable ASCII characters, without $, * and ?, which mean something else in the role's policy."
+  }
+
+  validation {
+    condition     = var.derived_files == null || try(var.derived_files.max_mb >= 0 && var.derived_files.max_mb <= 50 * 1024 * 1024 && floor(var.derived_files.max_mb) == var.derived_files.max_mb, false)
+    error_message = "derived_files.max_mb must be a whole number from 0 to 52428800, the largest object that S3 stores."
+  }
+}
+
 variable "filters" {
   description = <<-EOT
     Which objects to index: those whose key begins with `prefix` and ends with `suffix` of any of these. None: all.

@@ -711,3 +711,63 @@ run "a_limit_is_negative" {
 
   expect_failures = [var.monitoring]
 }
+
+run "manifests_go_to_an_arn" {
+  command = plan
+
+  variables {
+    derived_files = { bucket_name = "arn:aws:s3:::manifests" }
+  }
+
+  expect_failures = [var.derived_files]
+}
+
+run "manifests_go_to_an_alias_which_may_be_the_watched_bucket" {
+  command = plan
+
+  variables {
+    derived_files = { bucket_name = "files-abcdefghijklmnopqrstuvwxyz-s3alias" }
+  }
+
+  expect_failures = [var.derived_files]
+}
+
+run "manifests_go_nowhere" {
+  command = plan
+
+  variables {
+    derived_files = { bucket_name = null }
+  }
+
+  expect_failures = [var.derived_files]
+}
+
+run "a_prefix_of_manifests_has_a_wildcard" {
+  command = plan
+
+  variables {
+    derived_files = { bucket_name = "manifests", prefix = "of/*/" }
+  }
+
+  expect_failures = [var.derived_files]
+}
+
+run "a_prefix_of_manifests_leaves_no_room" {
+  command = plan
+
+  variables {
+    derived_files = { bucket_name = "manifests", prefix = join("", [for n in range(501) : "a"]) }
+  }
+
+  expect_failures = [var.derived_files]
+}
+
+run "a_part_of_a_megabyte" {
+  command = plan
+
+  variables {
+    derived_files = { bucket_name = "manifests", max_mb = 0.5 }
+  }
+
+  expect_failures = [var.derived_files]
+}

@@ -1,0 +1,173 @@
+# Derived files: rights only when asked for, and no loops.
+
+mock_provider "aws" {
+  source          = "./tests/terraform/mocks"
+  override_during = plan # so that policies can be read in a plan
+}
+
+variables {
+  name          = "files"
+  bucket        = { name = "watched", versioned = false }
+  trigger       = "external"
+  filters       = [{ prefix = "in/", suffix = ".csv" }, { prefix = "more/" }]
+  derived_files = { bucket_name = "manifests", prefix = "of watched/" }
+}
+
+run "nothing_is_read_or_stored_without_being_asked_for" {
+  command = plan
+
+  variables {
+    derived_files = null
+  }
+
+  assert {
+    condition     = length(aws_iam_role_policy.bucket) + length(aws_iam_role_policy.derived_files) == 0
+    error_message = "The function may neither read nor store objects."
+  }
+
+  assert {
+    condition     = output.derived_files == null && length([for name in keys(aws_lambda_function.function.environment[0].variables) : name if startswith(name, "DERIVED")]) == 0
+    error_message = "Nothing says that there are any."
+  }
+}
+
+run "what_is_watched_is_read_and_what_is_derived_is_stored" {
+  command = plan
+
+  assert {
+    condition = jsondecode(aws_iam_role_policy.bucket[0].policy).Statement == [
+      { Effect = "Allow", Action = "s3:ListBucket", Resource = "arn:aws:s3:::watched" },
+      { Effect = "Allow", Action = ["s3:GetObject"], Resource = ["arn:aws:s3:::watched/in/*", "arn:aws:s3:::watched/more/*"] },
+    ]
+    error_message = "The function may read what is watched and nothing else."
+  }
+
+  assert {
+    condition = jsondecode(aws_iam_role_policy.derived_files[0].policy).Statement == [
+      { Effect = "Allow", Action = "s3:PutObject", Resource = "arn:aws:s3:::manifests/of watched/*" },
+    ]
+    error_message = "The function may store manifests and nothing else."
+  }
+
+  assert {
+    condition     = jsondecode(aws_iam_role_policy.table.policy).Statement[0].Action == ["dynamodb:PutItem"]
+    error_message = "What the events say is enough to order them."
+  }
+
+  assert {
+    condition = alltrue([
+      aws_lambda_function.function.environment[0].variables["DERIVED_BUCKET"] == "manifests",
+      aws_lambda_function.function.environment[0].variables["DERIVED_PREFIX"] == "of watched/",
+      aws_lambda_function.function.environment[0].variables["DERIVED_MAX_BYTES"] == "104857600",
+    ])
+    error_message = "The function must be told where, and up to which size."
+  }
+
+  assert {
+    condition     = output.derived_files == { bucket_name = "manifests", prefix = "of watched/", max_mb = 100 }
+    error_message = "The output must say what was asked for."
+  }
+}
+
+run "the_largest_object" {
+  command = plan
+
+  variables {
+    derived_files = { bucket_name = "manifests", max_mb = 52428800 }
+  }
+
+  assert {
+    condition     = aws_lambda_function.function.environment[0].variables["DERIVED_MAX_BYTES"] == "54975581388800"
+    error_message = "A large number must be written out."
+  }
+}
+
+run "beside_what_is_watched" {
+  command = plan
+
+  variables {
+    derived_files = { bucket_name = "watched", prefix = "manifests/" }
+  }
+
+  assert {
+    condition     = length(aws_iam_role_policy.derived_files) == 1
+    error_message = "Another prefix of the watched bucket is no loop."
+  }
+}
+
+run "under_a_watched_prefix" {
+  command = plan
+
+  variables {
+    derived_files = { bucket_name = "watched", prefix = "in/manifests/" }
+  }
+
+  expect_failures = [aws_iam_role_policy.derived_files]
+}
+
+run "where_a_suffix_alone_tells_them_apart" {
+  command = plan
+
+  variables {
+    filters       = [{ suffix = ".csv" }]
+    derived_files = { bucket_name = "watched", prefix = "manifests/" }
+  }
+
+  expect_failures = [aws_iam_role_policy.derived_files]
+}
+
+run "a_watched_prefix_within_theirs" {
+  command = plan
+
+  variables {
+    filters       = [{ prefix = "in/" }, { prefix = "manifests/in/" }]
+    derived_files = { bucket_name = "watched", prefix = "manifests/" }
+  }
+
+  expect_failures = [aws_iam_role_policy.derived_files]
+}
+
+run "without_a_prefix_they_begin_like_what_is_watched" {
+  command = plan
+
+  variables {
+    derived_files = { bucket_name = "watched" }
+  }
+
+  expect_failures = [aws_iam_role_policy.derived_files]
+}
+
+run "in_a_bucket_that_is_watched_whole" {
+  command = plan
+
+  variables {
+    filters       = []
+    derived_files = { bucket_name = "watched", prefix = "manifests/" }
+  }
+
+  expect_failures = [aws_iam_role_policy.derived_files]
+}
+
+run "in_a_created_bucket_named_after_the_account" {
+  command = plan
+
+  variables {
+    bucket        = { create = true }
+    trigger       = "notification"
+    filters       = []
+    derived_files = { bucket_name = "files-111122223333", prefix = "manifests/" }
+  }
+
+  expect_failures = [aws_iam_role_policy.derived_files]
+}
+
+run "a_rule_of_eventbridge_loops_too" {
+  command = plan
+
+  variables {
+    trigger       = "eventbridge"
+    derived_files = { bucket_name = "watched", prefix = "more/" }
+  }
+
+  expect_failures = [aws_iam_role_policy.derived_files]
+}
