@@ -29,7 +29,7 @@ from .workers import each
 def backfill(
     target: Target, address: Address, *, resume: bool, dry_run: bool, as_json: bool
 ) -> int:
-    """Insert a record for each object without one; with object metadata, refresh them all."""
+    """Insert a record for each object without one; refresh all where records hold more."""
     listing = Listing(target.s3(), address.bucket, target.filters)
     if dry_run:
         return _look(target, address, listing, as_json=as_json)
@@ -59,7 +59,7 @@ def backfill(
             say("Stopped after {}, {:,} objects done{}.", last, objects, how)
         raise
     place.forget()
-    verb = "refreshed" if target.settings.object_metadata else "inserted"
+    verb = "refreshed" if target.settings.reads_objects else "inserted"
     if as_json:
         answer(json.dumps({"objects": objects, verb: done}))
     else:
@@ -79,7 +79,7 @@ def _look(target: Target, address: Address, listing: Listing, *, as_json: bool) 
                 work.advance()
     if as_json:
         answer(json.dumps({"objects": objects, "without_record": missing}))
-    elif target.settings.object_metadata:
+    elif target.settings.reads_objects:
         answer(f"{objects:,} objects, all of which would be refreshed; {missing:,} have no record.")
     else:
         answer(f"{objects:,} objects, {missing:,} of which have no record.")
@@ -93,7 +93,7 @@ def _nothing(address: Address) -> int:
 
 def _where(target: Target, address: Address) -> tuple[str, ...]:
     settings = target.settings
-    what = f"metadata {settings.object_metadata} {settings.object_tags}"
+    what = f"{settings.object_metadata} {settings.object_tags} {settings.derived_bucket}"
     return region(), address.bucket, address.key, str(target.filters), what
 
 
@@ -106,7 +106,7 @@ def _batches(listing: Listing, address: Address, start_after: str) -> Iterator[l
 def _writing(target: Target, address: Address) -> Callable[[Sequence[Listed]], int]:
     """What writes the records of a batch, and answers how many it wrote."""
     bucket = address.bucket
-    if target.settings.object_metadata:
+    if target.settings.reads_objects:
         indexer = target.indexer()
 
         def refresh(batch: Sequence[Listed]) -> int:

@@ -227,7 +227,7 @@ def backfill(
     ] = False,
     as_json: Json = False,
 ) -> int:
-    """Insert a record for every object that has none; with object metadata, refresh all.
+    """Insert a record for every object that has none; refresh all where records hold more.
 
     Records that are there, and what events write meanwhile, are left alone.
     """

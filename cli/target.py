@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.config import Config
 
+from function.derived_files import DerivedFiles
 from function.errors import SettingsError
 from function.indexer import Indexer
 from function.objects import Objects
@@ -125,6 +126,9 @@ class Target:
             tombstone_life=settings.tombstone_life,
             now=lambda: datetime.now(UTC),
             pause=time.sleep,
+            derived_files=DerivedFiles.of(settings, objects.client)
+            if settings.derived_bucket
+            else None,
         )
 
     def s3(self) -> "S3Client":
@@ -156,11 +160,13 @@ def settings_of(
     tombstone_days: int = 30,
     object_metadata: bool = False,
     object_tags: bool = False,
+    derived_files: Mapping[str, Any] | None = None,
 ) -> Settings:
     """The function's settings, as its environment variables would say them.
 
     Raises CommandError.
     """
+    derived = derived_files or {}
     try:
         return Settings.from_environment(
             {
@@ -169,6 +175,9 @@ def settings_of(
                 "TOMBSTONE_DAYS": str(tombstone_days),
                 "OBJECT_METADATA": str(object_metadata).lower(),
                 "OBJECT_TAGS": str(object_tags).lower(),
+                "DERIVED_BUCKET": derived.get("bucket_name", ""),
+                "DERIVED_PREFIX": derived.get("prefix", ""),
+                "DERIVED_MAX_BYTES": str(derived.get("max_mb", 0) * 1024**2),
             }
         )
     except SettingsError as error:
@@ -186,6 +195,7 @@ def of_deployment(env: str | None, filters: Filters | None) -> Target:
         tombstone_days=table["tombstone_days"],
         object_metadata=metadata["enabled"],
         object_tags=metadata["tags"],
+        derived_files=outputs.get("derived_files"),
     )
     return Target(
         settings=settings,

@@ -222,6 +222,11 @@ class Verification:
                     f"the record of {shown(suspect.key)} has object metadata, which a repair would"
                     " drop: add --object-metadata"
                 )
+            if record and record.derived_key and not self._indexer.derived_files:
+                raise CommandError(
+                    f"the record of {shown(suspect.key)} points to a derived file, and a repair"
+                    " would make none: name the deployment with --env"
+                )
             event = ObjectEvent(bucket=bucket, key=suspect.key, name=REPAIR)
             # The object was so from the first look to this one: the middle is clear of both by
             # half the grace period. An event after this look must not seem older, whatever the

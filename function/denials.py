@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import cache
 
 import boto3
@@ -72,6 +72,16 @@ def explained(action: str, resource: str) -> Iterator[None]:
         if error.response["Error"]["Code"] not in _CODES:
             raise
         raise _denied(error, action, resource) from error
+
+
+def explained_read(bucket: str, key: str) -> AbstractContextManager[None]:
+    """`explained` for a call that reads an object.
+
+    S3 need not say which right was missing: without ListBucket a missing object answers 403.
+    """
+    return explained(
+        "s3:GetObject or s3:ListBucket", f"object {bucket}/{key}, or on bucket {bucket}"
+    )
 
 
 def _denied(error: ClientError, action: str, resource: str) -> PermissionDeniedError:

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from function import manifest
-from function.denials import explained
+from function.denials import explained, explained_read
 from function.errors import DerivedBucketMissingError
 from function.event_parser import MAX_KEY_BYTES
 from function.manifest import Content
 from function.record import DerivedFile, Source
+from function.settings import Settings
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -52,6 +53,16 @@ class DerivedFiles:
         self._max_bytes = max_bytes
         self._derive = derive
 
+    @classmethod
+    def of(cls, settings: Settings, connect: "Callable[[], S3Client]") -> "DerivedFiles":
+        """As the settings say, which must name a bucket."""
+        return cls(
+            connect,
+            settings.derived_bucket or "",
+            settings.derived_prefix,
+            settings.derived_max_bytes,
+        )
+
     def make(self, source: Source, size: int | None) -> DerivedFile:
         """Read the object's content and store what is made of it; or say why there is none.
 
@@ -85,7 +96,7 @@ class DerivedFiles:
         if size is not None and size > self._max_bytes:
             return too_large
         try:
-            with explained("s3:GetObject", f"object {source.bucket}/{source.key}"):
+            with explained_read(source.bucket, source.key):
                 answer = self._connect().get_object(
                     Bucket=source.bucket, Key=source.key, IfMatch=f'"{source.etag}"'
                 )

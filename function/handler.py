@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import boto3
 from botocore.config import Config
@@ -26,14 +26,11 @@ from function.errors import (
     TableMissingError,
 )
 from function.event_parser import Change, Message, ObjectEvent, parse
-from function.indexer import BACKFILL, Indexer, Outcome
+from function.indexer import BACKFILL, Indexer, Maker, Outcome
 from function.metrics import Tally
 from function.objects import Objects
 from function.repository import FileIndex
 from function.settings import Settings
-
-if TYPE_CHECKING:
-    from function.derived_files import DerivedFiles
 
 WORKERS = 8
 RESERVED_MS = 5000
@@ -228,17 +225,6 @@ def _since(started: float) -> float:
     return time.monotonic() - started
 
 
-def derived_files_of(settings: Settings, objects: Objects) -> "DerivedFiles | None":
-    """What makes derived files, if these settings ask for them."""
-    if settings.derived_bucket is None:
-        return None
-    from function.derived_files import DerivedFiles  # noqa: PLC0415 # not in other cold starts
-
-    return DerivedFiles(
-        objects.client, settings.derived_bucket, settings.derived_prefix, settings.derived_max_bytes
-    )
-
-
 def create_function(settings: Settings) -> Function:
     """The function that a deployment with these settings runs."""
     config = Config(
@@ -254,6 +240,11 @@ def create_function(settings: Settings) -> Function:
         metadata=settings.object_metadata,
         tags=settings.object_tags,
     )
+    derived_files: Maker | None = None
+    if settings.derived_bucket:
+        from function.derived_files import DerivedFiles  # noqa: PLC0415 # no part of other starts
+
+        derived_files = DerivedFiles.of(settings, objects.client)
     indexer = Indexer(
         index=FileIndex(
             boto3.client("dynamodb", config=config), settings.table_name, settings.table_partitions
@@ -263,7 +254,7 @@ def create_function(settings: Settings) -> Function:
         tombstone_life=settings.tombstone_life,
         now=lambda: datetime.now(UTC),
         pause=time.sleep,
-        derived_files=derived_files_of(settings, objects),
+        derived_files=derived_files,
     )
     return Function(indexer)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from function.denials import explained
+from function.denials import explained, explained_read
 from function.record import ObjectMetadata, ObjectState
 
 if TYPE_CHECKING:
@@ -55,9 +55,7 @@ class Objects:
             raise
 
     def _head(self, bucket: str, key: str) -> ObjectState | None:
-        # HEAD does not say which it is: without ListBucket a missing object answers 403.
-        either = f"object {bucket}/{key}, or on bucket {bucket}"
-        with explained("s3:GetObject or s3:ListBucket", either):
+        with explained_read(bucket, key):
             try:
                 found: Mapping[str, Any] = self.client().head_object(Bucket=bucket, Key=key)
             except ClientError as error:

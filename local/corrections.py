@@ -122,29 +122,35 @@ def fill_batches_beyond_ten() -> None:
 
 
 def forbid_absent_objects_without_list_bucket() -> None:
-    """HeadObject of an absent key answers 403 to a caller without s3:ListBucket on the bucket.
+    """HEAD and GET of an absent key answer 403 to a caller without s3:ListBucket on the bucket.
 
-    https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
     The emulator answers 404 to everybody.
     """
-    head_object = s3._head_object
+    head_object, get_object = s3._head_object, s3._get_object
+    refused = s3._error("AccessDenied", "Access Denied", HTTPStatus.FORBIDDEN)
 
-    def corrected(
-        bucket: str,
-        key: str,
-        headers: dict[str, str] | None = None,
-        query: dict[str, Any] | None = None,
-    ) -> tuple[int, dict[str, str], bytes]:
-        answer: tuple[int, dict[str, str], bytes] = head_object(bucket, key, headers, query)
-        if answer[0] != HTTPStatus.NOT_FOUND or s3._ensure_bucket(bucket) is None:
-            return answer
+    def may_list(bucket: str, headers: dict[str, str] | None, query: dict[str, Any] | None) -> bool:
         caller = extract_access_key_id(headers or {}, query or {})
         arn = f"arn:aws:s3:::{bucket}"
-        if enforce(caller, "s3:ListBucket", "s3", get_region(), resource_arn=arn) is None:
-            return answer
-        return HTTPStatus.FORBIDDEN, {}, b""
+        return enforce(caller, "s3:ListBucket", "s3", get_region(), resource_arn=arn) is None
 
-    s3._head_object = corrected
+    def corrected(look: Any, forbidden: Any) -> Any:
+        def looks(
+            bucket: str,
+            key: str,
+            headers: dict[str, str] | None = None,
+            query: dict[str, Any] | None = None,
+        ) -> Any:
+            answer = look(bucket, key, headers, query)
+            if answer[0] != HTTPStatus.NOT_FOUND or s3._ensure_bucket(bucket) is None:
+                return answer
+            return answer if may_list(bucket, headers, query) else forbidden
+
+        return looks
+
+    s3._head_object = corrected(head_object, (HTTPStatus.FORBIDDEN, {}, b""))
+    s3._get_object = corrected(get_object, refused)
 
 
 def keep_all_lines_of_the_log() -> None:

@@ -46,6 +46,16 @@ DEPLOYMENTS: dict[str, dict[str, Any]] = {
         "function": QUICK,
         "trigger": "external",
     },
+    "derived": {
+        "bucket": {"name": "somebody-elses-with-manifests", "versioned": False},
+        "filters": [{"prefix": "in box/"}],
+        "trigger": "external",
+        "derived_files": {
+            "bucket_name": "somebody-elses-with-manifests",
+            "prefix": "manifests/",
+            "max_mb": 1,
+        },
+    },
     "short_lived": {
         "bucket": {"name": "outlives-its-index", "versioned": False},
         "filters": [{"prefix": "in box/"}],

@@ -73,13 +73,13 @@ NEEDED = [  # action, on what, and how the module grants it
     (
         "s3:GetObject",
         "object {bucket}/{key}, or on bucket {bucket}",
-        "bucket.versioned, object_metadata.enabled or backfill_role",
+        "bucket.versioned, object_metadata.enabled, backfill_role or derived_files",
     ),
     ("s3:GetObjectTagging", "object {bucket}/{key}", "object_metadata.tags"),
     (
         "s3:ListBucket",
         "object {bucket}/{key}, or on bucket {bucket}",
-        "bucket.versioned, object_metadata.enabled or backfill_role",
+        "bucket.versioned, object_metadata.enabled, backfill_role or derived_files",
     ),
 ]
 

@@ -196,7 +196,11 @@ def test_an_object_that_cannot_be_read_has_none(
 @pytest.mark.parametrize(
     ("code", "message", "refusal"),
     [
-        ("AccessDenied", "Access Denied", "may not s3:GetObject on object b/k"),
+        (
+            "AccessDenied",
+            "Access Denied",
+            "may not s3:GetObject or s3:ListBucket on object b/k, or",
+        ),
         (
             "AccessDenied",
             "User: arn:aws:sts::1:assumed-role/files/files is not authorized to perform: "

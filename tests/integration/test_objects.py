@@ -198,13 +198,14 @@ def tags_denied_by_a_bucket_policy(s3: "S3Client") -> None:
         (
             lambda s3: refuse(s3, "HeadObject", "403"),
             "may not s3:GetObject or s3:ListBucket on object reports/a, or on bucket reports. "
-            "The module grants it where bucket.versioned, object_metadata.enabled or"
-            " backfill_role is set",
+            "The module grants it where bucket.versioned, object_metadata.enabled,"
+            " backfill_role or derived_files is set",
         ),
         (
             listing_refused,
             "role indexer may not s3:ListBucket on arn:aws:s3:::reports. The module grants it "
-            "where bucket.versioned, object_metadata.enabled or backfill_role is set",
+            "where bucket.versioned, object_metadata.enabled, backfill_role or "
+            "derived_files is set",
         ),
         (
             tags_refused,
