@@ -8,8 +8,8 @@ ENVIRONMENTS := $(patsubst environments/%.tfvars,%,$(wildcard environments/*.tfv
 LOCAL := .venv/installed-local
 DEV := .venv/installed-dev
 
-# What goes wrong on purpose, and is waited for.
-FAULTS := $(patsubst %,tests/e2e/test_%.py,faults monitoring queue redrive)
+# What waits more than it computes.
+FAULTS := $(patsubst %,tests/e2e/test_%.py,examples faults monitoring queue redrive)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-faults test-python test-terraform soak faults large bench picture lint package plan apply destroy workspace deployed initialised environment clean
@@ -26,7 +26,7 @@ test: $(DEV) ## Run all tests but lint
 test-python: $(DEV)
 	@$(BIN)/python -m pytest --cov $(FAULTS:%=--ignore=%)
 
-# In one piece, since other tests run beside them. They wait more than they compute.
+# In one piece, since other tests run beside them.
 test-faults: $(DEV)
 	@said=$$($(BIN)/python -m pytest $(FAULTS) 2>&1); status=$$?; echo "$$said"; exit $$status
 

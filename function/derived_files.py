@@ -135,9 +135,9 @@ class _Reader:
         self._body = body
         self.error: Exception | None = None
 
-    def read(self, size: int) -> bytes:
+    def read(self, size: int = -1) -> bytes:
         try:
-            data: bytes = self._body.read(size)
+            data: bytes = self._body.read(None if size < 0 else size)
         except Exception as error:
             self.error = error
             raise

@@ -23,8 +23,8 @@ _CHUNK_BYTES = 256 * 1024
 class Content(Protocol):
     """An object's content, read once from its beginning."""
 
-    def read(self, size: int, /) -> bytes:
-        """The next bytes, at most so many; none at the end."""
+    def read(self, size: int = -1, /) -> bytes:
+        """The next bytes, at most so many, or all; none at the end."""
 
 
 def make(source: Source, content: Content) -> bytes:

@@ -78,8 +78,9 @@ class ModuleCopy:
             if not source.name.endswith("_override.tf") and source.name != "override.tf":
                 shutil.copy(source, self.directory)
         shutil.copy(ROOT / "function.zip", self.directory)
-        shutil.copytree(ROOT / "environments", self.directory / "environments")
-        shutil.copytree(ROOT / "tests" / "terraform", self.directory / "tests" / "terraform")
+        for directory in ("environments", "examples", "tests/terraform"):
+            unwanted = shutil.ignore_patterns(".terraform*", "*.tfstate*")
+            shutil.copytree(ROOT / directory, self.directory / directory, ignore=unwanted)
 
     def _init(self) -> None:
         cache = Path(self.environment["TF_PLUGIN_CACHE_DIR"])

@@ -95,7 +95,7 @@ def test_each_task_fails_for_itself(
     result: str,
 ) -> None:
     s3.put_object(Bucket=BUCKET, Key="good")
-    monkeypatch.setattr(Objects, "_s3", lambda _: Refusing(s3, code))
+    monkeypatch.setattr(Objects, "client", lambda _: Refusing(s3, code))
 
     bad, good = function.handle(job("bad", "good"), Invocation())["results"]
 

@@ -10,6 +10,7 @@ import pytest
 from botocore.exceptions import ReadTimeoutError
 from botocore.response import StreamingBody
 from botocore.stub import Stubber
+from PIL import Image
 
 from function.derived_files import DerivedFiles
 from function.errors import ObjectEventsFailedError, PermissionDeniedError
@@ -20,6 +21,7 @@ from function.repository import FileIndex
 from tests.integration.conftest import BUCKET
 from tests.integration.test_handler import Invocation, recent, settings
 from tests.payloads import created, native, removed, s3_document
+from tools.module_copy import ROOT
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -266,6 +268,23 @@ def test_content_that_nothing_can_be_made_of_has_none(s3: "S3Client") -> None:
     assert made.reason
     assert made.reason.startswith("ValueError: what is b'abc'?")
     assert len(made.reason) == 300
+
+
+def test_the_documented_example_makes_thumbnails(s3: "S3Client") -> None:
+    documentation = (ROOT / "docs" / "derived-files.md").read_text()
+    example: dict[str, Any] = {}
+    exec(documentation.rpartition("```python\n")[2].partition("```")[0], example)  # noqa: S102 # ours
+    photograph = io.BytesIO()
+    Image.new("RGB", (1000, 500)).save(photograph, "PNG")
+    maker_of_thumbnails = maker(s3, derive=example["make"], max_bytes=10**6)
+
+    made = maker_of_thumbnails.make(source(s3, body=photograph.getvalue()), None)
+    none = maker_of_thumbnails.make(source(s3, "text", b"text"), None)
+
+    with Image.open(io.BytesIO(stored(s3)[made.key or ""])) as thumbnail:
+        assert (thumbnail.format, thumbnail.size) == ("WEBP", (256, 128))
+    assert none.reason
+    assert none.reason.startswith("UnidentifiedImageError: cannot identify image file")
 
 
 def test_it_is_said_in_the_log_too(s3: "S3Client", caplog: pytest.LogCaptureFixture) -> None:

@@ -243,7 +243,7 @@ class Huge:
         self._chunk = chunk
         self._left = 2**30
 
-    def read(self, size: int, /) -> bytes:
+    def read(self, size: int = -1, /) -> bytes:
         size = min(size, self._left)
         self._left -= size
         return self._chunk(size)

@@ -1,0 +1,60 @@
+# An index whose records point to a manifest of each object's content.
+
+terraform {
+  required_version = ">= 1.9"
+
+  required_providers {
+    aws = {
+      source  = "hashicorp/aws"
+      version = ">= 5.83, < 7.0"
+    }
+  }
+}
+
+module "file_index" {
+  source = "../.." # or "git::https://github.com/YOUR-ORG/terraform-aws-file-index.git"
+
+  name    = "reports-index"
+  bucket  = { create = true }
+  filters = [{ prefix = "reports/" }]
+
+  derived_files = { bucket_name = aws_s3_bucket.manifests.bucket, prefix = "reports-index/" }
+}
+
+resource "aws_s3_bucket" "manifests" {
+  bucket_prefix = "reports-index-manifests-"
+  force_destroy = true # each can be made again from its object
+}
+
+resource "aws_s3_bucket_public_access_block" "manifests" {
+  bucket = aws_s3_bucket.manifests.bucket
+
+  block_public_acls       = true
+  block_public_policy     = true
+  ignore_public_acls      = true
+  restrict_public_buckets = true
+}
+
+# A manifest outlives its object, and S3 cannot tell which ones have: here all go after two years. Of an object
+# that lives longer it is made again by `file-index backfill`.
+resource "aws_s3_bucket_lifecycle_configuration" "manifests" {
+  bucket = aws_s3_bucket.manifests.bucket
+
+  rule {
+    id     = "manifests-of-objects-long-gone"
+    status = "Enabled"
+
+    filter {
+      prefix = "reports-index/"
+    }
+
+    expiration {
+      days = 730
+    }
+  }
+}
+
+# For file-index.
+output "file_index" {
+  value = module.file_index
+}

@@ -1,0 +1,44 @@
+"""The stacks in examples/, applied as they are."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+from local.emulator import Emulator
+from local.waiting import wait_for
+from tools.module_copy import ModuleCopy
+from tools.terraform_init import init
+
+
+def test_an_index_with_derived_files(emulator: Emulator, tmp_path: Path) -> None:
+    s3, dynamodb = emulator.client("s3"), emulator.client("dynamodb")
+    with ModuleCopy(emulator.environment) as module:
+        stack = module.directory / "examples" / "derived-files"
+        environment = {**module.environment, "TF_DATA_DIR": os.fspath(tmp_path)}
+        init(stack, environment)
+
+        def terraform(*command: str) -> str:
+            ran = subprocess.run(
+                ["terraform", *command],
+                cwd=stack,
+                env=environment,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert ran.returncode == 0, ran.stdout + ran.stderr
+            return ran.stdout
+
+        terraform("apply", "-auto-approve")
+        outputs = json.loads(terraform("output", "-json", "file_index"))
+        bucket, manifests = outputs["bucket"]["name"], outputs["derived_files"]["bucket_name"]
+        s3.put_object(Bucket=bucket, Key="reports/q1.json", Body=b"{}")
+        record = {"partition": {"S": bucket}, "key": {"S": "reports/q1.json"}}
+        item = wait_for(
+            lambda: dynamodb.get_item(TableName="reports-index", Key=record).get("Item"),
+            lambda: None,
+        )
+        found = s3.get_object(Bucket=manifests, Key=item["derived_key"]["S"])
+
+        assert json.load(found["Body"])["json"] == {"parses": True}
