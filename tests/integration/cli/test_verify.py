@@ -316,6 +316,18 @@ def test_a_repair_does_not_drop_object_metadata(
     assert verified(file_index, "--repair", "--object-metadata").lines[-1]["repaired"] == 1
 
 
+def test_a_repair_does_not_drop_what_points_to_a_derived_file(
+    file_index: FileIndexCommand, s3: "S3Client", store: Store
+) -> None:
+    s3.put_object(Bucket=BUCKET, Key="a")
+    store(record_of(s3, "a", etag="old", derived_key="manifests/a.old.json"))
+
+    said = verified(file_index, "--repair")
+
+    assert said.code == 2
+    assert "name the deployment with --env" in said.messages
+
+
 def test_other_partitions_than_the_tables_are_refused(
     file_index: FileIndexCommand, s3: "S3Client", dynamodb: "DynamoDBClient"
 ) -> None:

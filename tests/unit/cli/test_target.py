@@ -13,6 +13,7 @@ from cli.target import Target, of_deployment, settings_of
 OUTPUTS: dict[str, Any] = {
     "bucket": {"name": "reports", "arn": "arn:aws:s3:::reports"},
     "dead_letter_queue": {"url": "https://sqs/dead"},
+    "derived_files": {"bucket_name": "manifests", "prefix": "of/", "max_mb": 2},
     "filters": [{"prefix": "in/", "suffix": ".csv"}],
     "object_metadata": {"enabled": True, "tags": False},
     "table": {
@@ -53,6 +54,17 @@ def test_a_deployment_is_what_terraform_says(terraform: Path, where: dict[str, A
     settings = target.settings
     assert (settings.table_name, settings.table_partitions) == ("files", 3)
     assert (settings.tombstone_life.days, settings.object_metadata) == (60, True)
+    assert (settings.derived_bucket, settings.derived_prefix, settings.derived_max_bytes) == (
+        "manifests",
+        "of/",
+        2 * 1024 * 1024,
+    )
+
+
+def test_without_derived_files_none_are_made(terraform: Path) -> None:
+    outputs(terraform, {**OUTPUTS, "derived_files": None})
+
+    assert of_deployment("dev", None).settings.derived_bucket is None
 
 
 def test_options_say_what_is_watched_instead(terraform: Path) -> None:
