@@ -127,8 +127,13 @@ def test_a_copy_holds_the_module_and_nothing_of_its_checkout(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     checkout = tmp_path / "checkout"
+    module = {
+        *("main.tf", "function.zip", "environments/dev.tfvars", "examples/a/main.tf"),
+        "tests/terraform/a.tftest.hcl",
+    }
     for name in (
-        *("main.tf", "function.zip", "environments/dev.tfvars", "tests/terraform/a.tftest.hcl"),
+        *module,
+        *("examples/a/terraform.tfstate", "examples/a/.terraform/environment"),
         *("backend_override.tf", "override.tf", "terraform.tfvars", "mine.auto.tfvars"),
         *("terraform.tfstate", "terraform.tfstate.d/prod/terraform.tfstate"),
         *(".terraform/environment", ".terraform.lock.hcl"),
@@ -148,9 +153,7 @@ def test_a_copy_holds_the_module_and_nothing_of_its_checkout(
             if path.is_file()
         }
 
-    assert held == {
-        *("main.tf", "function.zip", "environments/dev.tfvars", "tests/terraform/a.tftest.hcl")
-    }
+    assert held == module
     assert not copy.directory.exists()
     assert sorted(checkout.rglob("*")) == before
 
