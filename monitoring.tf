@@ -220,7 +220,7 @@ resource "aws_cloudwatch_dashboard" "dashboard" {
 locals {
   log_queries = {
     "causes of failures" = "filter outcome = \"failed\" | stats count(*) as events, max(@timestamp) as last by errorType, errorMessage | sort events desc"
-    "history of a key"   = "filter key = \"PUT/THE KEY/HERE\" | fields @timestamp, event, outcome, sequencer, version_id, lag_ms, errorMessage | sort @timestamp"
+    "history of a key"   = "filter key = \"PUT/THE KEY/HERE\" | fields @timestamp, event, outcome, sequencer, version_id, lag_ms, errorMessage | sort @timestamp asc"
     "lag of each key"    = "filter outcome in [\"indexed\", \"removed\"] | fields @timestamp, key, event, lag_ms | sort lag_ms desc | limit 100"
     "last failures"      = "filter outcome = \"failed\" | fields @timestamp, key, errorType, errorMessage | sort @timestamp desc | limit 20"
     "refused calls"      = "filter errorType = \"PermissionDeniedError\" | stats count(*) as events, max(@timestamp) as last by errorMessage"

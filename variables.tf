@@ -81,7 +81,7 @@ variable "derived_files" {
     - `bucket_name`: where. It is not created here. The watched bucket only under a prefix that has nothing to do with
       those of `filters`.
     - `prefix`: what the manifests' keys begin with.
-    - `max_mb`: of larger objects (MiB) there is none. The function reads about 50 MB a second.
+    - `max_mb`: of larger objects (MiB) there is none.
   EOT
   type = object({
     bucket_name = string

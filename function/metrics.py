@@ -40,7 +40,8 @@ class Tally:
         self.outcomes.update(outcomes)
         for event, outcome in zip(events, outcomes, strict=True):
             if outcome in _WRITTEN and (lag := lag_ms(event, now)) is not None:
-                self._lags_ms.append(lag)
+                # Of values below zero, as clocks may differ, CloudWatch makes no percentiles.
+                self._lags_ms.append(max(0, lag))
 
     def fail(self, error: Exception, events: int = 1) -> None:
         """Count events that failed."""

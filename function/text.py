@@ -53,13 +53,13 @@ class Text:
         self._decode(self._undecoded, final=True)
         if not self._is_text or not self._length:
             return None
-        lines = self._beginning.splitlines()
+        lines = self._beginning.removesuffix("\n").split("\n")
         return {
             **(_xml(self._beginning) or self._json() or self._csv() or _PLAIN),
             "text": {
                 "encoding": self._encoding,
                 "lines": self._lines + (self._last != "\n"),
-                "first_lines": [line[:LONGEST_LINE] for line in lines[:FIRST_LINES]],
+                "first_lines": [line[:LONGEST_LINE].rstrip("\r") for line in lines[:FIRST_LINES]],
             },
         }
 

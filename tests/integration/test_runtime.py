@@ -167,6 +167,9 @@ def test_per_object_lines_turned_down_leave_the_summary(api: LambdaApi, tmp_path
 
     (summary,) = package.lines()
     assert (summary["message"], summary["level"], summary["Indexed"]) == ("summary", "WARNING", 1)
+    # And with it the metrics, so that no alarm goes blind.
+    (directive,) = summary["_aws"]["CloudWatchMetrics"]
+    assert {metric["Name"] for metric in directive["Metrics"]} <= summary.keys()
 
 
 def test_a_wrong_setting_fails_the_cold_start_with_its_name(api: LambdaApi, tmp_path: Path) -> None:

@@ -224,10 +224,12 @@ def test_json_up_to_a_size_is_parsed(size: int, parses: object) -> None:
 def test_a_long_table_is_one_by_its_beginning() -> None:
     rows = b"name,size\n" + b"x" * 997 + b",1\n" + b"a,1\n" * 100_000
     quoted = b"name,size\n" + b'a,"' + b"x" * 100_000 + b'"\n'
+    quoted_later = b"name,size\na,1\n" + quoted
 
     assert made(rows)["csv"] == {"delimiter": ",", "header": ["name", "size"]}
     assert made(rows)["text"]["lines"] == 100_002
     assert made(quoted)["media_type"] == "text/plain"  # one row only is known
+    assert made(quoted_later)["media_type"] == "text/csv"
 
 
 def test_only_the_beginning_of_the_first_lines_is_shown() -> None:

@@ -28,9 +28,9 @@ def declared(fields: dict[str, Any]) -> dict[str, str]:
 
 def test_every_outcome_is_counted_also_where_there_was_none() -> None:
     tally = Tally()
-    outcomes = [Outcome.INDEXED, Outcome.REMOVED, Outcome.SUPERSEDED, Outcome.INDEXED]
+    outcomes = [Outcome.INDEXED, Outcome.REMOVED, Outcome.SUPERSEDED, *[Outcome.INDEXED] * 2]
 
-    tally.count([event(5), event(7), event(9), event(None)], outcomes, NOW)
+    tally.count([event(5), event(7), event(9), event(None), event(-3)], outcomes, NOW)
     fields = tally.embedded(NOW)
 
     assert declared(fields) == {
@@ -43,13 +43,13 @@ def test_every_outcome_is_counted_also_where_there_was_none() -> None:
         "Lag": "Milliseconds",
     }
     assert {name: fields[name] for name in declared(fields)} == {
-        "Indexed": 2,
+        "Indexed": 3,
         "Removed": 1,
         "Superseded": 1,
         "Ignored": 0,
         "Failed": 0,
         "PermissionDenied": 0,
-        "Lag": [5, 7],  # of what was written and says when it happened
+        "Lag": [0, 5, 7],  # of what was written and says when it happened
     }
     assert fields["_aws"]["Timestamp"] == NOW.timestamp() * 1000
 
