@@ -84,7 +84,10 @@ def _webp(beginning: bytes) -> tuple[int, int] | None:
             canvas = beginning[24:30]
             if len(canvas) < 6:  # noqa: PLR2004 # three for each
                 return None
-            return tuple(int.from_bytes(side, "little") + 1 for side in (canvas[:3], canvas[3:]))  # type: ignore[return-value] # two
+            width, height = (
+                int.from_bytes(side, "little") + 1 for side in (canvas[:3], canvas[3:])
+            )
+            return width, height
 
 
 _SIZES = {"image/png": _png, "image/gif": _gif, "image/jpeg": _jpeg, "image/webp": _webp}

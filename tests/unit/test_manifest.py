@@ -70,7 +70,7 @@ CONTENTS: list[tuple[str, bytes, dict[str, Any]]] = [
     ("jpeg with a profile", image("JPEG", icc_profile=b"p" * 40_000), image_type("jpeg")),
     ("webp, lossy", image("WEBP"), image_type("webp")),
     ("webp, lossless", image("WEBP", lossless=True), image_type("webp")),
-    ("webp, extended", image("WEBP", exif=b"Exif\0\0"), image_type("webp")),
+    ("webp, extended", image("WEBP", icc_profile=b"p" * 99), image_type("webp")),
     ("pdf", b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj", {"media_type": "application/pdf"}),
     ("zip", zipped(), {"media_type": "application/zip"}),
     ("empty zip", b"PK\x05\x06" + bytes(18), {"media_type": "application/zip"}),
