@@ -183,16 +183,17 @@ class Indexer:
     def _derive(
         self, event: ObjectEvent, state: ObjectState | None, standing: FileRecord | None = None
     ) -> ObjectState | None:
-        """The state with the object's derived file, made unless it is there and nothing is new.
+        """The state with the object's derived file.
 
-        One that can no longer be made, as of what was archived since, stays.
+        It is made for new content, and for whoever asks for the key without an event. One that can
+        no longer be made, as of what was archived since, stays.
         """
         if self.derived_files is None or state is None:
             return state
         known = standing.derived_key if standing and standing.etag == state.etag else None
         if state.etag is None:
             derived = DerivedFile(reason="the event names no ETag")
-        elif known and event.change is Change.TOUCHED:
+        elif known and event.change not in (Change.STORED, Change.UNRELATED):
             derived = DerivedFile(key=known)
         else:
             source = Source(bucket=event.bucket, key=event.key, etag=state.etag)

@@ -143,6 +143,7 @@ class Holding(Table):
     [
         # Nothing is read anew for an event that changes no content.
         ("ObjectTagging:Put", standing(derived_key="old"), None, [], "old"),
+        ("ObjectRemoved:Delete", standing(derived_key="old"), None, [], "old"),
         ("ObjectTagging:Put", standing(derived_key="old", etag="f"), None, ["e"], "e"),
         ("ObjectTagging:Put", standing(derived_reason="too large"), None, ["e"], "e"),
         ("ObjectCreated:Put", standing(derived_key="old"), None, ["e"], "e"),
