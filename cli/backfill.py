@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from function.errors import FileIndexError
+from function.errors import ContentionError, FileIndexError
 from function.event_parser import ObjectEvent
 from function.indexer import BACKFILL
 from function.record import FileRecord
@@ -37,6 +37,8 @@ def backfill(
     start_after = place.read() or ""
     if start_after and resume:
         say("Going on after {}.", start_after)
+    elif resume:
+        say("There is nothing to resume: from the beginning.")
     elif start_after:
         say("An earlier backfill stopped after {}: --resume would go on there.", start_after)
         start_after = ""
@@ -63,7 +65,7 @@ def backfill(
     if as_json:
         answer(json.dumps({"objects": objects, verb: done}))
     else:
-        others = f", {objects - done:,} had a record" if objects > done else ""
+        others = f", {objects - done:,} had a record or a tombstone" if objects > done else ""
         answer(f"{objects:,} objects: {done:,} {verb}{others}; {rate:,.0f} objects a second.")
     return _nothing(address) if not objects and not start_after else OK
 
@@ -110,9 +112,12 @@ def _writing(target: Target, address: Address) -> Callable[[Sequence[Listed]], i
         indexer = target.indexer()
 
         def refresh(batch: Sequence[Listed]) -> int:
+            written = 0
             for listed in batch:
-                indexer.refresh(ObjectEvent(bucket=bucket, key=listed.key, name=BACKFILL))
-            return len(batch)
+                with suppress(ContentionError):  # others keep writing the record, later than this
+                    indexer.refresh(ObjectEvent(bucket=bucket, key=listed.key, name=BACKFILL))
+                    written += 1
+            return written
 
         return refresh
     insertion = Insertion(target.client("dynamodb"), target.settings.table_name, target.index())

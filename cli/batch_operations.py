@@ -15,7 +15,7 @@ from uuid import uuid4
 from botocore.exceptions import ClientError
 
 from .address import Address, Filter
-from .errors import FAILED, NO, OK, CommandError
+from .errors import FAILED, NO, OK, CommandError, explained
 from .progress import Work
 from .target import Target
 from .text import answer, answer_causes, say
@@ -111,7 +111,8 @@ def backfill(
     for watched in dict.fromkeys(target.filters.within(address.key)):
         request = plan.request(watched)
         try:
-            ended = _run(target, s3control, plan, request, as_json=as_json, pause=pause)
+            with explained():
+                ended = _run(target, s3control, plan, request, as_json=as_json, pause=pause)
         except CommandError as error:  # what other filters match does not depend on it
             say("file-index: {}", str(error))
             ended = FAILED

@@ -4,7 +4,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import boto3
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    NoCredentialsError,
+    NoRegionError,
+    PartialCredentialsError,
+    ProfileNotFound,
+)
 
 from function.errors import FileIndexError, PermissionDeniedError, TableMissingError
 
@@ -37,8 +44,10 @@ def explained() -> Iterator[None]:
         ) from error
     except (FileIndexError, ClientError) as error:
         raise CommandError(str(error)) from error
-    except BotoCoreError as error:
+    except (NoCredentialsError, NoRegionError, PartialCredentialsError, ProfileNotFound) as error:
         raise CommandError(f"{error} (credentials and Region are as for the AWS CLI)") from error
+    except BotoCoreError as error:
+        raise CommandError(str(error)) from error
 
 
 def region() -> str:

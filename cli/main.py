@@ -5,6 +5,7 @@ import io
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
@@ -147,12 +148,20 @@ def _command(*options: str) -> Callable[[Callable[..., int]], Callable[..., int]
 def _target(**chosen: Any) -> Target:
     connection = Connection(**{name: chosen[name] for name in _CONNECTION})
     filters = Filters.parse(chosen["filters"]) if chosen.get("filters") else None
-    if chosen.get("table") and chosen["env"]:
+    table = chosen.get("table")
+    given = {name: chosen[name] for name in _SETTINGS if name in chosen}
+    if table == "":
+        raise CommandError("--table is empty: name a table, or leave it out")
+    if table and chosen["env"]:
         raise CommandError("--table and --env name two indexes: leave one of them out")
-    if chosen.get("table"):
+    if table:
         connection.use()
-        given = {name: chosen[name] for name in _SETTINGS if name in chosen}
-        return Target(settings=settings_of(chosen["table"], **given), filters=filters or Filters())
+        return Target(settings=settings_of(table, **given), filters=filters or Filters())
+    for name, value in given.items():
+        if value != _OPTIONS[name][1]:
+            raise CommandError(
+                f"--{name.replace('_', '-')} is for --table: of a deployment Terraform says it"
+            )
     target = of_deployment(chosen["env"], filters)
     connection.use(target.outputs["table"]["arn"].split(":")[3])
     return target
@@ -176,6 +185,9 @@ def _answered(command: Callable[[], int]) -> int:
         return PIPE_CLOSED
     except OSError as error:  # a file of the user's, a full disk
         say("file-index: {}", str(error))
+        return FAILED
+    except Exception:  # noqa: BLE001 # a mistake of ours, whose exit code must not say "no"
+        traceback.print_exc()
         return FAILED
     return code
 
@@ -231,6 +243,11 @@ def backfill(
 
     Records that are there, and what events write meanwhile, are left alone.
     """
+    if target.filters_are_chosen:
+        raise CommandError(
+            "--filter would insert what the deployment does not watch: leave --filter out, and name"
+            " a prefix instead"
+        )
     address = target.watched(prefix)
     if resume and dry_run:
         raise CommandError("--dry-run looks at everything: leave --resume out")
@@ -297,6 +314,9 @@ def redrive(
 def run() -> None:
     """Run the command of the command line, and exit."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # Closed by whoever started it, as by >&-.
+    sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115 # as long as the process
+    sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     app()

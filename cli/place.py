@@ -36,10 +36,13 @@ class Place:
             key: str = json.loads(self.path.read_text())["start_after"]
         except FileNotFoundError:
             return None
+        except OSError as error:
+            self._lose(error)
+            return None
         except (ValueError, KeyError, TypeError):
             # Half a file cannot be: it is replaced in one step. Somebody else wrote it.
             return None
-        return key
+        return key if isinstance(key, str) else None
 
     def write(self, key: str, *, now: bool = False) -> None:
         """Remember the key: at once, or within a second of the last time.
@@ -55,9 +58,13 @@ class Place:
             new.write_text(json.dumps({"backfill": self._what, "start_after": key}))
             new.replace(self.path)
         except OSError as error:
-            self.is_kept = False
-            say("--resume will not know where this was: {}", str(error))
+            self._lose(error)
 
     def forget(self) -> None:
         """There is nothing left to do."""
-        self.path.unlink(missing_ok=True)
+        if self.is_kept:
+            self.path.unlink(missing_ok=True)
+
+    def _lose(self, error: OSError) -> None:
+        self.is_kept = False
+        say("--resume will not know where this was: {}", str(error))

@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from rich.table import Table
 from rich.text import Text
 
+from function.errors import PermissionDeniedError
 from function.record import FileRecord
 
 from .address import Address
@@ -38,6 +40,8 @@ def get(target: Target, address: Address, *, as_json: bool) -> int:
         return NO
     record = target.index().read(address.bucket, address.key)
     if record is None or record.deleted:
+        with suppress(PermissionDeniedError):  # whoever may only get cannot be told
+            target.check_partitions(address.bucket)
         why = "it was deleted" if record else "the index has no record of it"
         say("No record of {}: {}.", str(address), why)
         return NO
@@ -88,6 +92,7 @@ def ls(
         amount = size(total) if human_readable else str(total)
         answer(f"\nTotal Objects: {objects}\n   Total Size: {amount}")
     if not lines:
+        target.check_partitions(address.bucket)
         say("Nothing in the index begins with {}.", str(address))
     return OK if lines else NO
 

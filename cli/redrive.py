@@ -58,7 +58,9 @@ class Letter:
         if record:
             answer = record.get("responsePayload")
             said = answer.get("errorMessage") if isinstance(answer, dict) else answer
-            return str(said or record["requestContext"] or _UNSAID)
+            context = record["requestContext"]
+            condition = context.get("condition") if isinstance(context, dict) else None
+            return str(said or condition or _UNSAID)
         if "ERROR_CODE" in self.attributes:
             message = self.attributes.get("ERROR_MESSAGE", "")
             return f"EventBridge could not deliver it: {self.attributes['ERROR_CODE']} {message}"

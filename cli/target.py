@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -16,17 +16,25 @@ from function.derived_files import DerivedFiles
 from function.errors import SettingsError
 from function.indexer import Indexer
 from function.objects import Objects
-from function.record import ObjectState
+from function.record import FileRecord, ObjectState
 from function.repository import FileIndex
 from function.settings import Settings
 
 from .address import Address, Filters
 from .errors import CommandError
+from .text import shown
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 WORKERS = 16
+_CREDENTIALS = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_ROLE_ARN",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+)
 _OF_A_MODULE = {"table", "filters", "dead_letter_queue"}
 
 
@@ -43,15 +51,17 @@ class Connection:
         chosen = self.region or region or os.environ.get("AWS_REGION")
         settings = {
             "AWS_PROFILE": self.profile,
+            "AWS_DEFAULT_PROFILE": self.profile,  # boto3 asks for this one first
             "AWS_DEFAULT_REGION": chosen,
             "AWS_ENDPOINT_URL": self.endpoint_url,
         }
         os.environ.update({name: value for name, value in settings.items() if value})
         if self.profile:
             # A profile that is asked for comes before credentials in the environment.
-            for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+            for name in _CREDENTIALS:
                 os.environ.pop(name, None)
         if self.endpoint_url:
+            os.environ.pop("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", None)
             for name in [name for name in os.environ if name.startswith("AWS_ENDPOINT_URL_")]:
                 del os.environ[name]
 
@@ -66,6 +76,39 @@ class WatchedObjects:
     def look(self, bucket: str, key: str) -> ObjectState | None:
         """See `function.objects.Objects`."""
         return self.objects.look(bucket, key) if self.filters.match(key) else None
+
+
+@dataclass(frozen=True, slots=True)
+class KeepingIndex:
+    """The table, of which nothing is written over that holds more than the settings know of."""
+
+    index: FileIndex
+    settings: Settings
+
+    def read(self, bucket: str, key: str) -> FileRecord | None:
+        """See `function.repository.FileIndex`. Raises CommandError."""
+        record = self.index.read(bucket, key)
+        for option, is_missing in self._missing(record) if record else ():
+            if is_missing:
+                raise CommandError(
+                    f"the record of {shown(key)} holds more than these options tell, and would"
+                    f" lose it: {option}"
+                )
+        return record
+
+    def _missing(self, record: FileRecord) -> Iterator[tuple[str, bool]]:
+        settings, metadata = self.settings, record.metadata
+        yield "add --object-metadata", metadata is not None and not settings.object_metadata
+        yield "add --object-tags", bool(metadata and metadata.tags) and not settings.object_tags
+        yield "name its deployment with --env", record.derived_key is not None
+
+    def put_newer(self, record: FileRecord) -> None:
+        """See `function.repository.FileIndex`."""
+        self.index.put_newer(record)
+
+    def replace(self, record: FileRecord, standing: FileRecord | None) -> None:
+        """See `function.repository.FileIndex`."""
+        self.index.replace(record, standing)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,7 +163,8 @@ class Target:
         settings = self.settings
         objects = Objects(self.s3, metadata=settings.object_metadata, tags=settings.object_tags)
         return Indexer(
-            index=self.index(),
+            # A deployment's settings are its own: what they leave out is to go.
+            index=self.index() if self.outputs else KeepingIndex(self.index(), settings),
             objects=WatchedObjects(objects, self.filters),
             object_metadata=settings.object_metadata,
             tombstone_life=settings.tombstone_life,

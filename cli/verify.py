@@ -30,7 +30,7 @@ from .listing import Listed, Listing
 from .picture import show
 from .progress import Work
 from .target import WORKERS, Target
-from .text import answer, messages, say, shown
+from .text import answer, messages, say
 
 _MOST_WAITING = 50_000
 """Suspects held in memory; with more the comparison waits for the oldest."""
@@ -190,7 +190,7 @@ class Verification:
     ) -> Iterator[Drift]:
         """Wait for the oldest suspect, and look at all that are due by then."""
         while (seconds := waiting[0].due - time.monotonic()) > 0:
-            work.note(f"{len(waiting):,} suspects, looked at again in {seconds:.0f} s")
+            work.note(f"{len(waiting):,} suspected, looked at again in {seconds:.0f} s")
             time.sleep(min(seconds, 1))
         work.note("")
         due: list[Suspect] = []
@@ -217,16 +217,6 @@ class Verification:
             return again
         repaired = self._indexer is not None
         if self._indexer:
-            if record and record.metadata and not self._indexer.object_metadata:
-                raise CommandError(
-                    f"the record of {shown(suspect.key)} has object metadata, which a repair would"
-                    " drop: add --object-metadata"
-                )
-            if record and record.derived_key and not self._indexer.derived_files:
-                raise CommandError(
-                    f"the record of {shown(suspect.key)} points to a derived file, and a repair"
-                    " would make none: name the deployment with --env"
-                )
             event = ObjectEvent(bucket=bucket, key=suspect.key, name=REPAIR)
             # The object was so from the first look to this one: the middle is clear of both by
             # half the grace period. An event after this look must not seem older, whatever the
@@ -281,6 +271,7 @@ def verify(
         show(findings, address)
     if not findings.compared:
         say("Neither bucket nor index has a watched key that begins with {}.", str(address))
+        return NO if address.key else OK
     return findings.exit_code
 
 

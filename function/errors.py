@@ -6,6 +6,7 @@ FileIndexError
 ├── PermissionDeniedError     AWS refused a call
 ├── TableMissingError         the table does not exist
 ├── DerivedBucketMissingError the bucket for derived files does not exist
+├── UnreadableRecordError     the table holds an item that this package did not write
 ├── EventTooOldError          an event older than the tombstones, and no right to look at the object
 ├── ContentionError           others kept writing the same record
 ├── OutOfTimeError            the invocation is about to time out
@@ -40,6 +41,10 @@ class PermissionDeniedError(FileIndexError):
 
 class TableMissingError(FileIndexError):
     """The table that the settings name does not exist."""
+
+
+class UnreadableRecordError(FileIndexError):
+    """The table holds an item that is none of this package's records."""
 
 
 class DerivedBucketMissingError(FileIndexError):

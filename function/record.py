@@ -5,6 +5,8 @@ from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import Any
 
+from function.errors import UnreadableRecordError
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectMetadata:
@@ -107,15 +109,24 @@ class FileRecord:
 
     @classmethod
     def from_item(cls, item: Mapping[str, Any]) -> "FileRecord":
-        """The record that DynamoDB attributes describe; attributes of others are passed over."""
-        return cls(
-            **_values(item, _RECORD_FIELDS),
-            # Every record with object metadata has a storage class; without it an attribute of one
-            # of these names is somebody else's.
-            metadata=ObjectMetadata(**_values(item, _METADATA_FIELDS))
-            if "storage_class" in item
-            else None,
-        )
+        """The record that DynamoDB attributes describe; attributes of others are passed over.
+
+        Raises UnreadableRecordError where it is none.
+        """
+        try:
+            return cls(
+                **_values(item, _RECORD_FIELDS),
+                # Every record with object metadata has a storage class; without it an attribute of
+                # one of these names is somebody else's.
+                metadata=ObjectMetadata(**_values(item, _METADATA_FIELDS))
+                if "storage_class" in item
+                else None,
+            )
+        except (TypeError, ValueError) as error:
+            raise UnreadableRecordError(
+                f"the table holds an item that is no record, under {item.get('key')}: {error}. "
+                "Somebody else wrote it: remove it"
+            ) from error
 
 
 _RECORD_FIELDS = {field.name for field in fields(FileRecord)} - {"metadata"}

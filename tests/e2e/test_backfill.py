@@ -72,7 +72,7 @@ def test_every_object_gets_a_record_and_every_record_stays(bare: Bare) -> None:
     again = bare.file_index("backfill", bare.url(), "--json")
 
     assert (done.code, done.messages) == (0, "")
-    assert done.answer.startswith("10 objects: 8 inserted, 2 had a record; ")
+    assert done.answer.startswith("10 objects: 8 inserted, 2 had a record or a tombstone; ")
     assert json.loads(again.answer) == {"objects": 10, "inserted": 0}
     assert bare.index.read(bare.name, "same") == known
     assert bare.index.read(bare.name, "Same") == gone
@@ -134,7 +134,8 @@ def test_killed_at_any_moment_it_goes_on_where_it_was(bare: Bare) -> None:
     assert sorted(began) == began, "an interrupted backfill went back"
     assert json.loads(done.answer)["objects"] <= OBJECTS
     # There is nothing to resume any more.
-    assert bare.file_index("backfill", bare.url(), "--resume").messages == ""
+    again = bare.file_index("backfill", bare.url(), "--resume")
+    assert again.messages == "There is nothing to resume: from the beginning.\n"
 
 
 def test_interrupted_it_says_how_to_go_on(bare: Bare, tmp_path: Path) -> None:

@@ -5,6 +5,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from function.errors import ContentionError
+from function.event_parser import ObjectEvent
+from function.indexer import Indexer
 from function.repository import FileIndex
 from tests.integration.cli.conftest import FileIndexCommand
 from tests.integration.conftest import BUCKET
@@ -27,7 +30,7 @@ def test_a_prefix_that_matches_nothing_is_said(
         assert said.messages == f"No watched object begins with {URL}/none.\n"
 
 
-def test_a_place_that_cannot_be_noted_is_said_before_anything_is_done(
+def test_a_place_that_cannot_be_noted_is_said_and_stops_nothing(
     file_index: FileIndexCommand,
     index: FileIndex,
     s3: "S3Client",
@@ -40,9 +43,31 @@ def test_a_place_that_cannot_be_noted_is_said_before_anything_is_done(
 
     said = file_index("backfill", URL, "--object-metadata")
 
-    assert said.code == 2
-    assert "file-index: [Errno 20] Not a directory" in said.messages.splitlines()[-1]
-    assert index.get(BUCKET, "a") is None
+    assert said.code == 0
+    assert said.messages.count("--resume will not know where this was: [Errno 20]") == 1
+    assert index.get(BUCKET, "a")
+
+
+def test_a_key_that_others_keep_writing_stops_nothing(
+    file_index: FileIndexCommand,
+    index: FileIndex,
+    s3: "S3Client",
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refresh(self: Indexer, event: ObjectEvent) -> None:
+        if event.key == "a":
+            raise ContentionError("the record changed")
+        _refresh(self, event)
+
+    _refresh = Indexer.refresh
+    monkeypatch.setattr(Indexer, "refresh", refresh)
+    for key in ("a", "b"):
+        s3.put_object(Bucket=BUCKET, Key=key)
+
+    said = file_index("backfill", URL, "--object-metadata", "--json")
+
+    assert said.lines == [{"objects": 2, "refreshed": 1}]
+    assert index.get(BUCKET, "b")
 
 
 @pytest.mark.parametrize("option", ["--resume", "--dry-run"])

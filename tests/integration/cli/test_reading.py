@@ -218,3 +218,40 @@ def test_a_table_that_is_not_there_is_named(file_index: FileIndexCommand, comman
         "file-index: table absent does not exist in us-east-1:"
         " is it the right Region and account?\n"
     )
+
+
+def test_an_item_of_somebody_else_is_named(
+    file_index: FileIndexCommand, index: FileIndex, dynamodb: "DynamoDBClient"
+) -> None:
+    del index
+    place = {"partition": {"S": BUCKET}, "key": {"S": "a"}}
+    dynamodb.put_item(TableName=TABLE, Item=place)
+
+    for command in ("get", "ls", "verify"):
+        said = file_index(command, f"s3://{BUCKET}/a")
+
+        assert said.code == 2
+        assert "the table holds an item that is no record, under {'S': 'a'}" in said.messages
+
+
+def test_a_mistake_of_ours_says_neither_yes_nor_no(
+    file_index: FileIndexCommand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def mistaken(*_: Any, **__: Any) -> int:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("cli.reading.ls", mistaken)
+
+    said = file_index("ls", f"s3://{BUCKET}")
+
+    assert (said.code, "ZeroDivisionError" in said.messages) == (2, True)
+
+
+def test_other_partitions_are_no_answer(file_index: FileIndexCommand, store: Store) -> None:
+    store(record("a"))
+
+    for command in ("get", "ls"):
+        said = file_index(command, f"s3://{BUCKET}/a", "--partitions", "3")
+
+        assert said.code == 2
+        assert "has other --partitions than 3" in said.messages

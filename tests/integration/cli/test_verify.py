@@ -136,12 +136,15 @@ def test_the_result_is_drawn(file_index: FileIndexCommand, s3: "S3Client", store
     assert "\x1b" not in said.answer
 
 
-def test_what_is_not_there_is_no_drift(file_index: FileIndexCommand, s3: "S3Client") -> None:
+def test_a_prefix_of_nothing_is_said_and_an_empty_bucket_is_none(
+    file_index: FileIndexCommand, s3: "S3Client"
+) -> None:
+    assert file_index("verify", URL, "--grace", "0").code == 0
     s3.put_object(Bucket=BUCKET, Key="a")
 
     said = file_index("verify", f"{URL}/b", "--grace", "0")
 
-    assert said.code == 0
+    assert said.code == 1
     assert "0 keys compared, no drift." in said.answer
     assert "Neither bucket nor index has a watched key" in said.messages
 
@@ -316,6 +319,23 @@ def test_a_repair_does_not_drop_object_metadata(
     assert verified(file_index, "--repair", "--object-metadata").lines[-1]["repaired"] == 1
 
 
+@pytest.mark.parametrize("command", ["backfill", "verify"])
+def test_tags_are_not_dropped(
+    file_index: FileIndexCommand, s3: "S3Client", store: Store, command: str
+) -> None:
+    s3.put_object(Bucket=BUCKET, Key="a")
+    held = ObjectMetadata(storage_class="STANDARD", tags={"k": "v"})
+    store(record_of(s3, "a", etag="old", metadata=held))
+    options = ["--repair", "--grace", "0"] if command == "verify" else []
+
+    said = file_index(command, URL, "--object-metadata", *options)
+
+    assert said.code == 2
+    assert "add --object-tags" in said.messages
+    options += ["--object-metadata", "--object-tags"]
+    assert file_index(command, URL, *options).code == (command == "verify")
+
+
 def test_a_repair_does_not_drop_what_points_to_a_derived_file(
     file_index: FileIndexCommand, s3: "S3Client", store: Store
 ) -> None:
@@ -325,7 +345,7 @@ def test_a_repair_does_not_drop_what_points_to_a_derived_file(
     said = verified(file_index, "--repair")
 
     assert said.code == 2
-    assert "name the deployment with --env" in said.messages
+    assert "name its deployment with --env" in said.messages
 
 
 def test_other_partitions_than_the_tables_are_refused(

@@ -192,7 +192,7 @@ def test_a_throttled_invocation_is_waited_for(monkeypatch: pytest.MonkeyPatch) -
             "[1]",
             "said",
         ),
-        (json.dumps({"requestPayload": 1, "requestContext": {"condition": "X"}}), {}, "1", "'X'"),
+        (json.dumps({"requestPayload": 1, "requestContext": {"condition": "X"}}), {}, "1", "X"),
         ("not JSON", {}, "not JSON", "see the function's log"),
         ("[" * 100_000, {}, "[" * 100_000, "see the function's log"),
         ("[]", {}, "[]", "see the function's log"),

@@ -1,14 +1,19 @@
 """Which index a command works on."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
+import boto3
 import pytest
+from typer.testing import CliRunner
 
 from cli.address import Filter, Filters
 from cli.errors import CommandError
-from cli.target import Target, of_deployment, settings_of
+from cli.main import app
+from cli.target import Connection, Target, of_deployment, settings_of
 
 OUTPUTS: dict[str, Any] = {
     "bucket": {"name": "reports", "arn": "arn:aws:s3:::reports"},
@@ -71,6 +76,53 @@ def test_options_say_what_is_watched_instead(terraform: Path) -> None:
     outputs(terraform, OUTPUTS)
 
     assert of_deployment(None, Filters.parse(["a"])).filters == Filters((Filter("a"),))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "refusal"),
+    [
+        (("ls", "s3://reports", "--partitions", "2"), "--partitions is for --table"),
+        (("verify", "s3://reports", "--object-metadata"), "--object-metadata is for --table"),
+        (
+            ("backfill", "s3://reports", "--filter", "a"),
+            "would insert what the deployment does not",
+        ),
+        (("verify", "s3://reports", "--filter", "a", "--repair"), "leave --filter out, and"),
+        (("ls", "s3://reports", "--table", ""), "--table is empty"),
+    ],
+)
+def test_options_that_a_deployment_answers_itself_are_refused(
+    terraform: Path, arguments: tuple[str, ...], refusal: str
+) -> None:
+    outputs(terraform, OUTPUTS)
+
+    with patch.dict(os.environ):
+        done = CliRunner().invoke(app, arguments)
+
+    assert (done.exit_code, refusal in done.stderr) == (2, True), done.stderr
+
+
+def test_a_profile_that_is_asked_for_is_the_one(tmp_path: Path) -> None:
+    (tmp_path / "config").write_text(
+        "".join(
+            f"[profile {name}]\naws_access_key_id = {name}\naws_secret_access_key = s\n"
+            for name in ("wanted", "other")
+        )
+    )
+    others = {
+        "AWS_CONFIG_FILE": f"{tmp_path}/config",
+        "AWS_DEFAULT_PROFILE": "other",
+        "AWS_ACCESS_KEY_ID": "other",
+        "AWS_SECRET_ACCESS_KEY": "s",
+        "AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/other",
+        "AWS_WEB_IDENTITY_TOKEN_FILE": f"{tmp_path}/config",
+    }
+    with patch.dict(os.environ, others):
+        Connection(profile="wanted").use()
+        credentials = boto3.Session().get_credentials()
+
+    assert credentials
+    assert credentials.access_key == "wanted"
 
 
 def test_another_bucket_than_the_deployments_is_refused(terraform: Path) -> None:
