@@ -47,7 +47,7 @@ locals {
   alarms = {
     dead-letters = {
       metric    = local.metrics.dead_letters
-      statistic = "Maximum", limit = local.limits.dead_letters, minutes = 1, of = 1, no_data = "notBreaching"
+      statistic = "Maximum", limit = local.limits.dead_letters, minutes = 1, of = 1, no_data = "ignore"
       wanted    = true
       about     = "Events failed every try and wait in the dead-letter queue. See why with file-index redrive --dry-run, mend it, replay with file-index redrive."
       section   = "replaying"
@@ -83,9 +83,10 @@ locals {
     failed-events = {
       metric    = local.metrics.failed
       statistic = "Sum", limit = local.limits.failed_events, minutes = 1, of = 1, no_data = "notBreaching"
-      wanted    = var.queue != null # without one an event that fails is an error of its invocation
-      about     = "Events could not be processed and are tried again. The log says why."
-      section   = "what-becomes-of-a-failure"
+      # Else an event that fails is an error of its invocation.
+      wanted  = var.queue != null || var.backfill_role
+      about   = "Events could not be processed and are tried again. The log says why."
+      section = "what-becomes-of-a-failure"
     }
     permission-denied = {
       metric    = local.metrics.permission_denied

@@ -96,12 +96,12 @@ def _denied(error: ClientError, action: str, resource: str) -> PermissionDeniedE
     resource = (denial and (denial["quoted"] or denial["bare"])) or resource
     return PermissionDeniedError(
         f"{_role(user)} may not {action} on {resource}.",
-        _where_to_look(action, text),
+        _where_to_look(action, resource, text),
         f"AWS says: {text}" if denial or by_kms else "",
     )
 
 
-def _where_to_look(action: str, text: str) -> str:
+def _where_to_look(action: str, resource: str, text: str) -> str:
     reason = _REASON.search(text)
     place = (
         _KEY if action.startswith("kms:") else _PLACES.get(reason[1] if reason else "", _OUTSIDE)
@@ -109,7 +109,8 @@ def _where_to_look(action: str, text: str) -> str:
     if "explicit deny" in text:
         return f"A policy denies it explicitly: {place}."
     granted = _GRANTS.get(action.partition(" or ")[0])
-    if granted is None:
+    # The module's rights on a key are the table's.
+    if granted is None or resource.startswith("the key of object"):
         return f"The module does not grant it: {_OUTSIDE}."
     return f"The module grants it {granted}; if so here, {place}."
 

@@ -6,6 +6,7 @@ one is made. It is stored before the record that points to it is written.
 
 import hashlib
 import logging
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,8 @@ _REASONS = {
     "PreconditionFailed": "the object was changed meanwhile",
 }
 _SSE_C = "Server Side Encryption"
+_SECONDS = 20
+"""To read an object in: less than an invocation has."""
 _LONGEST_REASON = 300
 
 
@@ -108,11 +111,12 @@ class DerivedFiles:
             if answer["ContentLength"] > self._max_bytes:
                 return too_large
             try:
-                return self._derive(source, content)
+                return bytes(self._derive(source, content))
             except Exception as error:  # noqa: BLE001 # no content may keep a record from being written
                 if content.error:
                     raise content.error from None
-                return f"{type(error).__name__}: {error}"[:_LONGEST_REASON]
+                reason = f"{type(error).__name__}: {error}"[:_LONGEST_REASON]
+                return reason.encode(errors="backslashreplace").decode()
 
     def _store(self, name: str, data: bytes) -> None:
         s3 = self._connect()
@@ -133,9 +137,15 @@ class _Reader:
 
     def __init__(self, body: Any) -> None:
         self._body = body
+        self._until = time.monotonic() + _SECONDS
         self.error: Exception | None = None
 
     def read(self, size: int = -1) -> bytes:
+        if time.monotonic() > self._until:
+            raise TimeoutError(
+                f"not read within {_SECONDS} s: raise function.memory_mb, or lower queue.batch_size"
+                " or derived_files.max_mb"
+            )
         try:
             data: bytes = self._body.read(None if size < 0 else size)
         except Exception as error:
@@ -148,6 +158,8 @@ def _reason(error: ClientError) -> str:
     found = error.response["Error"]
     if found["Code"] == "InvalidRequest" and _SSE_C in found.get("Message", ""):
         return "the object is encrypted with a key that only its owner has (SSE-C)"
+    if found["Code"].startswith("KMS."):
+        return f"the object's key cannot be used ({found['Code']})"
     if found["Code"] not in _REASONS:
         raise error
     return _REASONS[found["Code"]]

@@ -61,6 +61,7 @@ class Maker(Protocol):
     """What makes derived files, as the rule needs it: see `derived_files.DerivedFiles`."""
 
     def make(self, source: Source, size: int | None) -> DerivedFile: ...  # noqa: D102
+    def name(self, source: Source) -> str: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,16 +191,15 @@ class Indexer:
         """
         if self.derived_files is None or state is None:
             return state
-        known = standing.derived_key if standing and standing.etag == state.etag else None
         if state.etag is None:
-            derived = DerivedFile(reason="the event names no ETag")
-        elif known and event.change not in (Change.STORED, Change.UNRELATED):
-            derived = DerivedFile(key=known)
-        else:
-            source = Source(bucket=event.bucket, key=event.key, etag=state.etag)
-            derived = self.derived_files.make(source, state.size)
-            if known and not derived.key:
-                derived = DerivedFile(key=known)
+            return replace(state, derived=DerivedFile(reason="the event names no ETag"))
+        source = Source(bucket=event.bucket, key=event.key, etag=state.etag)
+        there = DerivedFile(key=self.derived_files.name(source))
+        is_there = standing is not None and standing.derived_key == there.key
+        if is_there and event.change not in (Change.STORED, Change.UNRELATED):
+            return replace(state, derived=there)
+        made = self.derived_files.make(source, state.size)
+        derived = there if is_there and not made.key else made
         return replace(state, derived=derived)
 
     def _read(self, latest: ObjectEvent, events: Sequence[ObjectEvent]) -> FileRecord | None:

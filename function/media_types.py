@@ -4,8 +4,8 @@ import re
 import struct
 from typing import Any
 
-BEGINNING = 64 * 1024
-"""Bytes that suffice: a photograph's size stands behind its preview."""
+BEGINNING = 1024 * 1024
+"""Bytes that suffice: a photograph's size stands behind its preview and its colours' profile."""
 
 _SIGNATURES = [
     (re.compile(pattern, re.DOTALL), media_type)

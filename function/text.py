@@ -19,6 +19,7 @@ _CSV_ROWS = 20
 _MOST_COLUMNS = 200
 _BOM_BYTES = 3
 _NO_TEXT = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f\ufffe\uffff]")
+_COLUMN = re.compile(r"[^\W\d][^={}<>]*|")
 _one_at_a_time = threading.Lock()
 
 
@@ -102,7 +103,7 @@ class Text:
 
     def _csv(self) -> dict[str, Any] | None:
         whole = len(self._beginning) == self._length
-        found = [(delimiter, _header(self._beginning, delimiter, whole)) for delimiter in ",;\t|"]
+        found = [(delimiter, _header(self._beginning, delimiter, whole)) for delimiter in ",;\t"]
         delimiter, header = max(found, key=lambda one: len(one[1]))
         if not header:
             return None
@@ -156,9 +157,9 @@ def _header(beginning: str, delimiter: str, whole: bool) -> list[str]:
     is_table = (
         len(rows) > 1
         and len({len(row) for row in rows}) == 1
-        and 1 < len(header) <= _MOST_COLUMNS
-        and len(set(header)) == len(header)
-        # Prose has a space after its commas.
-        and all(name and name[0] != " " for name in header)
+        and len(header) > 1
+        # A name, or none: prose has a space after its commas, a log begins with digits.
+        and all(_COLUMN.fullmatch(name) for name in header)
+        and any(header)
     )
-    return [name[:LONGEST_LINE] for name in header] if is_table else []
+    return [name[:LONGEST_LINE] for name in header[:_MOST_COLUMNS]] if is_table else []

@@ -12,6 +12,7 @@ from botocore.response import StreamingBody
 from botocore.stub import Stubber
 from PIL import Image
 
+from function import derived_files
 from function.derived_files import DerivedFiles
 from function.errors import ObjectEventsFailedError, PermissionDeniedError
 from function.handler import create_function
@@ -182,6 +183,12 @@ def test_an_object_that_is_gone_has_none(s3: "S3Client") -> None:
             "must be provided to retrieve the object.",
             "the object is encrypted with a key that only its owner has (SSE-C)",
         ),
+        (
+            "KMS.DisabledException",
+            400,
+            "arn:aws:kms:eu-west-1:1:key/k is disabled.",
+            "the object's key cannot be used (KMS.DisabledException)",
+        ),
     ],
 )
 def test_an_object_that_cannot_be_read_has_none(
@@ -268,6 +275,34 @@ def test_content_that_nothing_can_be_made_of_has_none(s3: "S3Client") -> None:
     assert made.reason
     assert made.reason.startswith("ValueError: what is b'abc'?")
     assert len(made.reason) == 300
+
+
+def test_what_takes_too_long_has_none(s3: "S3Client", monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(derived_files, "_SECONDS", -1)
+
+    made = maker(s3).make(source(s3, body=b"abc"), 3)
+
+    assert made.reason
+    assert made.reason.startswith("TimeoutError: not read within -1 s: raise function.memory_mb")
+
+
+@pytest.mark.parametrize(
+    ("data", "kept"), [(bytearray(b"m"), b"m"), (memoryview(b"m"), b"m"), (None, None), ("m", None)]
+)
+def test_what_is_no_bytes_is_made_some_or_is_a_reason(
+    s3: "S3Client", data: Any, kept: bytes | None
+) -> None:
+    made = maker(s3, derive=lambda *_: data).make(source(s3), 1)
+
+    assert [*stored(s3).values()] == ([kept] if kept else [])
+    assert bool(made.reason) == (kept is None)
+
+
+def test_a_reason_can_be_kept(s3: "S3Client") -> None:
+    def fails(*_: Any) -> bytes:
+        raise ValueError("\ud800")
+
+    assert maker(s3, derive=fails).make(source(s3), 1).reason == "ValueError: \\ud800"
 
 
 def test_the_documented_example_makes_thumbnails(s3: "S3Client") -> None:

@@ -38,7 +38,7 @@ run "alarms_are_there_without_being_asked_for" {
     condition = {
       for name, alarm in aws_cloudwatch_metric_alarm.alarm : name => alarm.treat_missing_data
       if alarm.treat_missing_data != "notBreaching"
-    } == { permission-denied = "ignore" }
+    } == { dead-letters = "ignore", permission-denied = "ignore" }
     error_message = "Missing data is treated as each alarm means it."
   }
 
@@ -75,6 +75,19 @@ run "with_a_queue_its_messages_are_watched" {
       !strcontains(aws_cloudwatch_dashboard.dashboard[0].dashboard_body, "Async"),
     ])
     error_message = "What arrives, arrives in the queue."
+  }
+}
+
+run "objects_of_a_job_that_fail_make_no_invocation_fail" {
+  command = plan
+
+  variables {
+    backfill_role = true
+  }
+
+  assert {
+    condition     = contains(keys(aws_cloudwatch_metric_alarm.alarm), "failed-events")
+    error_message = "S3 Batch Operations is told of each object."
   }
 }
 

@@ -60,7 +60,12 @@ class Making:
     def make(self, source: Source, size: int | None) -> DerivedFile:
         del size
         self.asked.append(source.etag)
-        return DerivedFile(reason=self.reason) if self.reason else DerivedFile(key=source.etag)
+        return (
+            DerivedFile(reason=self.reason) if self.reason else DerivedFile(key=self.name(source))
+        )
+
+    def name(self, source: Source) -> str:
+        return f"of {source.etag}"
 
 
 def indexer(
@@ -142,15 +147,16 @@ class Holding(Table):
     ("name", "record", "reason", "asked", "key"),
     [
         # Nothing is read anew for an event that changes no content.
-        ("ObjectTagging:Put", standing(derived_key="old"), None, [], "old"),
-        ("ObjectRemoved:Delete", standing(derived_key="old"), None, [], "old"),
-        ("ObjectTagging:Put", standing(derived_key="old", etag="f"), None, ["e"], "e"),
-        ("ObjectTagging:Put", standing(derived_reason="too large"), None, ["e"], "e"),
-        ("ObjectCreated:Put", standing(derived_key="old"), None, ["e"], "e"),
-        ("Backfill", standing(derived_key="old"), None, ["e"], "e"),
+        ("ObjectTagging:Put", standing(derived_key="of e"), None, [], "of e"),
+        ("ObjectRemoved:Delete", standing(derived_key="of e"), None, [], "of e"),
+        ("ObjectTagging:Put", standing(derived_key="of f", etag="f"), None, ["e"], "of e"),
+        ("ObjectTagging:Put", standing(derived_key="elsewhere, of e"), None, ["e"], "of e"),
+        ("ObjectTagging:Put", standing(derived_reason="too large"), None, ["e"], "of e"),
+        ("ObjectCreated:Put", standing(derived_key="of e"), None, ["e"], "of e"),
+        ("Backfill", standing(derived_key="of e"), None, ["e"], "of e"),
         # What is there stays, as of what was archived since.
-        ("Repair", standing(derived_key="old"), "archived", ["e"], "old"),
-        ("Repair", standing(derived_key="old", etag="f"), "archived", ["e"], None),
+        ("Repair", standing(derived_key="of e"), "archived", ["e"], "of e"),
+        ("Repair", standing(derived_key="of f", etag="f"), "archived", ["e"], None),
     ],
 )
 def test_a_derived_file_is_made_where_content_may_be_new(
@@ -171,7 +177,7 @@ def test_a_derived_file_is_made_once_however_often_the_write_is_tried() -> None:
     indexer(table, ObjectState(etag="e"), derived_files=making).process([event()])
 
     assert making.asked == ["e"]
-    assert table.written[-1].derived_key == "e"
+    assert table.written[-1].derived_key == "of e"
 
 
 def test_of_what_is_gone_nothing_is_made() -> None:

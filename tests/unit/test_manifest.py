@@ -68,6 +68,7 @@ CONTENTS: list[tuple[str, bytes, dict[str, Any]]] = [
     ("jpeg", image("JPEG"), image_type("jpeg")),
     ("jpeg, progressive", image("JPEG", progressive=True), image_type("jpeg")),
     ("jpeg with a profile", image("JPEG", icc_profile=b"p" * 40_000), image_type("jpeg")),
+    ("jpeg with a large one", image("JPEG", icc_profile=b"p" * 600_000), image_type("jpeg")),
     ("webp, lossy", image("WEBP"), image_type("webp")),
     ("webp, lossless", image("WEBP", lossless=True), image_type("webp")),
     ("webp, extended", image("WEBP", icc_profile=b"p" * 99), image_type("webp")),
@@ -147,6 +148,27 @@ CONTENTS: list[tuple[str, bytes, dict[str, Any]]] = [
         {"media_type": "text/plain", **text_of("utf-8", "Well, then", "So, what")},
     ),
     (
+        "csv with columns that have no name",
+        b",a,a\n0,1,2\n",
+        {
+            "media_type": "text/csv",
+            "csv": {"delimiter": ",", "header": ["", "a", "a"]},
+            **text_of("utf-8", ",a,a", "0,1,2"),
+        },
+    ),
+    *(
+        (f"no csv: {first}", f"{first}\n{second}\n".encode(), no_csv)
+        for first, second, no_csv in (
+            (first, second, {"media_type": "text/plain", **text_of("utf-8", first, second)})
+            for first, second in (
+                ("a = foo(1,2)", "b = foo(3,4)"),
+                ("cat a|grep b", "cat c|grep d"),
+                ("10:00:00,123 INFO a", "10:00:01,456 INFO b"),
+                ("Total was 1,000 euros", "then it was 2,000 euros"),
+            )
+        )
+    ),
+    (
         "a quote that never ends",
         b'a,b\n"1,2\n',
         {"media_type": "text/plain", **text_of("utf-8", "a,b", '"1,2')},
@@ -185,7 +207,7 @@ CONTENTS: list[tuple[str, bytes, dict[str, Any]]] = [
 @pytest.mark.parametrize(
     ("data", "expected"), [one[1:] for one in CONTENTS], ids=[one[0] for one in CONTENTS]
 )
-@pytest.mark.parametrize("most", [1, 7, 2**20])
+@pytest.mark.parametrize("most", [5, 7, 2**20])
 def test_a_manifest_says_what_the_content_is(
     data: bytes, expected: dict[str, Any], most: int
 ) -> None:

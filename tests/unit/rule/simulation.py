@@ -82,6 +82,9 @@ class Steps:
             return DerivedFile(key=source.etag)
         return DerivedFile(reason="changed meanwhile")
 
+    def name(self, source: Source) -> str:
+        return source.etag
+
     def put_newer(self, record: FileRecord) -> None:
         self._step("write", lambda: self._table.put_newer(record))
 
