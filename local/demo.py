@@ -23,7 +23,7 @@ from rich.table import Column, Table
 
 from function.record import FileRecord, format_time
 from function.repository import FileIndex
-from local.deployment import Deployment, DeploymentError, without_events
+from local.deployment import Deployment, DeploymentError, without_events, without_policy
 from local.emulator import Emulator, EmulatorError
 from local.waiting import wait_for
 from tools.module_copy import ROOT
@@ -161,7 +161,7 @@ class Demo:
         """Take a right away, see what becomes of a file, mend it, and replay."""
         heading("6. When something fails, it is explained and kept, and can be replayed")
         key = "late report.csv"
-        with self.without_right_to_write():
+        with without_policy(self.iam, self.role, "table"):
             console.print(f"  The role may no longer write to the table. Upload: {key}")
             self.s3.put_object(Bucket=self.bucket, Key=key, Body=b"a;b")
 
@@ -182,17 +182,6 @@ class Demo:
         console.print("  The right is given back.")
         self.show_command("redrive")
         console.print(f"  {key} is in the index: {self.record(key).size} bytes")
-
-    @contextmanager
-    def without_right_to_write(self) -> Iterator[None]:
-        """The deployment without the policy that lets the function write to its table."""
-        policy = {"RoleName": self.role, "PolicyName": "table"}
-        document = self.iam.get_role_policy(**policy)["PolicyDocument"]
-        self.iam.delete_role_policy(**policy)
-        try:
-            yield
-        finally:
-            self.iam.put_role_policy(**policy, PolicyDocument=json.dumps(document))
 
     def show_repair(self) -> None:
         """Let events be lost, and have the index filled, checked and repaired."""

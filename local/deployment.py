@@ -226,6 +226,18 @@ def without_events(s3: Any, bucket: str) -> Iterator[None]:
         configure(notification)
 
 
+@contextmanager
+def without_policy(iam: Any, role: str, name: str) -> Iterator[None]:
+    """Let a role do without one of its policies meanwhile."""
+    policy = {"RoleName": role, "PolicyName": name}
+    document = iam.get_role_policy(**policy)["PolicyDocument"]
+    iam.delete_role_policy(**policy)
+    try:
+        yield
+    finally:
+        iam.put_role_policy(**policy, PolicyDocument=json.dumps(document))
+
+
 def _messages(process: subprocess.Popen[str]) -> Iterator[dict[str, Any]]:
     for line in process.stdout or ():
         try:

@@ -20,8 +20,9 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from rich.console import Console
 
-from local.deployment import Deployment
+from local.deployment import Deployment, without_policy
 from local.emulator import Emulator
+from local.metrics import values
 
 PERIOD = 2
 """Seconds; CloudWatch draws minutes."""
@@ -64,12 +65,9 @@ class Load:
         self.events += 1
 
     def _refuse(self) -> None:
-        policy = {"RoleName": self._outputs["role"]["name"], "PolicyName": "table"}
-        document = self._iam.get_role_policy(**policy)["PolicyDocument"]
         time.sleep(SECONDS * 0.2)
-        self._iam.delete_role_policy(**policy)
-        time.sleep(SECONDS * 0.1)
-        self._iam.put_role_policy(**policy, PolicyDocument=json.dumps(document))
+        with without_policy(self._iam, self._outputs["role"]["name"], "table"):
+            time.sleep(SECONDS * 0.1)
 
 
 class Meters:
@@ -122,33 +120,15 @@ class Meters:
 
     def series(self, metric: Sequence[str], statistic: str) -> dict[float, float]:
         """Value by second since the beginning, of a metric as a dashboard names it."""
-        namespace, name, dimension, of = metric
+        _, name, _, of = metric
         if name == "ConsumedWriteCapacityUnits":
             # One for each write of a record, also of one that the table holds better already.
             written: Counter[float] = Counter()
             for outcome in ("Indexed", "Removed", "Superseded"):
                 written.update(self.series(["FileIndex", outcome, "Deployment", of], "Sum"))
             return dict(written)
-        found = self._cloudwatch.get_metric_data(
-            MetricDataQueries=[
-                {
-                    "Id": "m",
-                    "MetricStat": {
-                        "Metric": {
-                            "Namespace": namespace,
-                            "MetricName": name,
-                            "Dimensions": [{"Name": dimension, "Value": of}],
-                        },
-                        "Period": PERIOD,
-                        "Stat": statistic,
-                    },
-                }
-            ],
-            StartTime=self.began,
-            EndTime=datetime.now(UTC),
-        )["MetricDataResults"][0]
-        pairs = zip(found["Timestamps"], found["Values"], strict=True)
-        return {(at - self.began).total_seconds(): value for at, value in pairs}
+        found = values(self._cloudwatch, metric, statistic, PERIOD, self.began)
+        return {(at - self.began).total_seconds(): value for at, value in found.items()}
 
 
 def draw(widgets: Sequence[dict[str, Any]], meters: Meters, failures: list[list[str]]) -> None:

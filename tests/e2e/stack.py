@@ -1,17 +1,20 @@
 """A deployed module, used as its users do: through S3, DynamoDB, Lambda and CloudWatch Logs."""
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any
 from urllib.parse import quote_plus
 
-from function.record import FileRecord
+from function.record import FileRecord, format_time
 from function.repository import FileIndex
 from local.deployment import Deployment
 from local.emulator import Emulator
 from local.waiting import wait_for
+from tests.payloads import created, s3_document
 
 _LOG_EVENTS = 10_000  # the most that one FilterLogEvents answers
 
@@ -143,13 +146,31 @@ class Stack:
         )
         return answer.get("FunctionError"), json.load(answer["Payload"])
 
+    def policies(self) -> dict[str, dict[str, Any]]:
+        """The documents of the function's role, by name."""
+        iam = self.emulator.client("iam")
+        names = iam.list_role_policies(RoleName=self.role)["PolicyNames"]
+        return {
+            name: iam.get_role_policy(RoleName=self.role, PolicyName=name)["PolicyDocument"]
+            for name in names
+        }
+
+    def granted(self) -> set[str]:
+        """The actions on table and buckets that the function's role has."""
+        return {
+            action
+            for document in self.policies().values()
+            for statement in document["Statement"]
+            for action in _actions(statement)
+            if action.startswith(("dynamodb:", "s3:"))
+        }
+
     @contextmanager
     def without(self, action: str) -> Iterator[None]:
         """The same deployment with one action taken out of the function's role."""
         iam = self.emulator.client("iam")
-        for name in iam.list_role_policies(RoleName=self.role)["PolicyNames"]:
+        for name, document in self.policies().items():
             policy = {"RoleName": self.role, "PolicyName": name}
-            document = iam.get_role_policy(**policy)["PolicyDocument"]
             if action in json.dumps(document):
                 break
         else:
@@ -159,7 +180,7 @@ class Stack:
             "Statement": [
                 statement | {"Action": kept}
                 for statement in document["Statement"]
-                if (kept := [a for a in actions(statement) if a != action])
+                if (kept := [a for a in _actions(statement) if a != action])
             ],
         }
         if reduced["Statement"]:
@@ -170,6 +191,12 @@ class Stack:
             yield
         finally:
             iam.put_role_policy(**policy, PolicyDocument=json.dumps(document))
+
+    def upload_event(self, key: str, age: timedelta = timedelta()) -> dict[str, Any]:
+        """What S3 would send of an upload that far back."""
+        event = created(key, sequencer=f"{time.time_ns():X}")
+        event["s3"]["bucket"]["name"] = self.bucket
+        return s3_document(event | {"eventTime": format_time(datetime.now(UTC) - age)})
 
     def dead_letters(self) -> int:
         """How many messages lie in the dead-letter queue."""
@@ -267,7 +294,7 @@ class Stack:
         return bodies
 
 
-def actions(statement: dict[str, Any]) -> list[str]:
+def _actions(statement: dict[str, Any]) -> list[str]:
     """The actions of a policy's statement."""
     action: str | list[str] = statement["Action"]
     return [action] if isinstance(action, str) else action

@@ -9,8 +9,7 @@ import pytest
 
 from local.deployment import without_events
 from tests.e2e.deployments import PREFIX
-from tests.e2e.stack import Stack, actions
-from tests.payloads import created, s3_document
+from tests.e2e.stack import Stack
 
 MANIFESTS = "manifests/"
 
@@ -87,17 +86,11 @@ def test_the_largest_object_has_one(derived: Stack) -> None:
 
 
 def test_an_object_deleted_in_between_is_indexed_with_the_reason(derived: Stack) -> None:
-    assert derived.invoke(event(derived, "in box/deleted"))[1]["indexed"] == 1
+    assert derived.invoke(derived.upload_event("in box/deleted"))[1]["indexed"] == 1
 
     record = derived.record("in box/deleted")
     assert record
     assert record.derived_reason == "the object was deleted meanwhile"
-
-
-def event(stack: Stack, key: str) -> dict[str, Any]:
-    document = created(key, sequencer=f"{time.time_ns():X}")
-    document["s3"]["bucket"]["name"] = stack.bucket
-    return s3_document(document | {"eventTime": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())})
 
 
 NEEDED = {  # action: on what
@@ -131,30 +124,17 @@ def test_every_granted_action_is_needed_and_its_absence_explained(
 
 def test_a_right_to_list_tells_what_is_gone_from_what_is_forbidden(derived: Stack) -> None:
     with derived.without("s3:ListBucket"):
-        failed, answer = derived.invoke(event(derived, "in box/absent"))
+        failed, answer = derived.invoke(derived.upload_event("in box/absent"))
 
     assert failed
     assert "may not s3:GetObject or s3:ListBucket on object" in answer["errorMessage"]
 
 
 def test_no_other_action_on_table_or_bucket_is_granted(derived: Stack) -> None:
-    iam = derived.emulator.client("iam")
-    policies = {
-        name: iam.get_role_policy(RoleName=derived.role, PolicyName=name)["PolicyDocument"]
-        for name in iam.list_role_policies(RoleName=derived.role)["PolicyNames"]
-    }
-    granted = {
-        action
-        for policy in policies.values()
-        for statement in policy["Statement"]
-        for action in actions(statement)
-    }
-
-    assert {a for a in granted if a.startswith(("dynamodb:", "s3:"))} == {*NEEDED, "s3:ListBucket"}
-    elsewhere = "role may store only below the prefix"
-    assert [s["Resource"] for s in policies["derived-files"]["Statement"]] == [
+    assert derived.granted() == {*NEEDED, "s3:ListBucket"}
+    assert [s["Resource"] for s in derived.policies()["derived-files"]["Statement"]] == [
         f"arn:aws:s3:::{derived.bucket}/{MANIFESTS}*"
-    ], elsewhere
+    ]
 
 
 @pytest.mark.parametrize("command", ["backfill", "verify --grace 1 --repair"])

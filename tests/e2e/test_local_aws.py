@@ -29,6 +29,7 @@ from local.emulator import (
     EmulatorError,
     _free_port,
 )
+from local.metrics import values
 from local.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -332,20 +333,19 @@ def handler(event, context):
 """
 
 
+def measured_today(
+    emulator: Emulator, metric: tuple[str, str, str, str], statistic: str
+) -> list[float]:
+    since = datetime.now(UTC) - timedelta(hours=1)
+    found = values(emulator.client("cloudwatch"), metric, statistic, 86400, since)
+    return list(found.values())
+
+
 def longest_lag(emulator: Emulator) -> list[float]:
     namespace = new_name()
     function = create_function(emulator, MEASURING_FUNCTION, [])
     emulator.client("lambda").invoke(FunctionName=function, Payload=json.dumps(namespace))
-    found = emulator.client("cloudwatch").get_metric_statistics(
-        Namespace=namespace,
-        MetricName="Lag",
-        Dimensions=[{"Name": "D", "Value": "d"}],
-        StartTime=datetime.now(UTC) - timedelta(hours=1),
-        EndTime=datetime.now(UTC) + timedelta(hours=1),
-        Period=86400,
-        Statistics=["Maximum"],
-    )
-    return [point["Maximum"] for point in found["Datapoints"]]
+    return measured_today(emulator, (namespace, "Lag", "D", "d"), "Maximum")
 
 
 def errors_counted(emulator: Emulator) -> float:
@@ -354,16 +354,7 @@ def errors_counted(emulator: Emulator) -> float:
     awslambda = emulator.client("lambda")
     awslambda.invoke(FunctionName=function, InvocationType="Event", Payload="{}")
     wait_for(lambda: len(said(emulator, function)) == 3, lambda: said(emulator, function))
-    found = emulator.client("cloudwatch").get_metric_statistics(
-        Namespace="AWS/Lambda",
-        MetricName="Errors",
-        Dimensions=[{"Name": "FunctionName", "Value": function}],
-        StartTime=datetime.now(UTC) - timedelta(hours=1),
-        EndTime=datetime.now(UTC) + timedelta(hours=1),
-        Period=86400,
-        Statistics=["Sum"],
-    )
-    return sum(float(point["Sum"]) for point in found["Datapoints"])
+    return sum(measured_today(emulator, ("AWS/Lambda", "Errors", "FunctionName", function), "Sum"))
 
 
 def test_notification_filters_are_compared_decoded(

@@ -11,11 +11,10 @@ from typing import Any
 
 import pytest
 
-from function.record import format_time
+from local.metrics import values
 from local.waiting import wait_for
 from tests.e2e.deployments import PREFIX
 from tests.e2e.stack import Stack
-from tests.payloads import created, s3_document
 
 MINUTE = 2
 """Seconds that pass here for a minute of CloudWatch's."""
@@ -87,30 +86,18 @@ class Monitoring:
         https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-evaluation.html
         """
         alarm = self.alarms[name]
-        namespace, metric, dimension, value = _metric(alarm)
         first = math.floor(since / MINUTE)
-        answer = self.cloudwatch.get_metric_data(
-            MetricDataQueries=[
-                {
-                    "Id": "m",
-                    "MetricStat": {
-                        "Metric": {
-                            "Namespace": namespace,
-                            "MetricName": metric,
-                            "Dimensions": [{"Name": dimension, "Value": value}],
-                        },
-                        "Period": MINUTE,
-                        "Stat": alarm.get("ExtendedStatistic") or alarm["Statistic"],
-                    },
-                }
-            ],
-            StartTime=datetime.fromtimestamp(first * MINUTE, UTC),
-            EndTime=datetime.now(UTC) + timedelta(seconds=MINUTE),
-        )["MetricDataResults"][0]
+        found = values(
+            self.cloudwatch,
+            _metric(alarm),
+            alarm.get("ExtendedStatistic") or alarm["Statistic"],
+            MINUTE,
+            datetime.fromtimestamp(first * MINUTE, UTC),
+        )
         assert alarm["ComparisonOperator"] == "GreaterThanThreshold"
         breaching = {
             round(at.timestamp() / MINUTE)
-            for at, value in zip(answer["Timestamps"], answer["Values"], strict=True)
+            for at, value in found.items()
             if value > alarm["Threshold"]
         }
         # No data never breaches: neither with "notBreaching" nor with "ignore".
@@ -168,7 +155,7 @@ def test_no_alarm_fires_when_all_is_well(stack: Stack) -> None:
 
 def denied(stack: Stack) -> None:
     with stack.without("dynamodb:PutItem"):
-        failed, _ = stack.invoke(s3_document(_event(stack, "denied")))
+        failed, _ = stack.invoke(stack.upload_event("denied"))
     assert failed
 
 
@@ -180,14 +167,8 @@ def unreadable(stack: Stack) -> None:
 
 def late(stack: Stack) -> None:
     for minute in range(5):  # on a busy machine some pass in between
-        stack.invoke(s3_document(_event(stack, f"late {minute}", age=timedelta(minutes=6))))
+        stack.invoke(stack.upload_event(f"late {minute}", age=timedelta(minutes=6)))
         time.sleep(MINUTE)
-
-
-def _event(stack: Stack, key: str, age: timedelta = timedelta()) -> dict[str, Any]:
-    event = created(key, sequencer=f"{time.time_ns():X}")
-    event["s3"]["bucket"]["name"] = stack.bucket
-    return event | {"eventTime": format_time(datetime.now(UTC) - age)}
 
 
 def throttled(stack: Stack) -> None:

@@ -1,0 +1,34 @@
+"""What CloudWatch has measured on the local AWS."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+
+def values(
+    cloudwatch: Any, metric: Sequence[str], statistic: str, period: int, since: datetime
+) -> dict[datetime, float]:
+    """The statistic of a metric by the time at which each period of so many seconds began.
+
+    The metric is as a dashboard names it: namespace, name, dimension and its value.
+    """
+    namespace, name, dimension, of = metric
+    found = cloudwatch.get_metric_data(
+        MetricDataQueries=[
+            {
+                "Id": "m",
+                "MetricStat": {
+                    "Metric": {
+                        "Namespace": namespace,
+                        "MetricName": name,
+                        "Dimensions": [{"Name": dimension, "Value": of}],
+                    },
+                    "Period": period,
+                    "Stat": statistic,
+                },
+            }
+        ],
+        StartTime=since,
+        EndTime=datetime.now(UTC) + timedelta(seconds=period),
+    )["MetricDataResults"][0]
+    return dict(zip(found["Timestamps"], found["Values"], strict=True))
