@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # Downloaded once, 600 MB, and linked from each copy. Git ignores every `.terraform`.
 _PROVIDER_CACHE = ROOT / "local" / ".terraform" / "plugins"
+_LOCK_FILE = ".terraform.lock.hcl"
 _KEPT_TERRAFORM_SETTINGS = ("TF_CLI_CONFIG_FILE", "TF_PLUGIN_CACHE_DIR")
 
 
@@ -27,10 +28,16 @@ class ModuleCopy:
 
     `environment` is what Terraform runs with: the caller's own variables without those for AWS and
     Terraform, which would change what is applied and where, and with the given ones.
+
+    `terraform init` runs in it unless `initialised` is given: a copy that was entered before, whose
+    provider and lock file are used again. That takes 0.01 s instead of one, and no lock.
     """
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, environment: Mapping[str, str], initialised: "ModuleCopy | None" = None
+    ) -> None:
         self._given = environment
+        self._initialised = initialised
 
     def __enter__(self) -> Self:
         self._parent = Path(tempfile.mkdtemp(prefix="file-index-"))
@@ -38,7 +45,10 @@ class ModuleCopy:
             self.directory = self._parent / "module"
             self.environment = self._environment()
             self._copy()
-            self._init()
+            if self._initialised:
+                self._copy_initialised(self._initialised)
+            else:
+                self._init()
         except BaseException:
             shutil.rmtree(self._parent)
             raise
@@ -51,6 +61,11 @@ class ModuleCopy:
         trace: TracebackType | None,
     ) -> None:
         shutil.rmtree(self._parent)
+
+    @property
+    def data_directory(self) -> Path:
+        """The directory that Terraform keeps this copy's provider and workspace in."""
+        return self._parent / "data"
 
     def _environment(self) -> dict[str, str]:
         own = {
@@ -65,7 +80,7 @@ class ModuleCopy:
             # although that file does not know its checksum yet.
             "TF_PLUGIN_CACHE_MAY_BREAK_DEPENDENCY_LOCK_FILE": "true",
             "CHECKPOINT_DISABLE": "1",
-            "TF_DATA_DIR": str(self._parent / "data"),
+            "TF_DATA_DIR": str(self.data_directory),
             "TF_IN_AUTOMATION": "1",
             "TF_INPUT": "0",
             "TMPDIR": str(self._parent),  # a provider that is interrupted leaves its socket there
@@ -81,6 +96,11 @@ class ModuleCopy:
         for directory in ("environments", "examples", "tests/terraform"):
             unwanted = shutil.ignore_patterns(".terraform*", "*.tfstate*")
             shutil.copytree(ROOT / directory, self.directory / directory, ignore=unwanted)
+
+    def _copy_initialised(self, source: "ModuleCopy") -> None:
+        # The provider is a link there, into the cache or a mirror.
+        shutil.copytree(source.data_directory, self.data_directory, symlinks=True)
+        shutil.copy(source.directory / _LOCK_FILE, self.directory)
 
     def _init(self) -> None:
         cache = Path(self.environment["TF_PLUGIN_CACHE_DIR"])
