@@ -9,9 +9,10 @@ import os
 import shutil
 import tempfile
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from tools.terraform_init import init
 
@@ -26,7 +27,7 @@ _KEPT_TERRAFORM_SETTINGS = ("TF_CLI_CONFIG_FILE", "TF_PLUGIN_CACHE_DIR")
 class ModuleCopy:
     """An initialised copy; a context manager that deletes it at the end.
 
-    `environment` is what Terraform runs with: the caller's own variables without those for AWS and
+    Terraform runs in it with the caller's own environment variables without those for AWS and
     Terraform, which would change what is applied and where, and with the given ones.
 
     `terraform init` runs in it unless `initialised` is given: a copy that was entered before, whose
@@ -36,14 +37,24 @@ class ModuleCopy:
     def __init__(
         self, environment: Mapping[str, str], initialised: "ModuleCopy | None" = None
     ) -> None:
-        self._given = environment
+        self._given = dict(environment)
         self._initialised = initialised
+
+    @classmethod
+    def found_at(cls, parent: str, given: Mapping[str, str]) -> Self:
+        """Return the copy that another process has entered, by its `whereabouts`."""
+        copy = cls(given)
+        copy._parent = Path(parent)
+        return copy
+
+    @property
+    def whereabouts(self) -> dict[str, Any]:
+        """What another process needs to use this copy, as JSON can say it."""
+        return {"parent": str(self._parent), "given": self._given}
 
     def __enter__(self) -> Self:
         self._parent = Path(tempfile.mkdtemp(prefix="file-index-"))
         try:
-            self.directory = self._parent / "module"
-            self.environment = self._environment()
             self._copy()
             if self._initialised:
                 self._copy_initialised(self._initialised)
@@ -63,11 +74,18 @@ class ModuleCopy:
         shutil.rmtree(self._parent)
 
     @property
+    def directory(self) -> Path:
+        """The copy itself."""
+        return self._parent / "module"
+
+    @property
     def data_directory(self) -> Path:
         """The directory that Terraform keeps this copy's provider and workspace in."""
         return self._parent / "data"
 
-    def _environment(self) -> dict[str, str]:
+    @cached_property
+    def environment(self) -> dict[str, str]:
+        """The environment variables that Terraform runs with."""
         own = {
             name: value
             for name, value in os.environ.items()
