@@ -83,9 +83,7 @@ class Emulator:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        # An open connection would hold up the emulator's end.
-        for client in self._clients:
-            client.close()
+        self.close_clients()
         try:
             self._stop()
         finally:
@@ -143,6 +141,11 @@ class Emulator:
             )
             self._clients.append(client)
         return client
+
+    def close_clients(self) -> None:
+        """Close the connections of all clients; an open one would hold up the emulator's end."""
+        for client in self._clients:
+            client.close()
 
     def log(self, lines: int = _LOG_LINES) -> str:
         """The end of the emulator's log."""

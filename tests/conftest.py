@@ -33,6 +33,7 @@ def pytest_configure_node(node: Any) -> None:
     node.workerinput["frame"] = str(node.config.stash[_directory])
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=_turn)
     for item in items:
@@ -108,8 +109,10 @@ def _reports(terminalreporter: Any) -> Iterator[pytest.TestReport]:
 
 
 @pytest.fixture(scope="session")
-def shared(pytestconfig: pytest.Config) -> Shared:
-    return Shared(pytestconfig.stash[_directory])
+def shared(pytestconfig: pytest.Config) -> Iterator[Shared]:
+    found = Shared(pytestconfig.stash[_directory])
+    yield found
+    found.close()
 
 
 @pytest.fixture(scope="session")

@@ -43,6 +43,7 @@ class Frame:
         for deployment in self._entered:
             deployment.interrupt()
         self._pool.shutdown(cancel_futures=True)
+        self._shared.close()
         self._stack.close()
 
     def _start(self, name: str, make: Callable[[], object]) -> None:
@@ -108,6 +109,11 @@ class Shared:
         found = self._find(name)
         deployment = Deployment.found_at(self.emulator, **found["deployment"])
         return Stack(self.emulator, deployment, found["second_plan"])
+
+    def close(self) -> None:
+        """Close this process's connections."""
+        if "emulator" in vars(self):
+            self.emulator.close_clients()
 
     def publish(self, name: str, make: Callable[[], object]) -> None:
         """Write down what was made, or why it could not be."""
