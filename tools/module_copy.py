@@ -24,14 +24,38 @@ _LOCK_FILE = ".terraform.lock.hcl"
 _KEPT_TERRAFORM_SETTINGS = ("TF_CLI_CONFIG_FILE", "TF_PLUGIN_CACHE_DIR")
 
 
+def isolated_environment(directory: Path) -> dict[str, str]:
+    """Return the caller's environment variables without those for AWS and Terraform.
+
+    Terraform then keeps what it installs in `directory`, apart from the configuration.
+    """
+    own = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("AWS_", "TF_")) or name in _KEPT_TERRAFORM_SETTINGS
+    }
+    return {
+        "TF_PLUGIN_CACHE_DIR": str(_PROVIDER_CACHE),
+        **own,
+        # The lock file is as short-lived as the directory; a cached provider may be linked although
+        # that file does not know its checksum yet.
+        "TF_PLUGIN_CACHE_MAY_BREAK_DEPENDENCY_LOCK_FILE": "true",
+        "CHECKPOINT_DISABLE": "1",
+        "TF_DATA_DIR": str(directory / "data"),
+        "TF_IN_AUTOMATION": "1",
+        "TF_INPUT": "0",
+        "TMPDIR": str(directory),  # a provider that is interrupted leaves its socket there
+    }
+
+
 class ModuleCopy:
     """An initialised copy; a context manager that deletes it at the end.
 
-    Terraform runs in it with the caller's own environment variables without those for AWS and
-    Terraform, which would change what is applied and where, and with the given ones.
+    Terraform runs in it with the given variables, and the caller's own without those for AWS and
+    Terraform, which would change what is applied and where.
 
     `terraform init` runs in it unless `initialised` is given: a copy that was entered before, whose
-    provider and lock file are used again. That takes 0.01 s instead of one, and no lock.
+    provider and lock file are copied. That takes 0.01 s instead of one, and no lock.
     """
 
     def __init__(
@@ -80,30 +104,13 @@ class ModuleCopy:
 
     @property
     def data_directory(self) -> Path:
-        """The directory that Terraform keeps this copy's provider and workspace in."""
-        return self._parent / "data"
+        """The directory that Terraform keeps this copy's provider in."""
+        return Path(self.environment["TF_DATA_DIR"])
 
     @cached_property
     def environment(self) -> dict[str, str]:
         """The environment variables that Terraform runs with."""
-        own = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith(("AWS_", "TF_")) or name in _KEPT_TERRAFORM_SETTINGS
-        }
-        return {
-            "TF_PLUGIN_CACHE_DIR": str(_PROVIDER_CACHE),
-            **own,
-            # The copy's lock file lives as long as the copy; a cached provider may be linked
-            # although that file does not know its checksum yet.
-            "TF_PLUGIN_CACHE_MAY_BREAK_DEPENDENCY_LOCK_FILE": "true",
-            "CHECKPOINT_DISABLE": "1",
-            "TF_DATA_DIR": str(self.data_directory),
-            "TF_IN_AUTOMATION": "1",
-            "TF_INPUT": "0",
-            "TMPDIR": str(self._parent),  # a provider that is interrupted leaves its socket there
-            **self._given,
-        }
+        return isolated_environment(self._parent) | self._given
 
     def _copy(self) -> None:
         self.directory.mkdir()
