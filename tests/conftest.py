@@ -37,20 +37,35 @@ def pytest_configure_node(node: Any) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=_turn)
     for item in items:
-        deployment = next((name for name in DEPLOYMENTS if name in _wants(item)), None)
-        if deployment:
-            # Tests of a deployment change it: they run one after another.
-            item.add_marker(pytest.mark.xdist_group(deployment))
+        group = _group(item)
+        if group:
+            item.add_marker(pytest.mark.xdist_group(group))
 
 
 def _turn(item: pytest.Item) -> int:
     """Long waits first, then what computes meanwhile, then what uses deployments."""
-    wants = _wants(item)
     if item.get_closest_marker("waits"):
         return 0
-    if "shared" not in wants:
-        return 1
-    return 3 if wants & {*DEPLOYMENTS} else 2
+    part = _part(item.nodeid)
+    if part == "e2e":
+        return 4 if _deployment(item) else 3
+    return 1 if part == "terraform" else 2
+
+
+def _group(item: pytest.Item) -> str | None:
+    """What tests have in common that one worker should run, one after another."""
+    if _part(item.nodeid) == "terraform":
+        return item.path.stem  # Terraform runs once for all tests of a file
+    return _deployment(item)  # which its tests change
+
+
+def _part(nodeid: str) -> str:
+    """The part of the tests that a test belongs to."""
+    return nodeid.split("/")[1]
+
+
+def _deployment(item: pytest.Item) -> str | None:
+    return next((name for name in DEPLOYMENTS if name in _wants(item)), None)
 
 
 def _wants(item: pytest.Item) -> set[str]:
@@ -93,7 +108,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     seconds: defaultdict[str, float] = defaultdict(float)
     failed = set()
     for report in _reports(terminalreporter):
-        part = report.nodeid.split("/")[1]
+        part = _part(report.nodeid)
         seconds[part] += report.duration
         if report.failed:
             failed.add(part)
@@ -113,9 +128,3 @@ def shared(pytestconfig: pytest.Config) -> Iterator[Shared]:
     found = Shared(pytestconfig.stash[_directory])
     yield found
     found.close()
-
-
-@pytest.fixture(scope="session")
-def provider(shared: Shared) -> dict[str, str]:
-    """The environment variables with which Terraform uses the provider that is running."""
-    return shared.provider

@@ -1,26 +1,20 @@
-"""One copy of the module and one running provider for all tests here."""
+"""A copy of the module for all tests here."""
 
 import shutil
 from collections.abc import Iterator
 
 import pytest
 
-from local.provider import KeptProvider, provider_binary
+from tests.frame import Shared
 from tests.terraform.terraform import Configuration
 from tools.module_copy import ROOT, ModuleCopy, isolated_environment
 
-# Terraform spends a third of its time on collecting the provider's schemas as garbage.
-_LESS_GARBAGE_COLLECTION = {"GOGC": "400"}
-
 
 @pytest.fixture(scope="package")
-def module() -> Iterator[Configuration]:
-    """The module, initialised, with a provider that is only asked for its schemas."""
-    with (
-        ModuleCopy(_LESS_GARBAGE_COLLECTION) as copy,
-        KeptProvider(provider_binary(copy.data_directory), _LESS_GARBAGE_COLLECTION) as provider,
-    ):
-        yield Configuration(copy.directory, copy.environment | provider.environment)
+def module(shared: Shared) -> Iterator[Configuration]:
+    """The module, initialised, with the provider that is running."""
+    with ModuleCopy(shared.provider, shared.module) as copy:
+        yield Configuration(copy.directory, copy.environment)
 
 
 @pytest.fixture(scope="package")
