@@ -27,7 +27,7 @@ def test_a_file_is_followed_from_upload_to_delete(stack: Stack) -> None:
 
 @ALL
 def test_a_second_plan_is_empty(stack: Stack) -> None:
-    assert stack.deployment.plan() == []
+    assert stack.second_plan() == []
 
 
 def test_a_rule_lets_through_what_its_filters_name_and_nothing_else(eventbridge: Stack) -> None:
