@@ -237,7 +237,9 @@ class Stack:
 
     @contextmanager
     def queue_closed(self) -> Iterator[None]:
-        """Let messages gather in the queue until the end."""
+        """Let messages gather in the queue, which is empty before, until the end."""
+        # S3 sends one by itself, to try the queue.
+        wait_for(lambda: not self.waiting_messages(), self.waiting_messages)
         awslambda = self.emulator.client("lambda")
         (mapping,) = awslambda.list_event_source_mappings(FunctionName=self.name)[
             "EventSourceMappings"
