@@ -6,14 +6,26 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+HANG_SECONDS = 300
+"""No machine is so slow that anything here takes longer, unless it hangs."""
+
+_SHORTEST_PAUSE = 0.05
+_LONGEST_PAUSE = 1.0
+
 
 def wait_for(
-    condition: Callable[[], T | None], seen: Callable[[], object], seconds: float = 30
+    condition: Callable[[], T | None], seen: Callable[[], object], seconds: float = HANG_SECONDS
 ) -> T:
-    """The condition's first true value; raises TimeoutError with what was seen instead."""
-    limit = time.monotonic() + seconds
+    """Return the condition's first true value.
+
+    Raises TimeoutError with what was seen instead. The limit is for hangs alone: nothing is faster
+    with a shorter one.
+    """
+    began = time.monotonic()
     while not (value := condition()):
-        if time.monotonic() > limit:
+        waited = time.monotonic() - began
+        if waited > seconds:
             raise TimeoutError(f"not within {seconds} s; seen: {seen()}")
-        time.sleep(0.1)
+        # What takes long is asked for less often: asking costs the machine what it waits for.
+        time.sleep(min(max(waited / 20, _SHORTEST_PAUSE), _LONGEST_PAUSE))
     return value
