@@ -1,5 +1,7 @@
 """A bucket of somebody else's, and an index's whole life: plan, use, switch, destroy."""
 
+import pytest
+
 from tests.e2e.stack import Stack
 
 
@@ -19,6 +21,7 @@ def made(stack: Stack) -> dict[str, list[str]]:
     return {kind: [n for n in names if name in n] for kind, names in found.items()}
 
 
+@pytest.mark.waits
 def test_an_index_of_somebody_elses_bucket_from_plan_to_destroy(short_lived: Stack) -> None:
     s3 = short_lived.s3
     short_lived.put("in box/a b.txt", b"1", ContentType="text/csv")
