@@ -7,7 +7,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 HANG_SECONDS = 300
-"""No machine is so slow that anything here takes longer, unless it hangs."""
+"""Only a hang takes longer, even on a slow and busy machine."""
 
 _SHORTEST_PAUSE = 0.05
 _LONGEST_PAUSE = 1.0
@@ -18,14 +18,14 @@ def wait_for(
 ) -> T:
     """Return the condition's first true value.
 
-    Raises TimeoutError with what was seen instead. The limit is for hangs alone: nothing is faster
-    with a shorter one.
+    Raises TimeoutError with what was seen instead. The limit is for hangs only: a shorter one makes
+    nothing faster.
     """
     began = time.monotonic()
     while not (value := condition()):
         waited = time.monotonic() - began
         if waited > seconds:
             raise TimeoutError(f"not within {seconds} s; seen: {seen()}")
-        # What takes long is asked for less often: asking costs the machine what it waits for.
+        # Long waits poll less often: polling takes CPU time from the work they wait for.
         time.sleep(min(max(waited / 20, _SHORTEST_PAUSE), _LONGEST_PAUSE))
     return value

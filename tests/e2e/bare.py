@@ -22,7 +22,7 @@ from tools.module_copy import ROOT
 FILE_INDEX = (
     sys.executable,
     "-c",
-    # Whoever started the tests in the background made all of their processes ignore Ctrl-C.
+    # A shell's background job ignores Ctrl-C, and so would every process that the tests start.
     "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
     " from cli.__main__ import run; run()",
 )

@@ -36,7 +36,7 @@ class Fault(StrEnum):
     """The call is made after the caller has given up waiting for it."""
     KILLED_BEFORE = "killed before the call"
     KILLED_AFTER = "killed after the call"
-    """The call is made, and its caller killed before it has the answer."""
+    """The call is made, and its caller is killed before the answer arrives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ class Proxy:
         self._upstream.close()
 
     def environment(self, *services: str) -> dict[str, str]:
-        """Environment variables by which calls to these services come here: `S3`, `DYNAMODB`."""
+        """Return the environment variables that send calls to these services here: `S3`, `SQS`."""
         endpoint = f"http://127.0.0.1:{self._server.server_port}"
         return {f"AWS_ENDPOINT_URL_{service}": endpoint for service in services}
 
@@ -184,7 +184,7 @@ class Proxy:
     def _kill(self, handler: "_Handler") -> None:
         """Kill the process that made the call, found by its end of the connection.
 
-        If there is none, it was killed for another of its calls.
+        If no process is found, it has already been killed at another call.
         """
         port = handler.client_address[1]
         functions = psutil.Process(self._emulator.pid).children(recursive=True)
@@ -230,7 +230,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
 
     def wait_until_given_up(self) -> None:
-        """Wait until the caller closes the connection, as it does when it waits no longer."""
+        """Wait until the caller closes the connection, as it does when it times out."""
         self.connection.settimeout(HANG_SECONDS)
         with suppress(ConnectionError):
             if self.connection.recv(1, socket.MSG_PEEK):

@@ -201,7 +201,7 @@ class Stack:
             iam.put_role_policy(**policy, PolicyDocument=json.dumps(document))
 
     def upload_event(self, key: str, age: timedelta = timedelta(), **entity: Any) -> dict[str, Any]:
-        """What S3 would send of an upload that far back, of an object that has these fields."""
+        """Return S3's event for an upload that long ago; `entity` adds fields of the object."""
         event = created(key, sequencer=f"{time.time_ns():X}", **entity)
         event["s3"]["bucket"]["name"] = self.bucket
         return s3_document(event | {"eventTime": format_time(datetime.now(UTC) - age)})
@@ -237,8 +237,8 @@ class Stack:
 
     @contextmanager
     def queue_closed(self) -> Iterator[None]:
-        """Let messages gather in the queue, which is empty before, until the end."""
-        # S3 sends one by itself, to try the queue.
+        """Let messages gather in the queue, which is empty at first, until the end."""
+        # S3 sends a test event when it is configured.
         wait_for(lambda: not self.waiting_messages(), self.waiting_messages)
         awslambda = self.emulator.client("lambda")
         (mapping,) = awslambda.list_event_source_mappings(FunctionName=self.name)[
@@ -253,7 +253,7 @@ class Stack:
     def start(
         self, *arguments: str, environment: Mapping[str, str] = MappingProxyType({})
     ) -> subprocess.Popen[str]:
-        """Start `file-index` where the module was applied; all that it says is in one stream."""
+        """Start `file-index` in the module's directory, with both outputs in one stream."""
         return subprocess.Popen(
             [*FILE_INDEX, *arguments],
             cwd=self.deployment.directory,
@@ -307,7 +307,7 @@ class Stack:
         encoded = quote_plus(key, safe="/")
 
         def found() -> dict[str, Any] | None:
-            # Letters of others are hidden from them for a second, and stay.
+            # Other tests' letters stay; they are hidden for a second.
             while messages := sqs.receive_message(
                 QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=1
             ).get("Messages"):

@@ -25,9 +25,9 @@ from tests.e2e.stack import Stack
 
 OBJECTS = int(os.environ.get("OBJECTS", "3000"))
 MANY = 1700
-"""Objects in a bucket that takes many batches."""
+"""Objects, enough for two interrupted backfills that each write up to BEGUN batches."""
 BEGUN = 2 * WORKERS + 2
-"""Batches; when this one is written, the first is done and remembered."""
+"""The first batch that is written only after the place of another has been stored."""
 MOST_MB = 120
 KEYS = (
     "a/1",
@@ -136,7 +136,7 @@ def test_with_object_metadata_every_record_is_refreshed(bare: Bare) -> None:
 
 
 def killing_at(number: int, fault: Fault) -> Decide:
-    """Kill a command at that write of its, and let it make none afterwards."""
+    """Kill a command at its write of that number, and prevent every later one."""
     numbers = count(1)
 
     def decide(call: Call) -> Fault | None:
@@ -150,11 +150,11 @@ def killing_at(number: int, fault: Fault) -> Decide:
 def test_killed_at_any_point_it_goes_on_where_it_was(full: Bare) -> None:
     beginnings = []
     for number, fault in (
-        (1, Fault.KILLED_BEFORE),  # nothing is written
-        (1, Fault.KILLED_AFTER),  # something is written, nothing remembered
-        (BEGUN, Fault.KILLED_BEFORE),  # something is remembered
-        (BEGUN, Fault.KILLED_AFTER),  # more is written than remembered
-        (1, Fault.KILLED_BEFORE),  # nothing more than before
+        (1, Fault.KILLED_BEFORE),  # before the first write
+        (1, Fault.KILLED_AFTER),  # after a write, before a place is stored
+        (BEGUN, Fault.KILLED_BEFORE),  # after a place is stored
+        (BEGUN, Fault.KILLED_AFTER),  # after more writes than the place tells
+        (1, Fault.KILLED_BEFORE),  # before the first write of a resumed backfill
     ):
         with Proxy(full.emulator) as proxy, proxy.injecting(killing_at(number, fault)):
             killed = full.file_index(

@@ -39,7 +39,7 @@ def test_each_object_has_a_manifest_and_no_manifest_has_one(derived: Stack) -> N
         "csv": {"delimiter": ",", "header": ["name", "size"]},
         "text": {"encoding": "utf-8", "lines": 2, "first_lines": ["name,size", "a,1"]},
     }
-    # An event of the manifest, if there were one, would have come before this one's.
+    # An event of the manifest would have arrived before this one's.
     derived.put(f"{key} of later")
     derived.wait_until_indexed(f"{key} of later")
     assert not list(derived.index.list_prefix(derived.bucket, MANIFESTS))

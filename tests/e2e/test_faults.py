@@ -23,15 +23,19 @@ from tests.e2e.proxy import Fault, Proxy, at_random
 from tests.e2e.stack import Stack
 
 OPERATIONS = int(os.environ.get("OPERATIONS", "80"))
-KEYS = min(300, OPERATIONS // 10)
-SEED = 3
+KEYS = min(300, max(20, OPERATIONS // 10))
+SEED = 792
+"""Its first 60 calls without a queue meet every fault, and its first 15 a kill in every way."""
 ENOUGH_FOR_ALL_FAULTS = 5000
 
+MORE_OFTEN = max(1, 200 / OPERATIONS)
+"""Few operations make few calls, so more of them meet a fault."""
 RATES = dict.fromkeys(
-    (Fault.INTERNAL_ERROR, Fault.UNAVAILABLE, Fault.THROTTLED, Fault.ANSWER_LOST), 0.015
-) | {Fault.DELAYED: 0.02, Fault.LATE: 0.001}
-KILL_RATE = 0.004
-KILL_RATE_OF_BATCHES = 0.001
+    (Fault.INTERNAL_ERROR, Fault.UNAVAILABLE, Fault.THROTTLED, Fault.ANSWER_LOST),
+    0.015 * MORE_OFTEN,
+) | {Fault.DELAYED: 0.02 * MORE_OFTEN, Fault.LATE: 0.001 * MORE_OFTEN}
+KILL_RATE = 0.004 * MORE_OFTEN
+KILL_RATE_OF_BATCHES = 0.001 * MORE_OFTEN
 """For each call: a batch makes many, and dies with one."""
 
 REDELIVERED_AFTER = QUICK["timeout_seconds"] + 1
@@ -85,13 +89,13 @@ class Run:
 
 
 def lines_about(prefix: str, log: list[str]) -> list[dict[str, str]]:
-    """The function's lines about events of objects under the prefix."""
+    """Return the function's lines about events of objects under the prefix."""
     lines = [json.loads(line) for line in log if line.startswith("{")]
     return [line for line in lines if line.get("key", "").startswith(prefix)]
 
 
 def dealt_with(lines: list[dict[str, str]]) -> set[str]:
-    """The events that were not in vain, each by the request that caused it."""
+    """Return the ids of the S3 requests whose events did not fail."""
     return {line["s3_request_id"] for line in lines if line["outcome"] != "failed"}
 
 
@@ -135,7 +139,7 @@ def run_under_faults(stack: Stack, way: str) -> Run:
 def wait_until_all_have_ended(
     stack: Stack, proxy: Proxy, way: str, prefix: str, started: float
 ) -> None:
-    """Wait until every event was dealt with or is a dead letter, and the queue is empty."""
+    """Wait until every event was processed or is a dead letter, and the queue is empty."""
     last_said = time.monotonic()
 
     def ended() -> bool:
@@ -203,6 +207,7 @@ def test_no_event_is_lost_under_faults(stack: Stack, runs: list[Run]) -> None:
 
     assert run.differences == {}
     assert (run.lost, run.left) == (0, 0)
-    assert run.faults.total() > 0
-    if OPERATIONS >= ENOUGH_FOR_ALL_FAULTS:
+    assert run.faults[Fault.KILLED_BEFORE] + run.faults[Fault.KILLED_AFTER] > 0
+    # A batch makes few calls.
+    if OPERATIONS >= ENOUGH_FOR_ALL_FAULTS or "queue" not in run.way:
         assert set(run.faults) == set(Fault)

@@ -168,7 +168,7 @@ def handler(event, context):
 
 
 def create_function(emulator: Emulator, code: str, statements: list[dict[str, Any]]) -> str:
-    """A function that runs the code, for as long as it takes; its name."""
+    """Create a function that runs the code; return its name."""
     awslambda = emulator.client("lambda")
     name = new_name()
     package = BytesIO()
@@ -204,7 +204,7 @@ def said(emulator: Emulator, function: str) -> list[str]:
 
 
 def processes_of_a_burst(emulator: Emulator, meeting: Path, held: int) -> int:
-    """How many processes 20 asynchronous invocations were given, `held` of them at once."""
+    """Return how many processes 20 asynchronous invocations get; `held` run at the same time."""
     function = create_function(emulator, HELD_FUNCTION, [])
     meeting.mkdir()
     for _ in range(20):
@@ -290,7 +290,7 @@ def tries_of_a_failing_target(emulator: Emulator, least: int) -> int:
 
     emulator.client("s3").put_object(Bucket=bucket, Key="a")
     wait_for(lambda: len(said(emulator, function)) >= least, lambda: said(emulator, function))
-    # As long as it takes until another is tried three times, which began later.
+    # By the time a later invocation has been tried three times, this one would have been too.
     errors_counted(emulator)
     return len(said(emulator, function))
 
@@ -366,7 +366,7 @@ def errors_counted(emulator: Emulator) -> float:
 
 
 def both(emulator: Emulator, uncorrected: Emulator, probe: Callable[[Emulator], T]) -> tuple[T, T]:
-    """What the probe finds on the one and on the other: both at once, since they wait."""
+    """Return what the probe finds on each emulator; both run at once, since they only wait."""
     with ThreadPoolExecutor(2) as pool:
         corrected, alone = pool.map(probe, (emulator, uncorrected))
     return corrected, alone

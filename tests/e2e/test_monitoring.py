@@ -191,7 +191,7 @@ def late(stack: Stack) -> Iterator[None]:
 
 def throttled(stack: Stack) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as environment:
-        # One call a minute, and not those of a client that tries again.
+        # Without retries: one call a minute is enough.
         environment.setenv("AWS_MAX_ATTEMPTS", "1")
         awslambda = stack.emulator.client("lambda")
     with _reserved(stack, 0):
@@ -258,7 +258,7 @@ def test_an_alarm_fires_by_what_aws_measures(
     yesterday = now() - timedelta(days=1)
 
     def measure(number: float, periods: int, hour: int) -> Minutes:
-        """Measure it in so many minutes, in an hour of its own, and in none after these."""
+        """Measure the number in the first minutes of an hour; return that hour's first minutes."""
         began = yesterday + timedelta(hours=hour)
         minutes = [began + minute * period for minute in range(7)]
         monitoring.cloudwatch.put_metric_data(

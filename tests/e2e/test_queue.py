@@ -18,7 +18,7 @@ from tests.payloads import native, s3_document
 
 POISON = '{"Records": [{"eventName": "ObjectCreated:Put", "s3": "poison"}]}'
 MOST_HELD_SECONDS = 4
-"""Less than the function waits for an answer: it must not take the call for a failed one."""
+"""Less than the function's read time-out (5 s), so that it does not retry the call."""
 
 
 @pytest.mark.parametrize("number", [300, pytest.param(1000, marks=pytest.mark.long)])
@@ -52,14 +52,14 @@ def test_a_poison_message_costs_itself_alone(external_queued: Stack) -> None:
         lines = stack.log_lines(started, outcome="indexed")
         return Counter(line["key"] for line in lines if line["key"] in good)
 
-    # Nothing is redelivered meanwhile, however long the batch takes.
+    # Nothing is redelivered, however long the batch takes.
     with stack.redelivering_after(HANG_SECONDS):
         with stack.queue_closed():
             for key in good:
                 stack.put(key)
             sqs.send_message(QueueUrl=stack.queue_url, MessageBody=POISON)
             wait_for(lambda: stack.waiting_messages() == 6, stack.waiting_messages)
-        # The good ones are done with, and the poison is not.
+        # Only the poison message is left.
         wait_for(lambda: stack.waiting_messages() == 1, stack.waiting_messages)
         sqs.purge_queue(QueueUrl=stack.queue_url)
 
@@ -96,10 +96,10 @@ def test_an_invocation_short_of_time_starts_nothing_and_the_rest_is_redelivered(
     too_late = None
 
     def hold(call: Call) -> None:
-        """Let some keys through, and keep the others until the invocation starts no more."""
+        """Hold all calls after the first records, until the invocation starts no more keys."""
         nonlocal too_late
         if too_late is None:
-            # The invocation began earlier still, so that it starts no key from then on.
+            # The invocation began before its first call, so it starts no key after this.
             too_late = time.monotonic() + time_out - RESERVED_MS / 1000
         if call.operation == "PutItem":
             written.append(call)
@@ -111,7 +111,7 @@ def test_an_invocation_short_of_time_starts_nothing_and_the_rest_is_redelivered(
         proxy.before(stack),
         stack.redelivering_after(time_out + 1),
     ):
-        stack.invoke({"Event": "s3:TestEvent"})  # its process has started
+        stack.invoke({"Event": "s3:TestEvent"})  # a cold start would take of its time
         with proxy.injecting(hold):
             with stack.queue_closed():
                 for key in keys:

@@ -83,13 +83,13 @@ def test_an_interrupted_redrive_loses_nothing(external: Stack) -> None:
     replaying, ending = Event(), Event()
 
     def hold(call: Call) -> None:
-        """Let what is under way at the interrupt end after it."""
+        """Hold the calls under way until the command has handled the interrupt."""
         if call.operation == "PutItem":
             replaying.set()
             ending.wait(HANG_SECONDS)
 
     def notice(call: Call) -> None:
-        # No more are received from here on; it is also called at the end of the first look.
+        # The command now receives no more. It also makes this call at the end of its first look.
         if call.operation == "ChangeMessageVisibility" and replaying.is_set():
             ending.set()
 
@@ -117,7 +117,7 @@ def test_an_interrupted_redrive_loses_nothing(external: Stack) -> None:
 
 
 def failure_record(payload: Any) -> dict[str, Any]:
-    """What Lambda sends to the failure destination, as far as it is looked at."""
+    """Return what Lambda sends to the failure destination, as far as the command reads it."""
     return {
         "requestContext": {"condition": "RetriesExhausted"},
         "requestPayload": payload,

@@ -1,4 +1,4 @@
-"""The rights of each deployment's function: none too many, and the lack of one is explained."""
+"""The permissions of each function: all are needed, and a missing one is explained."""
 
 import pytest
 
@@ -51,7 +51,7 @@ def test_every_granted_action_is_needed_and_its_absence_explained(
 ) -> None:
     key = f"{PREFIX}without {action}"
     etag = "of an object that is gone"
-    # ListBucket is what tells a missing object from a forbidden one.
+    # ListBucket tells a missing object from a forbidden one.
     if action != "s3:ListBucket":
         with without_events(stack.s3, stack.bucket):
             etag = stack.put(key)["ETag"].strip('"')
@@ -68,7 +68,7 @@ def test_every_granted_action_is_needed_and_its_absence_explained(
     said = line["errorMessage"].replace("s3:GetObject or s3:ListBucket", action)
     expected = f"role {stack.role} may not {action} on {on}. The module grants it {granted}; "
     assert said.startswith(expected)
-    # Nothing is stored without the other: a manifest and no record would be found by nobody.
+    # The manifest is written first, so a record never names one that is missing.
     assert stack.record(key) is None
 
     assert stack.invoke(event)[0] is None
