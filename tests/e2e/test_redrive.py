@@ -127,21 +127,22 @@ def failure_record(payload: Any) -> dict[str, Any]:
 
 def test_with_a_queue_dead_letters_go_there_again(external_queued: Stack) -> None:
     stack = external_queued
-    with stack.redelivering_after(2):
-        with outage(stack):
-            keys = dead_letters(stack, "sent again")
+    # A short visibility time-out may redeliver a message that is still being processed, so it
+    # applies only while every attempt fails.
+    with stack.redelivering_after(2), outage(stack):
+        keys = dead_letters(stack, "sent again")
 
-        code, said = stack.file_index("redrive", "--dry-run")
-        assert (code, stack.dead_letters()) == (0, FILES)
-        assert f"{FILES} x the message does not say why: see the function's log" in said
+    code, said = stack.file_index("redrive", "--dry-run")
+    assert (code, stack.dead_letters()) == (0, FILES)
+    assert f"{FILES} x the message does not say why: see the function's log" in said
 
-        code, said = stack.file_index("redrive")
-        assert (code, f"{FILES} sent to the queue again, 0 could not be sent, 0 left" in said) == (
-            0,
-            True,
-        ), said
-        for key in keys:
-            stack.wait_until_indexed(key)
+    code, said = stack.file_index("redrive")
+    assert (code, f"{FILES} sent to the queue again, 0 could not be sent, 0 left" in said) == (
+        0,
+        True,
+    ), said
+    for key in keys:
+        stack.wait_until_indexed(key)
     assert stack.dead_letters() == 0
 
 
