@@ -39,10 +39,14 @@ def diverging(seed: int, table: Callable[[], ModelTable] = ModelTable) -> Simula
         object_metadata=random.random() < 0.4,
         deployed=random.random() < 0.8,
     )
+    # Not every history switches all: a bucket that once was versioned is so for the rest of it.
+    switches = _some((_switch_versioning, _switch_object_metadata), random)
     # Rare divergences need a rich past and a quiet present: most rounds are quiet, and cheap.
-    rounds = [_busy] * random.randint(1, 2) + [_quiet] * random.randint(6, 10)
+    rounds = [_busy] * random.randint(1, 2) + random.choices(
+        (_turn, _quiet, _quiet, _quiet), k=random.randint(6, 10)
+    )
     for happens in rounds:
-        happens(simulation, random)
+        happens(simulation, random, switches)
         simulation.settle(random)
         if simulation.divergence():
             return simulation
@@ -84,10 +88,10 @@ def diverging_after_repair(
     return simulation if simulation.divergence() else None
 
 
-def _busy(simulation: Simulation, random: Random) -> None:
+def _busy(simulation: Simulation, random: Random, switches: Sequence[_Action]) -> None:
     # What is likely differs from time to time, so that rare things also come in numbers.
     changes = [_put, *_some(_CHANGES, random)]
-    others = _some(_OTHERS, random)
+    others = _some((*_OTHERS, *switches), random)
     pace = random.choice(((0,), (0, 1), (0, 1, 3), (1, 2, 3)))
     for _ in range(random.randint(2, 10)):
         random.choice(changes if random.random() < 0.6 else others)(simulation, random)
@@ -95,14 +99,21 @@ def _busy(simulation: Simulation, random: Random) -> None:
             _move(simulation, random)
 
 
-def _quiet(simulation: Simulation, random: Random) -> None:
+def _turn(simulation: Simulation, random: Random, switches: Sequence[_Action]) -> None:
+    """A setting is switched between two changes."""
+    random.choice((_put, _put, _delete))(simulation, random)
+    for _ in range(random.choice((0, 2))):
+        _move(simulation, random)
+    random.choice(switches)(simulation, random)
+    random.choice((_put, _put, _delete))(simulation, random)
+
+
+def _quiet(simulation: Simulation, random: Random, switches: Sequence[_Action]) -> None:
     """Nothing changes for good that would set right what a late event has put wrong."""
     random.choice((_duplicate, _repair))(simulation, random)
     for _ in range(random.choice((0, 2))):
         _move(simulation, random)
-    random.choice((_switch_object_metadata, _wait, _switch_versioning, _flicker))(
-        simulation, random
-    )
+    random.choice((_wait, _flicker, *switches))(simulation, random)
     _duplicate(simulation, random)
 
 
@@ -212,8 +223,6 @@ def _lose_answer(simulation: Simulation, random: Random) -> None:
 
 _CHANGES = (_put, _delete, _flicker, _delete_version, _delete_current, _tag)
 _OTHERS = (
-    _switch_versioning,
-    _switch_object_metadata,
     _deploy,
     _duplicate,
     _duplicate,
