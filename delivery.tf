@@ -73,6 +73,19 @@ locals {
   }
 }
 
+# Warnings, because S3 allows such keys.
+check "filters_match_keys" {
+  assert {
+    condition     = !anytrue([for filter in var.filters : startswith(filter.prefix, "/")])
+    error_message = "A prefix in filters begins with a slash, but keys normally do not: \"incoming/\" matches incoming/q1.csv. Remove the slash unless your keys begin with one. ${jsonencode(var.filters[*].prefix)}"
+  }
+
+  assert {
+    condition     = !anytrue([for text in flatten([for filter in var.filters : [filter.prefix, filter.suffix]]) : can(regex("%[0-9A-Fa-f]{2}", text))])
+    error_message = "A prefix or suffix in filters looks URL-encoded, and the module encodes filters itself: write \"in box/\", not \"in%20box/\". If the keys themselves contain the percent sign, ignore this warning. ${jsonencode(var.filters)}"
+  }
+}
+
 # --- Trigger: the bucket's notifications, the owner's, or EventBridge ---
 
 resource "aws_s3_bucket_notification" "bucket" {
