@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
 from local.emulator import Emulator
@@ -32,7 +32,8 @@ class Deployment:
     emulator under different names.
 
     `variables` go on top of environments/local.tfvars. `show` is called with a short line for each
-    resource that is done.
+    resource that is done. `provider` are the environment variables of one that is running, and
+    `initialised` is a copy of the module to take Terraform's data from: both save time.
     """
 
     def __init__(
@@ -40,13 +41,31 @@ class Deployment:
         emulator: Emulator,
         variables: Mapping[str, Any] | None = None,
         show: Callable[[str], None] = lambda _: None,
+        *,
+        provider: Mapping[str, str] = MappingProxyType({}),
+        initialised: ModuleCopy | None = None,
     ) -> None:
         self._emulator = emulator
         self._variables = dict(variables or {})
         self._show = show
         self._running: subprocess.Popen[str] | None = None
         self._interrupted = False
-        self._module = ModuleCopy({**emulator.environment, "TF_WORKSPACE": _WORKSPACE})
+        environment = {**emulator.environment, **provider, "TF_WORKSPACE": _WORKSPACE}
+        self._module = ModuleCopy(environment, initialised)
+
+    @classmethod
+    def found_at(
+        cls, emulator: Emulator, variables: Mapping[str, Any], module: Mapping[str, Any]
+    ) -> Self:
+        """Return the deployment that another process has entered, by its `whereabouts`."""
+        deployment = cls(emulator, variables)
+        deployment._module = ModuleCopy.found_at(**module)
+        return deployment
+
+    @property
+    def whereabouts(self) -> dict[str, Any]:
+        """What another process needs to use this deployment, as JSON can say it."""
+        return {"variables": self._variables, "module": self._module.whereabouts}
 
     def __enter__(self) -> Self:
         try:

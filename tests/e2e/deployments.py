@@ -75,3 +75,9 @@ WAYS = {
 
 PREFIX = "in box/ü+/"
 """What all of these watch: keys that begin so and end with `.csv`."""
+
+
+def bucket_of(name: str) -> dict[str, Any]:
+    """The `bucket` that a deployment is given."""
+    bucket: dict[str, Any] = DEPLOYMENTS[name].get("bucket", BUCKET)
+    return bucket

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -22,9 +22,13 @@ _LOG_EVENTS = 10_000  # the most that one FilterLogEvents answers
 class Stack:
     """What a deployment made, and what a user does with it."""
 
-    def __init__(self, emulator: Emulator, deployment: Deployment) -> None:
+    def __init__(
+        self, emulator: Emulator, deployment: Deployment, second_plan: Sequence[str] = ()
+    ) -> None:
         self.emulator = emulator
         self.deployment = deployment
+        self.second_plan = second_plan
+        """The changes that Terraform planned right after the apply."""
         self._letters: list[dict[str, Any]] = []
 
     @property

@@ -1,4 +1,4 @@
-# The values next to those that refused.tftest.hcl has refused.
+# The values next to those that refused.tftest.hcl and inputs/refused.tftest.hcl have refused.
 
 mock_provider "aws" {
   source          = "./tests/terraform/mocks"
