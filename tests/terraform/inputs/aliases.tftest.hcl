@@ -1,9 +1,4 @@
-# Names of what sends no events are refused for an existing bucket too.
-
-mock_provider "aws" {
-  source          = "./tests/terraform/mocks"
-  override_during = plan
-}
+# Names of access points, directory buckets and table buckets are refused for an existing bucket too.
 
 variables {
   name    = "files"

@@ -1,0 +1,532 @@
+"""A deployed index is changed: nothing is taken away that the operations page does not name.
+
+Each change is one entry of CHANGES: the deployment it is made to, the inputs that change, what
+may be destroyed, and what becomes of the files that arrive meanwhile.
+"""
+
+import json
+import os
+import ssl
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from local.deployment import Deployment, DeploymentError
+from local.emulator import Emulator
+from local.waiting import wait_for
+from tests.e2e.changes import EVERYTHING, Change, Changes, During, Result
+from tests.e2e.deployments import BUCKET, QUICK
+from tests.e2e.stack import Stack
+from tests.frame import Shared
+from tools.module_copy import ModuleCopy
+from tools.terraform_init import init
+
+# One process waits for all of them.
+pytestmark = [pytest.mark.waits, pytest.mark.xdist_group("changes")]
+
+_BASE = {
+    "bucket": {**BUCKET, "versioned": False},
+    "function": QUICK,
+    "monitoring": {"enabled": False},
+}
+_PROTECTED = {"table": {"deletion_protection": True}, "bucket": {**BUCKET, "force_destroy": False}}
+
+BASES: dict[str, Mapping[str, Any]] = {
+    "change-contents": _BASE,
+    "change-keys": {**_BASE, "queue": {}},
+    "change-protected": {**_BASE, **_PROTECTED},
+    "change-rule": {**_BASE, "trigger": "eventbridge", "queue": {}},
+    "change-settings": _BASE,
+    "change-trigger": _BASE,
+    "change-trigger-back": {**_BASE, "trigger": "eventbridge"},
+}
+
+
+@contextmanager
+def with_messages_in_the_queue(stack: Stack) -> Iterator[None]:
+    """Events that wait in the queue are processed after the change."""
+    key = "in/waiting in the queue"
+    awslambda = stack.emulator.client("lambda")
+    (mapping,) = awslambda.list_event_source_mappings(FunctionName=stack.name)[
+        "EventSourceMappings"
+    ]
+    # The apply enables it again.
+    awslambda.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
+    stack.put(key)
+    wait_for(stack.waiting_messages, lambda: None)
+    yield
+    stack.wait_until_indexed(key)
+
+
+@contextmanager
+def with_the_rule_disabled(stack: Stack) -> Iterator[None]:
+    stack.emulator.client("events").disable_rule(Name=stack.name)
+    yield
+
+
+@contextmanager
+def with_a_second_deployment_of_the_name(stack: Stack) -> Iterator[None]:
+    """Somebody else applies the same name with a state of their own, and destroys what they got."""
+    events = stack.emulator.client("events")
+    rule = events.describe_rule(Name=stack.name)
+    module = stack.deployment._module
+    second = Deployment(
+        stack.emulator,
+        {**_BASE, "name": stack.name, "bucket": {**BUCKET, "name": "second-of-the-name"}}
+        | {"trigger": "eventbridge", "queue": {}, "monitoring": {}},
+        provider={"TF_REATTACH_PROVIDERS": module.environment["TF_REATTACH_PROVIDERS"]}
+        if "TF_REATTACH_PROVIDERS" in module.environment
+        else {},
+        initialised=module,
+    )
+    with second:
+        with pytest.raises(DeploymentError, match="EntityAlreadyExists"):
+            second.apply()
+        assert events.describe_rule(Name=stack.name) == rule | {
+            "ResponseMetadata": events.describe_rule(Name=stack.name)["ResponseMetadata"]
+        }
+        second.destroy()
+    yield
+
+
+def other_key(stack: Stack) -> dict[str, Any]:
+    """A new key of the account's."""
+    key = stack.emulator.client("kms").create_key()["KeyMetadata"]["Arn"]
+    return {"kms_key": {"arn": key}}
+
+
+@contextmanager
+def with_the_key_allowed(stack: Stack) -> Iterator[None]:
+    """While the table changes its key, the function may use the old one and the new one."""
+    used = _key_of_the_table(stack)
+    policies = stack.policies()
+    with _calls_recorded(stack.emulator) as calls:
+        yield
+    stack = Stack(stack.emulator, stack.deployment)
+    using = _key_of_the_table(stack)
+    asserted = False
+    for name, asked in calls:
+        if name == "UpdateTable" and asked.get("TableName") == stack.name:
+            assert {used, using} - {None} <= _keys_allowed(policies), "the table changed too early"
+            asserted = True
+        elif asked.get("RoleName") == stack.role:
+            if name == "PutRolePolicy":
+                policies[asked["PolicyName"]] = json.loads(asked["PolicyDocument"])
+            elif name == "DeleteRolePolicy":
+                del policies[asked["PolicyName"]]
+    assert asserted, calls
+    assert _keys_allowed(policies) == {using} - {None}
+    group = stack.outputs["log_group"]["name"]
+    (described,) = stack.emulator.client("logs").describe_log_groups(logGroupNamePrefix=group)[
+        "logGroups"
+    ]
+    assert described.get("kmsKeyId") == using
+
+
+def _key_of_the_table(stack: Stack) -> str | None:
+    """The customer's key that the table is encrypted with; null for AWS's own."""
+    described = stack.emulator.client("dynamodb").describe_table(TableName=stack.name)["Table"]
+    encryption = described.get("SSEDescription", {})
+    if encryption.get("Status") != "ENABLED":
+        return None
+    key: str = encryption["KMSMasterKeyArn"]
+    return key
+
+
+def _keys_allowed(policies: Mapping[str, Any]) -> set[str]:
+    return {
+        statement["Resource"]
+        for document in policies.values()
+        for statement in document["Statement"]
+        if "kms:Decrypt" in statement["Action"]
+    }
+
+
+@contextmanager
+def _calls_recorded(emulator: Emulator) -> Iterator[list[tuple[str, dict[str, Any]]]]:
+    """The calls that change a role's policies or a table meanwhile, in order, at the end."""
+    cloudtrail = emulator.client("cloudtrail")
+    trust = ssl.create_default_context(cafile=str(emulator.ca_bundle))
+    switch = urllib.request.Request(  # noqa: S310 # the emulator's own
+        f"{emulator.endpoint}/_ministack/config",
+        json.dumps({"cloudtrail._recording_enabled": "true"}).encode(),
+    )
+    urllib.request.build_opener(
+        urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=trust)
+    ).open(switch).close()
+    began = time.time()
+    calls: list[tuple[str, dict[str, Any]]] = []
+    yield calls
+    found = [
+        event
+        for name in ("DeleteRolePolicy", "PutRolePolicy", "UpdateTable")
+        for event in cloudtrail.lookup_events(
+            LookupAttributes=[{"AttributeKey": "EventName", "AttributeValue": name}]
+        )["Events"]
+        if event["EventTime"].timestamp() >= began
+    ]
+    found.sort(key=lambda event: event["EventTime"])
+    calls += [
+        (event["EventName"], json.loads(event["CloudTrailEvent"])["requestParameters"])
+        for event in found
+    ]
+
+
+def allow_all_as_boundary(stack: Stack) -> dict[str, Any]:
+    document = {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}],
+    }
+    policy = stack.emulator.client("iam").create_policy(
+        PolicyName="change-keys-boundary", PolicyDocument=json.dumps(document)
+    )["Policy"]["Arn"]
+    return {"role": {"path": "/service/", "permissions_boundary": policy}}
+
+
+def manifests(stack: Stack) -> dict[str, Any]:
+    bucket = "change-contents-manifests"
+    stack.s3.create_bucket(Bucket=bucket)
+    return {"derived_files": {"bucket_name": bucket}}
+
+
+def the_same_bucket_as_an_existing_one(stack: Stack) -> dict[str, Any]:
+    return {
+        "bucket": {"name": stack.bucket, "versioned": False},
+        "replace_bucket_notifications": True,
+    }
+
+
+@contextmanager
+def with_the_bucket_out_of_the_state(stack: Stack) -> Iterator[None]:
+    """As the operations page says."""
+    environment = {**stack.deployment.environment, "PATH": os.environ["PATH"]}
+    listed = _terraform(stack, environment, "state", "list").split()
+    moved = [
+        address
+        for address in listed
+        if address == "terraform_data.bucket_created"
+        or address.endswith('["bucket"]')
+        or (address.startswith("aws_s3_bucket") and ".watched[0]" in address)
+    ]
+    _terraform(stack, environment, "state", "rm", *moved)
+    yield
+    assert stack.s3.get_bucket_policy(Bucket=stack.bucket)["Policy"]
+
+
+def _terraform(stack: Stack, environment: Mapping[str, str], *command: str) -> str:
+    return subprocess.run(
+        ["terraform", *command],
+        cwd=stack.deployment.directory,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+
+
+_LONG = pytest.mark.long
+
+CHANGES = [
+    # --- The function's settings ---
+    Change("log level", "change-settings", {"function": {**QUICK, "log_level": "WARN"}}),
+    Change("memory", "change-settings", {"function": {**QUICK, "memory_mb": 512}}),
+    Change("architecture", "change-settings", {"function": {**QUICK, "architecture": "x86_64"}}),
+    Change("tombstone days", "change-settings", {"table": {"tombstone_days": 40}}),
+    Change("stream", "change-settings", {"table": {"stream": "NEW_IMAGE"}}),
+    Change("tags", "change-settings", {"tags": {"team": "reports"}}),
+    Change("monitoring switched on", "change-settings", {"monitoring": {"enabled": True}}),
+    Change("monitoring switched off", "change-settings", {"monitoring": {"enabled": False}}),
+    Change(
+        "bucket handed over without a word",
+        "change-settings",
+        the_same_bucket_as_an_existing_one,
+        refused="bucket.create = false would destroy it",
+    ),
+    Change(
+        "bucket handed over",
+        "change-settings",
+        the_same_bucket_as_an_existing_one,
+        around=with_the_bucket_out_of_the_state,
+    ),
+    # --- What is in the index ---
+    Change("object metadata", "change-contents", {"object_metadata": {"enabled": True}}),
+    Change("object tags", "change-contents", {"object_metadata": {"enabled": True, "tags": True}}),
+    Change("filters", "change-contents", {"filters": [{"prefix": "in/"}]}),
+    Change("derived files", "change-contents", manifests),
+    Change("no derived files", "change-contents", {"derived_files": None}),
+    Change("versions", "change-contents", {"bucket": {**BUCKET, "versioned": True}}),
+    Change(
+        "partitions",
+        "change-contents",
+        {"table": {"partitions": 4, "deletion_protection": False}},
+        destroys=frozenset({"table"}),
+        during=During.UNKNOWN,
+    ),
+    # --- Each trigger to each other ---
+    Change("notification to eventbridge", "change-trigger", {"trigger": "eventbridge"}),
+    Change(
+        "eventbridge to external",
+        "change-trigger",
+        {"trigger": "external"},
+        destroys=frozenset({"notification", "rule"}),
+        during=During.UNKNOWN,
+    ),
+    Change("external to notification", "change-trigger", {"trigger": "notification"}),
+    Change(
+        "notification to external",
+        "change-trigger-back",
+        {"trigger": "external"},
+        destroys=frozenset({"notification"}),
+        during=During.UNKNOWN,
+    ),
+    Change("external to eventbridge", "change-trigger-back", {"trigger": "eventbridge"}),
+    Change(
+        "eventbridge to notification",
+        "change-trigger-back",
+        {"trigger": "notification"},
+        destroys=frozenset({"rule"}),
+        during=During.UNKNOWN,
+    ),
+    # --- Keys, role, queue ---
+    Change("key added", "change-keys", other_key, around=with_the_key_allowed),
+    Change(
+        "role path",
+        "change-keys",
+        {"role": {"path": "/service/"}},
+        destroys=frozenset({"role"}),
+        around=with_messages_in_the_queue,
+        during=During.INDEXED_OR_KEPT,
+    ),
+    Change("key changed", "change-keys", other_key, around=with_the_key_allowed),
+    Change("permissions boundary", "change-keys", allow_all_as_boundary),
+    Change("key removed", "change-keys", {"kms_key": None}, around=with_the_key_allowed),
+    Change(
+        "queue removed",
+        "change-keys",
+        {"queue": None},
+        destroys=frozenset({"queue"}),
+        during=During.UNKNOWN,
+    ),
+    Change("queue added", "change-keys", {"queue": {}}),
+    # --- What AWS adopts, and what somebody changed by hand ---
+    Change("rule disabled by hand", "change-rule", around=with_the_rule_disabled),
+    Change(
+        "second deployment of the name",
+        "change-rule",
+        around=with_a_second_deployment_of_the_name,
+    ),
+    # --- Name and protection ---
+    Change(
+        "name of a protected index",
+        "change-protected",
+        {"name": "change-protected-2"},
+        refused="the table is protected",
+    ),
+    Change(
+        "name and protection at once",
+        "change-protected",
+        {
+            "name": "change-protected-2",
+            "table": {"deletion_protection": False},
+            "bucket": BUCKET,
+        },
+        refused="the table is protected",
+    ),
+    Change(
+        "table's protection",
+        "change-protected",
+        {"table": {"deletion_protection": False}},
+    ),
+    Change(
+        "name of an index whose bucket holds objects",
+        "change-protected",
+        {"name": "change-protected-2"},
+        refused="S3 does not delete a bucket that holds objects",
+    ),
+    Change("bucket's protection", "change-protected", {"bucket": BUCKET}),
+    Change(
+        "name",
+        "change-protected",
+        {"name": "change-protected-2"},
+        destroys=EVERYTHING,
+        during=During.UNKNOWN,
+    ),
+]
+
+# Each touches one attribute that the provider updates in place.
+_RARELY_BROKEN = {"architecture", "memory", "monitoring switched off", "no derived files", "stream"}
+
+
+@pytest.fixture(scope="module")
+def changes(request: pytest.FixtureRequest, shared: Shared) -> Iterator[Changes]:
+    """All changes that are asked for, which begin at once."""
+    asked = [
+        item.callspec.params["change"]
+        for item in request.session.items
+        if isinstance(item, pytest.Function)
+        and item.module is request.module
+        and hasattr(item, "callspec")
+    ]
+    with Changes(shared, BASES, [change for change in CHANGES if change in asked]) as changes:
+        yield changes
+
+
+class Parent:
+    """A stack whose module block depends on another resource; a context manager around it."""
+
+    def __init__(self, shared: Shared, inputs: Mapping[str, Any]) -> None:
+        self._inputs = inputs
+        self._dependency = 0
+        self._copy = ModuleCopy({**shared.emulator.environment, **shared.provider}, shared.module)
+
+    def __enter__(self) -> "Parent":
+        self._copy.__enter__()
+        self._directory = self._copy.directory / "parent"
+        self._directory.mkdir()
+        self._write(self._inputs)
+        self._environment = {**self._copy.environment, "TF_DATA_DIR": f"{self._directory}/data"}
+        init(self._directory, self._environment)
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._copy.__exit__(*error)
+
+    def apply(self) -> None:
+        self._terraform("apply", "-auto-approve")
+
+    def change_dependency(self) -> None:
+        self._dependency += 1
+        self._write(self._inputs)
+
+    def destroyed_by(self, inputs: Mapping[str, Any]) -> set[str]:
+        """What a plan with these inputs destroys or replaces, without the module's own name."""
+        self._write({**self._inputs, **inputs})
+        messages = map(json.loads, self._terraform("plan").splitlines())
+        return {
+            message["change"]["resource"]["addr"].removeprefix("module.index.")
+            for message in messages
+            if message["type"] == "planned_change"
+            and message["change"]["action"] in ("delete", "replace")
+        }
+
+    def planned(self) -> set[str]:
+        """All resources that a plan changes."""
+        messages = map(json.loads, self._terraform("plan").splitlines())
+        return {
+            message["change"]["resource"]["addr"]
+            for message in messages
+            if message["type"] == "planned_change" and message["change"]["action"] != "read"
+        }
+
+    def _write(self, inputs: Mapping[str, Any]) -> None:
+        stack = {
+            "resource": {"terraform_data": {"dependency": {"input": str(self._dependency)}}},
+            "module": {
+                "index": {
+                    "source": "../",
+                    **inputs,
+                    "depends_on": ["terraform_data.dependency"],
+                }
+            },
+        }
+        (self._directory / "main.tf.json").write_text(json.dumps(stack))
+
+    def _terraform(self, *command: str) -> str:
+        ran = subprocess.run(
+            ["terraform", command[0], "-json", *command[1:]],
+            cwd=self._directory,
+            env={**self._environment, "TF_WORKSPACE": "default"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ran.returncode == 0, ran.stdout + ran.stderr
+        return ran.stdout
+
+
+_KEY = {"arn": "arn:aws:kms:us-east-1:000000000000:key/1234abcd-12ab-34cd-56ef-1234567890ab"}
+_POLICIES = {f"aws_iam_role_policy.{name}" for name in ("logs", "queue[0]", "table")}
+
+# Beside a changed dependency: the inputs that change, and what that destroys by itself.
+WITH_DEPENDENCY: dict[str, tuple[dict[str, Any], set[str]]] = {
+    "filters": ({"filters": [{"prefix": "in/"}]}, set()),
+    "key": ({"kms_key": _KEY}, set()),
+    "log level": ({"function": {"log_level": "WARN"}}, set()),
+    "metadata": ({"object_metadata": {"enabled": True}}, set()),
+    "role path": ({"role": {"path": "/service/"}}, {"aws_iam_role.function", *_POLICIES}),
+    "tags": ({"tags": {"team": "reports"}}, set()),
+    "trigger": (
+        {"trigger": "notification"},
+        {"aws_cloudwatch_event_rule.bucket[0]", "aws_cloudwatch_event_target.bucket[0]"},
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def parent(
+    shared: Shared,
+    changes: Changes,  # noqa: ARG001 # which are applied meanwhile
+) -> Iterator[Parent]:
+    inputs = {**_BASE, "name": "change-parent", "trigger": "eventbridge", "queue": {}}
+    with Parent(shared, inputs) as parent:
+        parent.apply()
+        shared.emulator.client("s3").put_object(
+            Bucket="change-parent-000000000000", Key="in/before", Body=b""
+        )
+        parent.change_dependency()
+        yield parent
+
+
+def test_a_changed_dependency_of_the_module_changes_nothing_in_it(parent: Parent) -> None:
+    assert parent.planned() == {"terraform_data.dependency"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(name, marks=[_LONG] if name in ("log level", "metadata", "tags") else [])
+        for name in WITH_DEPENDENCY
+    ],
+)
+def test_a_changed_dependency_of_the_module_adds_nothing_to_what_a_change_destroys(
+    parent: Parent, change: str
+) -> None:
+    inputs, destroyed = WITH_DEPENDENCY[change]
+
+    assert parent.destroyed_by(inputs) == destroyed
+
+
+def test_an_apply_after_a_changed_dependency_keeps_the_bucket(
+    parent: Parent, emulator: Emulator
+) -> None:
+    parent.destroyed_by({})  # the inputs as they were
+    parent.apply()
+
+    assert emulator.client("s3").head_object(Bucket="change-parent-000000000000", Key="in/before")
+    assert parent.planned() == set()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(change, id=change.name, marks=[_LONG] if change.name in _RARELY_BROKEN else [])
+        for change in CHANGES
+    ],
+)
+def test_a_change_takes_nothing_away_that_is_not_named(changes: Changes, change: Change) -> None:
+    result: Result = changes.result(change)
+
+    assert result.destroyed == change.destroys
+    if change.refused:
+        assert result.refusal
+        assert change.refused in " ".join(result.refusal.split())
+    if change.during is not During.UNKNOWN:
+        assert result.lost_files == frozenset()
+    if change.during is During.INDEXED:
+        assert result.kept_files == frozenset()
+    assert result.second_plan == ()
