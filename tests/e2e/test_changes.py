@@ -21,10 +21,9 @@ from local.emulator import Emulator
 from local.waiting import wait_for
 from tests.e2e.changes import EVERYTHING, Change, Changes, During, Result
 from tests.e2e.deployments import BUCKET, QUICK
+from tests.e2e.parent import Parent, parent_stack
 from tests.e2e.stack import Stack
 from tests.frame import Shared
-from tools.module_copy import ModuleCopy
-from tools.terraform_init import init
 
 # One process waits for all of them.
 pytestmark = [pytest.mark.waits, pytest.mark.xdist_group("changes")]
@@ -376,77 +375,27 @@ def changes(request: pytest.FixtureRequest, shared: Shared) -> Iterator[Changes]
         yield changes
 
 
-class Parent:
-    """A stack whose module block depends on another resource; a context manager around it."""
+class Depending:
+    """A stack whose module block depends on another resource."""
 
-    def __init__(self, shared: Shared, inputs: Mapping[str, Any]) -> None:
+    def __init__(self, parent: Parent, inputs: Mapping[str, Any]) -> None:
+        self.parent = parent
         self._inputs = inputs
-        self._dependency = 0
-        self._copy = ModuleCopy({**shared.emulator.environment, **shared.provider}, shared.module)
 
-    def __enter__(self) -> "Parent":
-        self._copy.__enter__()
-        self._directory = self._copy.directory / "parent"
-        self._directory.mkdir()
-        self._write(self._inputs)
-        self._environment = {**self._copy.environment, "TF_DATA_DIR": f"{self._directory}/data"}
-        init(self._directory, self._environment)
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        self._copy.__exit__(*error)
-
-    def apply(self) -> None:
-        self._terraform("apply", "-auto-approve")
-
-    def change_dependency(self) -> None:
-        self._dependency += 1
-        self._write(self._inputs)
-
-    def destroyed_by(self, inputs: Mapping[str, Any]) -> set[str]:
-        """What a plan with these inputs destroys or replaces, without the module's own name."""
-        self._write({**self._inputs, **inputs})
-        messages = map(json.loads, self._terraform("plan").splitlines())
-        return {
-            message["change"]["resource"]["addr"].removeprefix("module.index.")
-            for message in messages
-            if message["type"] == "planned_change"
-            and message["change"]["action"] in ("delete", "replace")
-        }
-
-    def planned(self) -> set[str]:
-        """All resources that a plan changes."""
-        messages = map(json.loads, self._terraform("plan").splitlines())
-        return {
-            message["change"]["resource"]["addr"]
-            for message in messages
-            if message["type"] == "planned_change" and message["change"]["action"] != "read"
-        }
-
-    def _write(self, inputs: Mapping[str, Any]) -> None:
+    def write(self, dependency: str, **inputs: Any) -> None:
+        """Write the stack with a dependency, and with these inputs instead of its own."""
         stack = {
-            "resource": {"terraform_data": {"dependency": {"input": str(self._dependency)}}},
+            "resource": {"terraform_data": {"dependency": {"input": dependency}}},
             "module": {
                 "index": {
                     "source": "../",
+                    **self._inputs,
                     **inputs,
                     "depends_on": ["terraform_data.dependency"],
                 }
             },
         }
-        (self._directory / "main.tf.json").write_text(json.dumps(stack))
-
-    def _terraform(self, *command: str) -> str:
-        ran = subprocess.run(
-            ["terraform", command[0], "-json", *command[1:]],
-            cwd=self._directory,
-            env={**self._environment, "TF_WORKSPACE": "default"},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert ran.returncode == 0, ran.stdout + ran.stderr
-        return ran.stdout
+        (self.parent.directory / "main.tf.json").write_text(json.dumps(stack))
 
 
 _KEY = {"arn": "arn:aws:kms:us-east-1:000000000000:key/1234abcd-12ab-34cd-56ef-1234567890ab"}
@@ -468,22 +417,18 @@ WITH_DEPENDENCY: dict[str, tuple[dict[str, Any], set[str]]] = {
 
 
 @pytest.fixture(scope="module")
-def parent(
+def depending(
     shared: Shared,
     changes: Changes,  # noqa: ARG001 # which are applied meanwhile
-) -> Iterator[Parent]:
+) -> Iterator[Depending]:
     inputs = {**_BASE, "name": "change-parent", "trigger": "eventbridge", "queue": {}}
-    with Parent(shared, inputs) as parent:
-        parent.apply()
-        shared.emulator.client("s3").put_object(
-            Bucket="change-parent-000000000000", Key="in/before", Body=b""
-        )
-        parent.change_dependency()
-        yield parent
-
-
-def test_a_changed_dependency_of_the_module_changes_nothing_in_it(parent: Parent) -> None:
-    assert parent.planned() == {"terraform_data.dependency"}
+    with parent_stack(shared) as parent:
+        depending = Depending(parent, inputs)
+        depending.write("as applied")
+        parent.init()
+        refusal = parent.apply()
+        assert refusal is None, refusal
+        yield depending
 
 
 @pytest.mark.parametrize(
@@ -494,21 +439,32 @@ def test_a_changed_dependency_of_the_module_changes_nothing_in_it(parent: Parent
     ],
 )
 def test_a_changed_dependency_of_the_module_adds_nothing_to_what_a_change_destroys(
-    parent: Parent, change: str
+    depending: Depending, change: str
 ) -> None:
     inputs, destroyed = WITH_DEPENDENCY[change]
+    depending.write("changed", **inputs)
 
-    assert parent.destroyed_by(inputs) == destroyed
+    planned = depending.parent.planned()
+
+    assert "terraform_data.dependency" in planned
+    assert {
+        resource.removeprefix("module.index.")
+        for resource, action in planned.items()
+        if action in ("delete", "replace")
+    } == destroyed
 
 
-def test_an_apply_after_a_changed_dependency_keeps_the_bucket(
-    parent: Parent, emulator: Emulator
+def test_a_changed_dependency_of_the_module_changes_nothing_in_it(
+    depending: Depending, emulator: Emulator
 ) -> None:
-    parent.destroyed_by({})  # the inputs as they were
-    parent.apply()
+    s3, file = emulator.client("s3"), {"Bucket": "change-parent-000000000000", "Key": "in/before"}
+    s3.put_object(**file)
+    depending.write("changed")
 
-    assert emulator.client("s3").head_object(Bucket="change-parent-000000000000", Key="in/before")
-    assert parent.planned() == set()
+    assert depending.parent.planned() == {"terraform_data.dependency": "update"}
+    assert depending.parent.apply() is None
+    assert depending.parent.planned() == {}
+    assert s3.head_object(**file)
 
 
 @pytest.mark.parametrize(
