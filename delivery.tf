@@ -73,16 +73,24 @@ locals {
   }
 }
 
-# Warnings, because S3 allows such keys.
+locals {
+  filters_with_slash = [for filter in var.filters : filter.prefix if startswith(filter.prefix, "/")]
+  encoded_texts = [
+    for text in flatten([for filter in var.filters : [filter.prefix, filter.suffix]]) : text
+    if can(regex("%[0-9A-Fa-f]{2}", text))
+  ]
+}
+
+# Warnings and not errors, because S3 allows such keys.
 check "filters_match_keys" {
   assert {
-    condition     = !anytrue([for filter in var.filters : startswith(filter.prefix, "/")])
-    error_message = "A prefix in filters begins with a slash, but keys normally do not: \"incoming/\" matches incoming/q1.csv. Remove the slash unless your keys begin with one. ${jsonencode(var.filters[*].prefix)}"
+    condition     = length(local.filters_with_slash) == 0
+    error_message = "A prefix in filters begins with a slash, but keys normally do not: \"incoming/\" matches incoming/q1.csv. Remove the slash unless your keys begin with one: ${jsonencode(local.filters_with_slash)}."
   }
 
   assert {
-    condition     = !anytrue([for text in flatten([for filter in var.filters : [filter.prefix, filter.suffix]]) : can(regex("%[0-9A-Fa-f]{2}", text))])
-    error_message = "A prefix or suffix in filters looks URL-encoded, and the module encodes filters itself: write \"in box/\", not \"in%20box/\". If the keys themselves contain the percent sign, ignore this warning. ${jsonencode(var.filters)}"
+    condition     = length(local.encoded_texts) == 0
+    error_message = "A prefix or suffix in filters looks URL-encoded, but the module encodes filters itself: write \"in box/\", not \"in%20box/\". Ignore this if your keys contain the percent sign: ${jsonencode(local.encoded_texts)}."
   }
 }
 

@@ -39,11 +39,6 @@ data "aws_s3_bucket" "watched" {
   bucket = var.bucket.name
 
   lifecycle {
-    precondition {
-      condition     = !terraform_data.bucket_created.input
-      error_message = "The module created its bucket, and bucket.create = false would destroy it. Nothing was changed. To keep the bucket, take it out of the state first: see \"Hand the bucket over\" in docs/operations.md."
-    }
-
     postcondition {
       condition     = strcontains(self.bucket_regional_domain_name, ".s3.${data.aws_service_principal.s3.region}.")
       error_message = "The bucket ${var.bucket.name} is not in ${data.aws_service_principal.s3.region} (${self.bucket_regional_domain_name}), and S3 sends events within a Region only: use the module with a provider of the bucket's Region."
@@ -206,6 +201,14 @@ resource "aws_lambda_function" "function" {
     application_log_level = var.function.log_level
     log_group             = aws_cloudwatch_log_group.function.name
     system_log_level      = "INFO"
+  }
+
+  lifecycle {
+    # Not at the data source of the bucket: it would be read at apply, after terraform_data.
+    precondition {
+      condition     = var.bucket.create || !terraform_data.bucket_created.input
+      error_message = "The module created its bucket, and bucket.create = false would destroy it. Nothing was changed. To keep the bucket, take it out of the state first: see \"Hand the bucket over\" in docs/operations.md."
+    }
   }
 
   # A function that is told to do something may do it already.

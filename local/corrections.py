@@ -12,10 +12,11 @@ import time
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import unquote_plus
+from urllib.parse import parse_qs, unquote_plus
 from uuid import uuid4
 from xml.sax.saxutils import escape
 
+from ministack import app
 from ministack.core import lambda_runtime
 from ministack.core.iam_evaluator import enforce
 from ministack.core.responses import get_region, json_response
@@ -39,6 +40,7 @@ def correct() -> None:
     keep_query_definitions()
     let_events_wait_for_a_free_worker()
     measure_every_invocation()
+    name_actions_in_cloudtrail()
     name_versions_in_eventbridge_events()
     reject_overlapping_notifications()
     retry_what_eventbridge_invokes()
@@ -339,6 +341,23 @@ def measure_every_invocation() -> None:
 
     lambda_svc._execute_function_dispatch = corrected
     lambda_svc._emit_lambda_metrics = corrected_measure
+
+
+def name_actions_in_cloudtrail() -> None:
+    """CloudTrail has the name of every action, whatever protocol it came in.
+
+    https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html
+    The emulator does not read the action of a query, as IAM has it, from the body.
+    """
+    record = app._maybe_record_cloudtrail
+
+    def corrected(*call: Any) -> None:
+        service, method, path, headers, body, query, *others = call
+        if "form" in headers.get("content-type", ""):
+            query = parse_qs(body.decode(errors="replace")) | query
+        record(service, method, path, headers, body, query, *others)
+
+    app._maybe_record_cloudtrail = corrected
 
 
 def name_versions_in_eventbridge_events() -> None:

@@ -4,7 +4,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -12,11 +12,15 @@ from uuid import uuid4
 
 from botocore.exceptions import ClientError
 
+from function.repository import FileIndex
 from local.deployment import Deployment, DeploymentError
+from local.waiting import wait_for
 from tests.e2e.stack import Stack
 from tests.frame import Shared
 
 _SECONDS_BETWEEN_FILES = 1
+_REDELIVERED_AFTER_SECONDS = 150
+"""More than a message that failed waits in the queue of a function with the time-out QUICK."""
 
 # What holds something, and what loses its rights or events when it is replaced.
 _HOLDERS = {
@@ -106,21 +110,22 @@ class Changes:
     def _apply_all(self, name: str) -> None:
         changes = [change for change in self._changes if change.deployment == name]
         try:
-            destroyed: list[str] = []
+            shown: list[str] = []
             with Deployment(
                 self._shared.emulator,
                 {"name": name, **self._bases[name]},
-                destroyed.append,
+                shown.append,
                 provider=self._shared.provider,
                 initialised=self._shared.module,
             ) as deployment:
                 self._entered.append(deployment)
                 deployment.apply()
-                Stack(self._shared.emulator, deployment).configure_bucket_as_its_owner()
+                stack = self._stack(deployment)
                 for change in changes:
                     future = self._results[change.name]
                     try:
-                        future.set_result(_apply(self._stack(deployment), change, destroyed))
+                        stack, result = self._apply(stack, change, shown)
+                        future.set_result(result)
                     except Exception as error:  # noqa: BLE001 # raised in the change's test
                         future.set_exception(error)
         except BaseException as error:
@@ -130,64 +135,71 @@ class Changes:
             raise
 
     def _stack(self, deployment: Deployment) -> Stack:
-        return Stack(self._shared.emulator, deployment)
-
-
-def _apply(stack: Stack, change: Change, shown: list[str]) -> Result:
-    prefix = f"in/{uuid4().hex[:8]}"
-    marker = _leave_a_dead_letter(stack)
-    stack.put(f"{prefix}/before")
-    stack.wait_until_indexed(f"{prefix}/before")
-    shown.clear()
-
-    refusal, before = None, dict(stack.deployment._variables)
-    around = change.around or _nothing
-    with around(stack):
-        with _files_arriving(stack, f"{prefix}/during") as arrived:
-            try:
-                after = change.after(stack) if callable(change.after) else change.after
-                stack.deployment.apply(after)
-            except DeploymentError as error:
-                if change.refused is None:
-                    raise
-                refusal = str(error)
-                stack.deployment._variables = before
-        stack = Stack(stack.emulator, stack.deployment)  # outputs may differ
+        """What is deployed now."""
+        stack = Stack(self._shared.emulator, deployment)
         stack.configure_bucket_as_its_owner()
+        table = stack.outputs["table"]
+        stack.index = FileIndex(
+            self._shared.emulator.client("dynamodb"), table["name"], table["partitions"]
+        )
+        return stack
 
-    destroyed = {
-        _HOLDERS[address]
-        for line in shown
-        if line.startswith("destroyed ") and (address := line.split()[1]) in _HOLDERS
-    }
-    if "bucket" not in destroyed:
-        stack.s3.head_object(Bucket=stack.bucket, Key=f"{prefix}/before")
-    if not destroyed & {"bucket", "table"}:
-        assert stack.record(f"{prefix}/before"), "the record from before is gone"
-    stack.put(f"{prefix}/after")
-    stack.wait_until_indexed(f"{prefix}/after")
+    def _apply(self, stack: Stack, change: Change, shown: list[str]) -> tuple[Stack, Result]:
+        """Apply a change; what is deployed then, and what it did."""
+        prefix = f"in/{uuid4().hex[:8]}"
+        marker = _leave_a_dead_letter(stack)
+        stack.put(f"{prefix}/before")
+        stack.wait_until_indexed(f"{prefix}/before")
+        shown.clear()
 
-    missing = frozenset() if destroyed & {"bucket", "table"} else _missing(stack, change, arrived)
-    letters = "\n".join(stack.take_dead_letters())
-    if "dead-letter queue" not in destroyed:
-        assert marker in letters, "the dead letter from before is gone"
-    kept = frozenset(key for key in missing if key in letters)
-    return Result(
-        frozenset(destroyed), missing - kept, kept, refusal, tuple(stack.deployment.plan())
-    )
+        refusal, before = None, dict(stack.deployment._variables)
+        around = change.around or _nothing
+        with around(stack):
+            with _files_arriving(stack, f"{prefix}/during") as arrived:
+                try:
+                    after = change.after(stack) if callable(change.after) else change.after
+                    stack.deployment.apply(after)
+                except DeploymentError as error:
+                    if change.refused is None:
+                        raise
+                    refusal = str(error)
+                    stack.deployment._variables = before
+            stack = self._stack(stack.deployment)
+
+        destroyed = {
+            _HOLDERS[address]
+            for line in shown
+            if line.startswith("destroyed ") and (address := line.split()[1]) in _HOLDERS
+        }
+        if "bucket" not in destroyed:
+            stack.s3.head_object(Bucket=stack.bucket, Key=f"{prefix}/before")
+        if not destroyed & {"bucket", "table"}:
+            assert stack.record(f"{prefix}/before"), "the record from before is gone"
+        stack.put(f"{prefix}/after")
+        stack.wait_until_indexed(f"{prefix}/after")
+
+        missing = (
+            frozenset() if destroyed & {"bucket", "table"} else _missing(stack, change, arrived)
+        )
+        letters = "\n".join(stack.take_dead_letters())
+        if "dead-letter queue" not in destroyed:
+            assert marker in letters, "the dead letter from before is gone"
+        kept = frozenset(key for key in missing if key in letters)
+        second_plan = tuple(stack.deployment.plan())
+        return stack, Result(frozenset(destroyed), missing - kept, kept, refusal, second_plan)
 
 
 def _missing(stack: Stack, change: Change, arrived: list[str]) -> frozenset[str]:
-    """The files that arrived and are not indexed, after waiting for them if they must be."""
-    missing = set()
-    for key in arrived:
-        try:
-            if change.during is During.INDEXED:
-                stack.wait_until_indexed(key)
-            elif not stack.record(key):
-                missing.add(key)
-        except TimeoutError:
-            missing.add(key)
+    """The files that arrived and are not indexed, after waiting for all that must arrive."""
+    missing = set(arrived)
+
+    def all_indexed() -> bool:
+        missing.difference_update([key for key in missing if stack.record(key)])
+        return not missing
+
+    limit = 0 if change.during is During.UNKNOWN else _REDELIVERED_AFTER_SECONDS
+    with suppress(TimeoutError):
+        wait_for(all_indexed, lambda: missing, seconds=limit)
     return frozenset(missing)
 
 

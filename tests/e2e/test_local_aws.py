@@ -31,6 +31,7 @@ from local.emulator import (
 )
 from local.metrics import values
 from local.waiting import wait_for
+from tests.e2e.calls import recorded_calls
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -399,6 +400,18 @@ def refusal_of_notifications(
     return None
 
 
+def actions_recorded(emulator: Emulator) -> list[str]:
+    """What CloudTrail has of one call in each of two protocols."""
+    with recorded_calls(emulator, ["ListTables", "ListRoles"]) as calls:
+        emulator.client("dynamodb").list_tables()
+        emulator.client("iam").list_roles(PathPrefix="/recorded/")
+    return [
+        name
+        for name, asked in calls
+        if name == "ListTables" or asked.get("PathPrefix") == "/recorded/"
+    ]
+
+
 def query_definitions(emulator: Emulator) -> list[str]:
     logs = emulator.client("logs")
     name = new_name()
@@ -518,6 +531,12 @@ def test_notifications_that_do_not_overlap_are_taken(emulator: Emulator) -> None
         )
         is None
     )
+
+
+def test_cloudtrail_names_every_action(emulator: Emulator, uncorrected: Emulator) -> None:
+    # Others list tables meanwhile.
+    assert set(actions_recorded(emulator)) == {"ListTables", "ListRoles"}
+    assert actions_recorded(uncorrected) == ["ListTables"]
 
 
 def test_query_definitions_are_kept(emulator: Emulator, uncorrected: Emulator) -> None:
