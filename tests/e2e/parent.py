@@ -1,4 +1,4 @@
-"""A stack of a user's own that uses the module, in a folder beside it."""
+"""A stack of a user's own that uses the module."""
 
 import json
 import subprocess
@@ -13,10 +13,12 @@ from tools.terraform_init import init
 
 
 class Parent:
-    """The stack; its module's source is `../`."""
+    """The stack, in a folder of its own."""
 
     def __init__(self, copy: ModuleCopy) -> None:
-        self.directory: Path = copy.directory / "parent"
+        self.source = str(copy.directory)
+        """The module's source: absolute, because a provider that is kept runs in another folder."""
+        self.directory: Path = copy.directory.parent / "parent"
         self.directory.mkdir()
         self._environment = {
             **copy.environment,

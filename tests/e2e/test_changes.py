@@ -375,7 +375,7 @@ class Depending:
             "resource": {"terraform_data": {"dependency": {"input": dependency}}},
             "module": {
                 "index": {
-                    "source": "../",
+                    "source": self.parent.source,
                     **self._inputs,
                     **inputs,
                     "depends_on": ["terraform_data.dependency"],

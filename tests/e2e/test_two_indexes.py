@@ -18,7 +18,7 @@ resource "aws_s3_bucket" "reports" {
 }
 
 module "incoming" {
-  source     = "../"
+  source     = "SOURCE"
   name       = "two-indexes-incoming"
   bucket     = { name = aws_s3_bucket.reports.bucket, versioned = false }
   filters    = [{ prefix = "incoming/" }]
@@ -27,7 +27,7 @@ module "incoming" {
 }
 
 module "archive" {
-  source     = "../"
+  source     = "SOURCE"
   name       = "two-indexes-archive"
   bucket     = { name = aws_s3_bucket.reports.bucket, versioned = false }
   filters    = [{ prefix = "ARCHIVE" }]
@@ -42,8 +42,8 @@ def write(parent: Parent, *, archive: str) -> None:
     section = (ROOT / "README.md").read_text().split("### Two indexes of one bucket")[1]
     snippet = re.search(r"```hcl\n(.*?)```", section, re.DOTALL)
     assert snippet
-    stack = _STACK.replace("ARCHIVE", archive) + snippet[1]
-    (parent.directory / "main.tf").write_text(stack)
+    stack = _STACK.replace("ARCHIVE", archive).replace("SOURCE", parent.source)
+    (parent.directory / "main.tf").write_text(stack + snippet[1])
 
 
 def test_two_indexes_of_a_bucket_share_its_notifications_if_their_filters_are_disjoint(
