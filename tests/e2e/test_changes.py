@@ -151,7 +151,8 @@ def allow_all_as_boundary(stack: Stack) -> dict[str, Any]:
     policy = stack.emulator.client("iam").create_policy(
         PolicyName="change-keys-boundary", PolicyDocument=json.dumps(document)
     )["Policy"]["Arn"]
-    return {"role": {"path": "/service/", "permissions_boundary": policy}}
+    role = stack.deployment._variables.get("role", {})  # its path may have changed before
+    return {"role": {**role, "permissions_boundary": policy}}
 
 
 def manifests(stack: Stack) -> dict[str, Any]:
