@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.e2e.deployments import DEPLOYMENTS
 from tests.frame import Frame, Shared
@@ -17,6 +18,12 @@ from tests.frame import Frame, Shared
 # The function's module reads its settings when it is imported.
 os.environ["TABLE_NAME"] = "files"
 os.environ["AWS_DEFAULT_REGION"] = "us-east-1"
+
+# No test depends on how fast the machine is.
+settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any machine")
 
 _WANTED = "wanted"
 _directory = pytest.StashKey[Path]()

@@ -6,6 +6,7 @@ a worker of pytest-xdist.
 """
 
 import json
+import os
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -121,7 +122,7 @@ class Shared:
             found = {"value": make()}
         except BaseException as error:  # noqa: BLE001 # raised again where it is asked for
             found = {"error": f"{type(error).__name__}: {error}"}
-        unfinished = self._file(name).with_suffix(".unfinished")
+        unfinished = self._directory / f"{name}.{os.getpid()}"
         unfinished.write_text(json.dumps(found))
         unfinished.rename(self._file(name))
 

@@ -18,13 +18,20 @@ REGION: Final = "eu-central-1"
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.fixture(scope="module")
+def session() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as environment:
+        for name in [name for name in os.environ if name.startswith("AWS_")]:
+            environment.delenv(name)
+        environment.setenv("AWS_ACCESS_KEY_ID", "test")
+        environment.setenv("AWS_SECRET_ACCESS_KEY", "test")
+        environment.setattr(boto3, "DEFAULT_SESSION", boto3.Session())
+        yield
+
+
 @pytest.fixture(autouse=True)
-def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-    with mock_aws():
+def aws(session: None) -> Iterator[None]:  # noqa: ARG001 # the clients are made from it
+    with mock_aws(config={"core": {"reset_boto3_session": False}}):
         yield
 
 

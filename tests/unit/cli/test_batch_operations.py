@@ -32,14 +32,19 @@ REPORT = (
 )
 
 
+@pytest.fixture(scope="module")
+def clients() -> dict[str, Any]:
+    """What takes time to make; a stubber leaves nothing behind in them."""
+    session = boto3.Session("a", "b", region_name="eu-west-1")
+    return {name: session.client(name) for name in ("s3", "s3control")}
+
+
 class Stubs:
     """AWS, as far as it answers what is expected."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        session = boto3.Session("a", "b", region_name="eu-west-1")
-        self._clients: dict[str, Any] = {name: session.client(name) for name in ("s3", "s3control")}
-        self.s3, self.s3control = (Stubber(client) for client in self._clients.values())
-        monkeypatch.setattr(Target, "client", lambda _, name, **__: self._clients[name])
+    def __init__(self, clients: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+        self.s3, self.s3control = Stubber(clients["s3"]), Stubber(clients["s3control"])
+        monkeypatch.setattr(Target, "client", lambda _, name, **__: clients[name])
 
     def create(self, **filters: list[str]) -> None:
         """Expect the request for a job."""
@@ -96,8 +101,8 @@ class Stubs:
 
 
 @pytest.fixture
-def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stubs]:
-    stubs = Stubs(monkeypatch)
+def aws(clients: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Iterator[Stubs]:
+    stubs = Stubs(clients, monkeypatch)
     with stubs.s3, stubs.s3control:
         yield stubs
         stubs.s3.assert_no_pending_responses()

@@ -39,7 +39,8 @@ def diverging(seed: int, table: Callable[[], ModelTable] = ModelTable) -> Simula
         object_metadata=random.random() < 0.4,
         deployed=random.random() < 0.8,
     )
-    rounds = [_busy] * random.randint(1, 2) + [_quiet] * random.randint(1, 2)
+    # Rare divergences need a rich past and a quiet present: most rounds are quiet, and cheap.
+    rounds = [_busy] * random.randint(1, 2) + [_quiet] * random.randint(6, 10)
     for happens in rounds:
         happens(simulation, random)
         simulation.settle(random)
@@ -58,20 +59,27 @@ def diverging_after_repair(
         versioning=random.choice((Versioning.NEVER, *Versioning)),
         object_metadata=random.random() < 0.2,
     )
+    happens = [_put, *_some((_put, *_CHANGES, _duplicate, _switch_versioning), random)]
     for _ in range(random.randint(2, 8)):
-        random.choice((_put, _put, *_CHANGES, _duplicate, _switch_versioning))(simulation, random)
+        random.choice(happens)(simulation, random)
         for _ in range(random.choice((0, 0, 1, 3))):
             _move(simulation, random)
-        if simulation.pending and random.random() < 0.5:
-            simulation.lose(random.choice(simulation.pending))
+        if simulation.pending and random.random() < 0.6:
+            simulation.lose(
+                random.choice((random.choice(simulation.pending), simulation.pending[-1]))
+            )
     if not simulation.verify_and_repair():
         return None  # what was under way may still make a drift, for the next to find
     if simulation.divergence():
         return simulation
-    # What was under way or waiting comes late, and what was lost may yet come. Life goes on.
-    for _ in range(random.randint(0, 3)):
-        random.choice((_duplicate, _duplicate, _put, _delete))(simulation, random)
-        _move(simulation, random)
+    # What was under way or waiting comes late, and what was lost may yet come.
+    for _ in range(random.randint(2, 6)):
+        simulation.settle(random)
+        if simulation.divergence():
+            return simulation
+        random.choice((_duplicate, _duplicate, _repair))(simulation, random)
+    # Life goes on.
+    random.choice((_put, _delete))(simulation, random)
     simulation.settle(random)
     return simulation if simulation.divergence() else None
 

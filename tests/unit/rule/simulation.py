@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -42,7 +43,7 @@ class _Suspended(BaseException):
     """The code under test has made a call that is not answered yet."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: that doubles the time it takes to make one
 class _Answer:
     value: Any = None
     error: Exception | None = None
@@ -97,12 +98,12 @@ class Steps:
         time: datetime = self._next_answer()
         return time
 
-    def run(self, code: "Callable[[Steps], Sequence[Outcome]]") -> Sequence[Outcome] | None:
+    def run(self, code: Callable[[], Sequence[Outcome]]) -> Sequence[Outcome] | None:
         """Run the code until its next open call; what it returns if it comes to its end."""
         self._position = 0
         self.pending = ""
         try:
-            return code(self)
+            return code()
         except _Suspended:
             return None
 
@@ -137,12 +138,20 @@ class Steps:
         return answer.value
 
 
+_Work = Callable[[Steps], Callable[[], Sequence[Outcome]]]
+"""Makes the code of a handler."""
+
+_NO_EVENT = ObjectEvent(bucket=BUCKET, key=KEY, name=REPAIR)
+
+
 @dataclass(eq=False, slots=True, kw_only=True)
 class Handler:
     """An invocation under way, or a backfill's work on one key."""
 
     steps: Steps
-    code: Callable[[Steps], Sequence[Outcome]]
+    code: Callable[[], Sequence[Outcome]]
+    """Calls the steps."""
+    name: str
     started: datetime
     object_metadata: bool
     """The setting it was started with."""
@@ -231,8 +240,8 @@ class Simulation:
     def backfill(self) -> Handler:
         """List the key and insert it where there is no record; with metadata, refresh it."""
         self._note("backfill")
-        code = self._refresh() if self.object_metadata else _insert
-        return self._start(code, backfills=True)
+        work = self._refresh() if self.object_metadata else _insertion
+        return self._start(work, backfills=True)
 
     def repair(self) -> Handler:
         """Refresh the key without an event."""
@@ -276,31 +285,31 @@ class Simulation:
 
     def deliver(self, *events: ObjectEvent) -> Handler:
         """Start a handler for events that come in one invocation."""
-        self._note(f"deliver {', '.join(map(_shown, events))}")
+        self._note(f"deliver {_shown(*events)}")
         for event in events:
             self.pending.remove(event)
         return self._start(self._processing(events), events)
 
     def advance(self, handler: Handler) -> None:
         """Let a handler take its next step."""
-        self._note(f"  {self._name(handler)} {handler.steps.pending}")
+        self._note(f"  {handler.name} {handler.steps.pending}")
         handler.steps.answer()
         self._go_on(handler)
 
     def deny(self, handler: Handler) -> None:
         """A handler's next call is refused by AWS."""
-        self._note(f"  {self._name(handler)} may not {handler.steps.pending}")
+        self._note(f"  {handler.name} may not {handler.steps.pending}")
         handler.steps.fail(PermissionDeniedError("denied by the model"))
         self._go_on(handler)
 
     def lose_answer(self, handler: Handler) -> None:
         """A handler's write is done, but its answer is lost."""
-        self._note(f"  {self._name(handler)} {handler.steps.pending}, answer lost")
+        self._note(f"  {handler.name} {handler.steps.pending}, answer lost")
         handler.steps.lose_answer()
 
     def crash(self, handler: Handler) -> None:
         """End a handler before its next step."""
-        self._note(f"  {self._name(handler)} crashes before {handler.steps.pending}")
+        self._note(f"  {handler.name} crashes before {handler.steps.pending}")
         self._failed(handler)
 
     def finish(self, handler: Handler) -> None:
@@ -344,25 +353,35 @@ class Simulation:
             self.sent.append(event)
         return event
 
-    def _refresh(self, settled_at: datetime | None = None) -> Callable[[Steps], Sequence[Outcome]]:
-        metadata = self.object_metadata
-        event = ObjectEvent(bucket=BUCKET, key=KEY, name=REPAIR)
-        return lambda steps: [_indexer(steps, metadata=metadata).refresh(event, settled_at)]
+    def _refresh(self, settled_at: datetime | None = None) -> _Work:
+        def work(steps: Steps) -> Callable[[], Sequence[Outcome]]:
+            indexer = self._indexer(steps)
+            return lambda: [indexer.refresh(_NO_EVENT, settled_at)]
 
-    def _processing(self, events: Sequence[ObjectEvent]) -> Callable[[Steps], Sequence[Outcome]]:
-        metadata = self.object_metadata
-        return lambda steps: _indexer(steps, metadata=metadata).process(events)
+        return work
+
+    def _processing(self, events: Sequence[ObjectEvent]) -> _Work:
+        return lambda steps: partial(self._indexer(steps).process, events)
+
+    def _indexer(self, steps: Steps) -> Indexer:
+        return Indexer(
+            index=steps,
+            objects=steps,
+            object_metadata=self.object_metadata,
+            tombstone_life=TOMBSTONE_LIFE,
+            now=steps.now,
+            pause=lambda _seconds: None,
+            derived_files=steps,
+        )
 
     def _start(
-        self,
-        code: Callable[[Steps], Sequence[Outcome]],
-        events: Sequence[ObjectEvent] = (),
-        *,
-        backfills: bool = False,
+        self, work: _Work, events: Sequence[ObjectEvent] = (), *, backfills: bool = False
     ) -> Handler:
+        steps = Steps(self.table, self.bucket, self.clock, metadata=self.object_metadata)
         handler = Handler(
-            steps=Steps(self.table, self.bucket, self.clock, metadata=self.object_metadata),
-            code=code,
+            steps=steps,
+            code=work(steps),
+            name=f"handler of {_shown(*events) or 'no event'}",
             started=self.clock.time,
             object_metadata=self.object_metadata,
             events=events,
@@ -377,12 +396,12 @@ class Simulation:
         try:
             outcomes = handler.steps.run(handler.code)
         except FileIndexError as error:
-            self._note(f"  {self._name(handler)} fails: {type(error).__name__}")
+            self._note(f"  {handler.name} fails: {type(error).__name__}")
             self.failures.append(error)
             self._failed(handler)
             return
         if outcomes is not None:
-            self._note(f"  {self._name(handler)} is done: {', '.join(outcomes)}")
+            self._note(f"  {handler.name} is done: {', '.join(outcomes)}")
             handler.outcomes = outcomes
             self.handlers.remove(handler)
 
@@ -390,9 +409,6 @@ class Simulation:
         self.handlers.remove(handler)
         self.pending.extend(handler.events)
         self.backfill_owed = self.backfill_owed or handler.backfills
-
-    def _name(self, handler: Handler) -> str:
-        return f"handler of {', '.join(map(_shown, handler.events)) or 'no event'}"
 
     def _note(self, line: str) -> None:
         self.history.append(line)
@@ -416,16 +432,8 @@ def divergence(table: ModelTable, bucket: ModelBucket, key: str, *, metadata: bo
     return None if equal else f"mismatch: {state}, {record}"
 
 
-def _indexer(steps: Steps, *, metadata: bool) -> Indexer:
-    return Indexer(
-        index=steps,
-        objects=steps,
-        object_metadata=metadata,
-        tombstone_life=TOMBSTONE_LIFE,
-        now=steps.now,
-        pause=lambda _seconds: None,
-        derived_files=steps,
-    )
+def _insertion(steps: Steps) -> Callable[[], Sequence[Outcome]]:
+    return partial(_insert, steps)
 
 
 def _insert(steps: Steps) -> Sequence[Outcome]:
@@ -447,6 +455,8 @@ def _insert(steps: Steps) -> Sequence[Outcome]:
     return ()
 
 
-def _shown(event: ObjectEvent) -> str:
-    family, _, detail = event.name.partition(":")
-    return f"{detail or family}({event.version_id or '-'}, {event.sequencer or '-'})"
+def _shown(*events: ObjectEvent) -> str:
+    return ", ".join(
+        f"{event.name.partition(':')[2]}({event.version_id or '-'}, {event.sequencer or '-'})"
+        for event in events
+    )
