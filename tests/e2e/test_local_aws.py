@@ -30,6 +30,7 @@ from local.emulator import (
 )
 from local.metrics import values
 from local.waiting import HANG_SECONDS, wait_for
+from tests.e2e.calls import recorded_calls
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -296,7 +297,7 @@ def tries_of_a_failing_target(emulator: Emulator, least: int) -> int:
 
 
 def alarm_in_xml(emulator: Emulator) -> dict[str, str | None]:
-    """What an alarm is described with to those who ask in XML, as the provider does."""
+    """How an alarm on a percentile is described to those who ask in XML, as the provider does."""
     name = new_name()
     emulator.client("cloudwatch").put_metric_alarm(
         AlarmName=name,
@@ -309,14 +310,114 @@ def alarm_in_xml(emulator: Emulator) -> dict[str, str | None]:
         ComparisonOperator="GreaterThanThreshold",
         TreatMissingData="ignore",
     )
-    query = {"Action": "DescribeAlarms", "Version": "2010-08-01", "AlarmNames.member.1": name}
+    query = {"Action": "DescribeAlarms", "AlarmNames.member.1": name}
+    elements = ElementTree.fromstring(query_cloudwatch(emulator, query)).iter()  # noqa: S314 # our own emulator's
+    return {element.tag.partition("}")[2]: element.text for element in elements}
+
+
+def query_cloudwatch(emulator: Emulator, query: dict[str, str]) -> str:
+    """Ask CloudWatch in AWS's query protocol, as the provider does; its XML."""
     content_type = {"Content-Type": "application/x-www-form-urlencoded"}
-    request = AWSRequest("POST", f"{emulator.endpoint}/", content_type, urlencode(query))
+    request = AWSRequest(
+        "POST",
+        f"{emulator.endpoint}/",
+        content_type,
+        urlencode({"Version": "2010-08-01", **query}),
+    )
     SigV4Auth(Credentials(ACCESS_KEY, SECRET_KEY), "monitoring", REGION).add_auth(request)
     session = URLLib3Session(verify=str(emulator.ca_bundle))  # type: ignore[arg-type] # a path too
-    answer = session.send(request.prepare())
-    elements = ElementTree.fromstring(answer.text).iter()  # noqa: S314 # our own emulator's
-    return {element.tag.partition("}")[2]: element.text for element in elements}
+    text: str = session.send(request.prepare()).text
+    return text
+
+
+def alarm_on_metric_math(emulator: Emulator, by: str) -> dict[str, Any]:
+    """An alarm on an expression, put in a protocol: as JSON, or as a query as the provider does."""
+    name = new_name()
+    if by == "json":
+        emulator.client("cloudwatch").put_metric_alarm(
+            AlarmName=name,
+            Metrics=[{"Id": "zero", "Expression": "TIME_SERIES(0)", "ReturnData": True}],
+            EvaluationPeriods=1,
+            Threshold=1,
+            ComparisonOperator="GreaterThanThreshold",
+        )
+    else:
+        query_cloudwatch(
+            emulator,
+            {
+                "Action": "PutMetricAlarm",
+                "AlarmName": name,
+                "ComparisonOperator": "GreaterThanThreshold",
+                "EvaluationPeriods": "1",
+                "Metrics.member.1.Expression": "TIME_SERIES(0)",
+                "Metrics.member.1.Id": "zero",
+                "Metrics.member.1.ReturnData": "true",
+                "Threshold": "1",
+            },
+        )
+    found = emulator.client("cloudwatch").describe_alarms(AlarmNames=[name])
+    alarm: dict[str, Any] = found["MetricAlarms"][0]
+    return {key: alarm[key] for key in ("Metrics", "Period", "Statistic") if key in alarm}
+
+
+def key_of_a_log_group(emulator: Emulator, key: str | None) -> object:
+    """The key that a log group is described with after it got one, and after it lost it if null."""
+    logs = emulator.client("logs")
+    name = new_name()
+    logs.create_log_group(logGroupName=name)
+    try:
+        logs.associate_kms_key(logGroupName=name, kmsKeyId="arn:aws:kms:us-east-1:0:key/k")
+        if key is None:
+            logs.disassociate_kms_key(logGroupName=name)
+    except ClientError as error:
+        return error.response["Error"]["Code"]
+    (described,) = logs.describe_log_groups(logGroupNamePrefix=name)["logGroups"]
+    return described.get("kmsKeyId")
+
+
+def refusal_of_notifications(
+    emulator: Emulator, *notifications: tuple[str, str, str]
+) -> str | None:
+    """What S3 says to notifications for these event types, prefixes and suffixes on one bucket."""
+    sqs, s3 = emulator.client("sqs"), emulator.client("s3")
+    bucket, url = create_bucket_with_queue(emulator, prefix="a/")
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]
+    try:
+        s3.put_bucket_notification_configuration(
+            Bucket=bucket,
+            NotificationConfiguration={
+                "QueueConfigurations": [
+                    {
+                        "QueueArn": arn["QueueArn"],
+                        "Events": [event],
+                        "Filter": {
+                            "Key": {
+                                "FilterRules": [
+                                    {"Name": "prefix", "Value": prefix},
+                                    {"Name": "suffix", "Value": suffix},
+                                ]
+                            }
+                        },
+                    }
+                    for event, prefix, suffix in notifications
+                ]
+            },
+        )
+    except ClientError as error:
+        return error.response["Error"]["Code"]
+    return None
+
+
+def actions_recorded(emulator: Emulator) -> list[str]:
+    """What CloudTrail has of one call in each of two protocols."""
+    with recorded_calls(emulator, ["ListTables", "ListRoles"]) as calls:
+        emulator.client("dynamodb").list_tables()
+        emulator.client("iam").list_roles(PathPrefix="/recorded/")
+    return [
+        name
+        for name, asked in calls
+        if name == "ListTables" or asked.get("PathPrefix") == "/recorded/"
+    ]
 
 
 def query_definitions(emulator: Emulator) -> list[str]:
@@ -392,6 +493,65 @@ def test_alarms_are_described_as_they_were_put(emulator: Emulator, uncorrected: 
     assert (described["ExtendedStatistic"], described["TreatMissingData"]) == ("p90", "ignore")
     assert "Statistic" not in described
     assert "TreatMissingData" not in alarm_in_xml(uncorrected)
+
+
+@pytest.mark.parametrize("by", ["json", "query"])
+def test_an_alarm_on_metric_math_has_metrics_and_no_statistic(
+    emulator: Emulator, uncorrected: Emulator, by: str
+) -> None:
+    metrics = [{"Id": "zero", "Expression": "TIME_SERIES(0)", "ReturnData": True}]
+    assert alarm_on_metric_math(emulator, by) == {"Metrics": metrics}
+    assert "Metrics" not in alarm_on_metric_math(uncorrected, by)
+
+
+def test_a_log_group_gets_a_key_and_loses_it(emulator: Emulator, uncorrected: Emulator) -> None:
+    key = "arn:aws:kms:us-east-1:0:key/k"
+    assert key_of_a_log_group(emulator, key) == key
+    assert key_of_a_log_group(emulator, None) is None
+    assert key_of_a_log_group(uncorrected, key) != key
+    assert key_of_a_log_group(uncorrected, None) is not None
+
+
+CREATED, REMOVED = "s3:ObjectCreated:*", "s3:ObjectRemoved:*"
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ((CREATED, "", ""), (CREATED, "in/", ".csv")),
+        ((CREATED, "in/", ""), (CREATED, "in/a", "")),
+        ((CREATED, "in/", ""), (CREATED, "", ".csv")),
+        ((CREATED, "", "a.csv"), ("s3:ObjectCreated:Put", "", ".csv")),
+    ],
+)
+def test_notifications_that_overlap_are_rejected(
+    emulator: Emulator,
+    uncorrected: Emulator,
+    one: tuple[str, str, str],
+    other: tuple[str, str, str],
+) -> None:
+    assert refusal_of_notifications(emulator, one, other) == "InvalidArgument"
+    assert refusal_of_notifications(emulator, other, one) == "InvalidArgument"
+    assert refusal_of_notifications(uncorrected, one, other) is None
+
+
+def test_notifications_that_do_not_overlap_are_taken(emulator: Emulator) -> None:
+    assert (
+        refusal_of_notifications(
+            emulator,
+            (CREATED, "in/", ".csv"),
+            (CREATED, "in/", ".txt"),
+            (CREATED, "out/", ".csv"),
+            (REMOVED, "in/", ".csv"),
+        )
+        is None
+    )
+
+
+def test_cloudtrail_names_every_action(emulator: Emulator, uncorrected: Emulator) -> None:
+    # Others list tables meanwhile.
+    assert set(actions_recorded(emulator)) == {"ListTables", "ListRoles"}
+    assert actions_recorded(uncorrected) == ["ListTables"]
 
 
 def test_query_definitions_are_kept(emulator: Emulator, uncorrected: Emulator) -> None:

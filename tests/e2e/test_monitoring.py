@@ -54,7 +54,7 @@ class Monitoring:
         described = self.cloudwatch.describe_alarms(AlarmNamePrefix=f"{stack.name}-")
         self.alarms: dict[str, dict[str, Any]] = {
             alarm["AlarmName"].removeprefix(f"{stack.name}-"): alarm
-            for alarm in described["MetricAlarms"]
+            for alarm in map(_with_its_metric, described["MetricAlarms"])
             # The name of one deployment may begin another's.
             if alarm["Dimensions"][0]["Value"] in self.names
         }
@@ -132,6 +132,15 @@ class Monitoring:
 
 def now() -> datetime:
     return datetime.now(UTC)
+
+
+def _with_its_metric(alarm: dict[str, Any]) -> dict[str, Any]:
+    """The alarm; one on an expression with the metric that the expression fills with zeros."""
+    for query in alarm.get("Metrics", ()):
+        if "MetricStat" in query:
+            statistic = query["MetricStat"]
+            return {**alarm, **statistic["Metric"], "Statistic": statistic["Stat"]}
+    return alarm
 
 
 def _metric(alarm: dict[str, Any]) -> Metric:

@@ -96,6 +96,32 @@ def test_the_function_comes_after_its_log_group_and_its_rights(
     } <= earlier["module.notified.aws_lambda_function.function"]
 
 
+@pytest.mark.parametrize("name", ["queued", "eventbridge"])
+def test_what_aws_adopts_comes_after_what_aws_refuses(
+    earlier: dict[str, set[str]], name: str
+) -> None:
+    # Each takes over what has its name, or stands beside it; a second role or function is refused.
+    refused = {
+        "aws_cloudwatch_event_rule.bucket": "aws_iam_role.function",
+        "aws_sqs_queue.dead_letter": "aws_iam_role.function",
+        "aws_sqs_queue.queue": "aws_iam_role.function",
+        "aws_cloudwatch_dashboard.dashboard": "aws_lambda_function.function",
+        "aws_cloudwatch_metric_alarm.alarm": "aws_lambda_function.function",
+        "aws_cloudwatch_query_definition.query": "aws_lambda_function.function",
+        "aws_s3_bucket_notification.bucket": "aws_lambda_function.function",
+    }
+    for adopted, first in refused.items():
+        assert f"module.{name}.{first}" in earlier[f"module.{name}.{adopted}"], adopted
+
+
+def test_the_function_may_use_a_new_key_before_the_table_does_and_a_former_one_after_it(
+    earlier: dict[str, set[str]],
+) -> None:
+    table = "module.notified.aws_dynamodb_table.table"
+    assert "module.notified.aws_iam_role_policy.key" in earlier[table]
+    assert table in earlier["module.notified.aws_iam_role_policy.table"]
+
+
 def test_no_job_comes_before_its_role_has_its_rights(earlier: dict[str, set[str]]) -> None:
     assert {
         "module.backfilled.aws_iam_role_policy.backfill_bucket",
