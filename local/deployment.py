@@ -34,6 +34,8 @@ class Deployment:
     `variables` go on top of environments/local.tfvars. `show` is called with a short line for each
     resource that is done. `provider` are the environment variables of one that is running, and
     `initialised` is a copy of the module to take Terraform's data from: both save time.
+    `credentials` are the environment variables of a user other than the account's root, for a
+    provider of its own.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class Deployment:
         show: Callable[[str], None] = lambda _: None,
         *,
         provider: Mapping[str, str] = MappingProxyType({}),
+        credentials: Mapping[str, str] = MappingProxyType({}),
         initialised: ModuleCopy | None = None,
     ) -> None:
         self._emulator = emulator
@@ -50,8 +53,8 @@ class Deployment:
         self._show = show
         self._running: subprocess.Popen[str] | None = None
         self._interrupted = False
-        environment = {**emulator.environment, **provider, "TF_WORKSPACE": _WORKSPACE}
-        self._module = ModuleCopy(environment, initialised)
+        own = {**emulator.environment, **credentials, **provider}
+        self._module = ModuleCopy({**own, "TF_WORKSPACE": _WORKSPACE}, initialised)
 
     @classmethod
     def found_at(
@@ -137,6 +140,10 @@ class Deployment:
         # force_destroy would do it on AWS; on the emulator it never ends where a key has a `+`.
         for bucket in self._buckets():
             empty_bucket(self._emulator.client("s3"), bucket)
+        self.destroy_with_objects()
+
+    def destroy_with_objects(self) -> None:
+        """Destroy everything; Terraform empties the buckets, which must have no key with a `+`."""
         self._run("destroy", "-auto-approve", *self._variable_files())
 
     def interrupt(self) -> None:
