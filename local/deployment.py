@@ -32,10 +32,9 @@ class Deployment:
     emulator under different names.
 
     `variables` go on top of environments/local.tfvars. `show` is called with a short line for each
-    resource that is done. `provider` are the environment variables of one that is running, and
-    `initialised` is a copy of the module to take Terraform's data from: both save time.
-    `credentials` are the environment variables of a user other than the account's root, for a
-    provider of its own.
+    resource that is done. `provider` are environment variables for the provider: how to reach one
+    that is running, which saves time, or the credentials of a user other than the account's root.
+    `initialised` is a copy of the module to take Terraform's data from, which saves time too.
     """
 
     def __init__(
@@ -45,7 +44,6 @@ class Deployment:
         show: Callable[[str], None] = lambda _: None,
         *,
         provider: Mapping[str, str] = MappingProxyType({}),
-        credentials: Mapping[str, str] = MappingProxyType({}),
         initialised: ModuleCopy | None = None,
     ) -> None:
         self._emulator = emulator
@@ -53,8 +51,8 @@ class Deployment:
         self._show = show
         self._running: subprocess.Popen[str] | None = None
         self._interrupted = False
-        own = {**emulator.environment, **credentials, **provider}
-        self._module = ModuleCopy({**own, "TF_WORKSPACE": _WORKSPACE}, initialised)
+        environment = {**emulator.environment, **provider, "TF_WORKSPACE": _WORKSPACE}
+        self._module = ModuleCopy(environment, initialised)
 
     @classmethod
     def found_at(

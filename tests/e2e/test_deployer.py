@@ -1,8 +1,8 @@
 """docs/deployer-policy.json: what plan, apply, change and destroy take, and nothing besides.
 
 One deployment with every feature lives as an IAM user who has this policy alone. The local AWS
-notes each action that the user's calls need: whatever the policy allows was needed, so none of its
-actions can be taken away.
+notes each action that the user's calls need, so what the policy allows and no call needs is seen.
+The long test grows the policy from nothing, by what Terraform says it lacks.
 """
 
 import json
@@ -21,13 +21,17 @@ from botocore.exceptions import ClientError
 from local.decisions import Decision
 from local.deployment import Deployment, DeploymentError
 from local.emulator import REGION, Emulator
+from local.provider import KeptProvider, provider_binary
+from tests.frame import Shared
+
+pytestmark = [pytest.mark.waits, pytest.mark.xdist_group("deployer")]
 
 NAME: Final = "by-deployer"
 ACCOUNT: Final = "000000000000"
-BUCKET: Final = f"{NAME}-{ACCOUNT}"
 DOCS: Final = Path(__file__).parents[2] / "docs"
 
 PLACEHOLDERS: Final = ("ACCOUNT", "BUCKET", "KEY_ARN", "NAME", "REGION", "ROLE_PATH")
+CREATED: Final = {"create": True, "force_destroy": True, "versioned": True}
 ALLOW_ALL: Final = {
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}],
@@ -61,50 +65,119 @@ def never_asked_for() -> set[str]:
 
 
 class Deployer:
-    """An IAM user with the policy alone."""
+    """An IAM user who deploys with actions of the policy alone, and the deployment's inputs."""
 
-    def __init__(self, emulator: Emulator, policy: dict[str, Any]) -> None:
-        self.policy = policy
-        self._emulator = emulator
-        self._iam = emulator.client("iam")
-        self._iam.create_user(UserName=NAME)
-        self._key = self._iam.create_access_key(UserName=NAME)["AccessKey"]
-        self._allow(policy)
-
-    @property
-    def credentials(self) -> dict[str, str]:
-        return {
-            "AWS_ACCESS_KEY_ID": self._key["AccessKeyId"],
-            "AWS_SECRET_ACCESS_KEY": self._key["SecretAccessKey"],
+    def __init__(self, emulator: Emulator, name: str) -> None:
+        iam, s3, kms = map(emulator.client, ("iam", "s3", "kms"))
+        iam.create_user(UserName=name)
+        key = iam.create_access_key(UserName=name)["AccessKey"]
+        boundary = iam.create_policy(PolicyName=name, PolicyDocument=json.dumps(ALLOW_ALL))
+        s3.create_bucket(Bucket=f"{name}-manifests")
+        self.name = name
+        self.bucket = f"{name}-{ACCOUNT}"
+        self.reports_bucket = f"{name}-backfill-{ACCOUNT}"
+        self.kms_key = kms.create_key()["KeyMetadata"]["Arn"]
+        self.boundary = boundary["Policy"]["Arn"]
+        self.policy = document(
+            ACCOUNT=ACCOUNT,
+            BUCKET=self.bucket,
+            KEY_ARN=self.kms_key,
+            NAME=name,
+            REGION=REGION,
+            ROLE_PATH="/apps/",
+        )
+        self.credentials = {
+            "AWS_ACCESS_KEY_ID": key["AccessKeyId"],
+            "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"],
         }
+        self._emulator = emulator
+        self._iam = iam
+        self._s3 = s3
 
     @property
     def decisions(self) -> list[Decision]:
-        return self._emulator.decisions(self._key["AccessKeyId"])
+        """What the user asked for so far."""
+        return self._emulator.decisions(self.credentials["AWS_ACCESS_KEY_ID"])
 
     def client(self, service: str) -> Any:
-        return self._emulator.client_as(
-            service, self._key["AccessKeyId"], self._key["SecretAccessKey"]
-        )
+        return self._emulator.client_as(service, *self.credentials.values())
+
+    def allow(self, allowed: set[str]) -> None:
+        """Allow these actions of the policy, on their resources, and nothing else."""
+        statements = [
+            {**statement, "Action": kept}
+            for statement in self.policy["Statement"]
+            if (kept := [action for action in listed(statement["Action"]) if action in allowed])
+        ]
+        policy = json.dumps({**self.policy, "Statement": statements})
+        self._iam.put_user_policy(UserName=self.name, PolicyName="deployer", PolicyDocument=policy)
 
     @contextmanager
     def without(self, action: str) -> Iterator[None]:
         """Take one action out of the policy."""
-        statements = [
-            {**statement, "Action": kept}
-            for statement in self.policy["Statement"]
-            if (kept := [one for one in listed(statement["Action"]) if one != action])
-        ]
-        self._allow({**self.policy, "Statement": statements})
+        self.allow(actions(self.policy) - {action})
         try:
             yield
         finally:
-            self._allow(self.policy)
+            self.allow(actions(self.policy))
 
-    def _allow(self, policy: dict[str, Any]) -> None:
-        self._iam.put_user_policy(
-            UserName=NAME, PolicyName="deployer", PolicyDocument=json.dumps(policy)
-        )
+    @contextmanager
+    def deployment(self, shared: Shared) -> Iterator[Deployment]:
+        """A deployment with every feature, not applied yet, by the user."""
+        binary = provider_binary(shared.module.data_directory)
+        own = {**self._emulator.environment, **self.credentials}
+        variables = {"name": self.name, **self.first}
+        with (
+            KeptProvider(binary, own) as provider,
+            Deployment(
+                self._emulator,
+                variables,
+                provider={**self.credentials, **provider.environment},
+                initialised=shared.module,
+            ) as deployment,
+        ):
+            yield deployment
+
+    @property
+    def first(self) -> dict[str, Any]:
+        """Inputs with every feature."""
+        return {
+            "backfill_role": True,
+            "bucket": {**CREATED, "abort_uploads": True},
+            "derived_files": {"bucket_name": f"{self.name}-manifests"},
+            "function": {"reserved_concurrency": 5},
+            "kms_key": {"arn": self.kms_key},
+            "queue": {},
+            "role": {"path": "/apps/", "permissions_boundary": self.boundary},
+            "table": {"deletion_protection": False, "stream": "NEW_IMAGE"},
+            "tags": {"team": "files"},
+            "trigger": "eventbridge",
+        }
+
+    @property
+    def changes(self) -> list[dict[str, Any]]:
+        """Inputs that change, and take away, what can be."""
+        return [
+            {
+                "bucket": {**CREATED, "abort_uploads": False},
+                "function": {"architecture": "x86_64", "log_retention_days": 7, "memory_mb": 512},
+                "queue": {"batch_size": 10},
+                "role": {"path": "/apps/"},
+                "table": {"deletion_protection": False, "point_in_time_recovery": False},
+                "tags": {"owner": "files"},
+            },
+            {
+                "queue": None,
+                "role": {"path": "/apps/", "permissions_boundary": self.boundary},
+                "trigger": "notification",
+            },
+        ]
+
+    def fill_buckets(self) -> None:
+        """Put something into the buckets that a destroy has to empty."""
+        for bucket in (self.bucket, self.reports_bucket):
+            self._s3.put_object(Bucket=bucket, Key="a")
+        self._s3.delete_object(Bucket=self.bucket, Key="a")
 
 
 @dataclass
@@ -118,52 +191,17 @@ class Life:
 
 
 @pytest.fixture(scope="module")
-def life(emulator: Emulator) -> Life:
+def life(shared: Shared) -> Life:
     """A deployment that was applied, changed and destroyed by a user with the policy alone."""
-    iam, s3 = emulator.client("iam"), emulator.client("s3")
-    key = emulator.client("kms").create_key()["KeyMetadata"]["Arn"]
-    boundary = iam.create_policy(PolicyName=NAME, PolicyDocument=json.dumps(ALLOW_ALL))
-    boundary_arn = boundary["Policy"]["Arn"]
-    s3.create_bucket(Bucket=f"{NAME}-manifests")
-    policy = document(
-        ACCOUNT=ACCOUNT, BUCKET=BUCKET, KEY_ARN=key, NAME=NAME, REGION=REGION, ROLE_PATH="/apps/"
-    )
-    deployer = Deployer(emulator, policy)
+    deployer = Deployer(shared.emulator, NAME)
     life = Life(deployer)
-    created = {"create": True, "force_destroy": True, "versioned": True}
-    first = {
-        "name": NAME,
-        "backfill_role": True,
-        "bucket": {**created, "abort_uploads": True},
-        "derived_files": {"bucket_name": f"{NAME}-manifests"},
-        "function": {"reserved_concurrency": 5},
-        "kms_key": {"arn": key},
-        "queue": {},
-        "role": {"path": "/apps/", "permissions_boundary": boundary_arn},
-        "table": {"deletion_protection": False, "stream": "NEW_IMAGE"},
-        "tags": {"team": "files"},
-        "trigger": "eventbridge",
-    }
-    second = {
-        "bucket": {**created, "abort_uploads": False},
-        "function": {"architecture": "x86_64", "log_retention_days": 7, "memory_mb": 512},
-        "queue": {"batch_size": 10},
-        "role": {"path": "/apps/"},
-        "table": {"deletion_protection": False, "point_in_time_recovery": False},
-        "tags": {"owner": "files"},
-    }
-    third = {
-        "queue": None,
-        "role": {"path": "/apps/", "permissions_boundary": boundary_arn},
-        "trigger": "notification",
-    }
-    with Deployment(emulator, first, credentials=deployer.credentials) as deployment:
 
-        def refused(action: str, do: Callable[[], object]) -> None:
-            with deployer.without(action), pytest.raises(DeploymentError) as said:
-                do()
-            life.refusals[action] = str(said.value)
+    def refused(action: str, do: Callable[[], object]) -> None:
+        with deployer.without(action), pytest.raises(DeploymentError) as said:
+            do()
+        life.refusals[action] = str(said.value)
 
+    with deployer.deployment(shared) as deployment:
         refused("iam:PassRole", deployment.apply)
         deployment.apply()
 
@@ -172,12 +210,10 @@ def life(emulator: Emulator) -> Life:
         assert deployment.plan() == []
         life.planned = deployer.decisions[before:]
 
-        for bucket in (BUCKET, f"{NAME}-backfill-{ACCOUNT}"):
-            s3.put_object(Bucket=bucket, Key="a")
-        s3.delete_object(Bucket=BUCKET, Key="a")
+        deployer.fill_buckets()
+        for change in deployer.changes:
+            deployment.apply(change)
 
-        deployment.apply(second)
-        deployment.apply(third)
         refused("s3:DeleteObjectVersion", deployment.destroy_with_objects)
         deployment.destroy_with_objects()
     return life
@@ -251,8 +287,7 @@ def test_only_actions_without_resource_level_permissions_have_none() -> None:
         for action in listed(statement["Action"])
     }
 
-    # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudwatchlogs.html
-    # https://docs.aws.amazon.com/service-authorization/latest/reference/list_awslambda.html
+    # https://docs.aws.amazon.com/service-authorization/latest/reference/
     assert everything == {
         "lambda:CreateEventSourceMapping": True,
         "logs:DeleteQueryDefinition": False,
@@ -260,3 +295,32 @@ def test_only_actions_without_resource_level_permissions_have_none() -> None:
         "logs:DescribeQueryDefinitions": False,
         "logs:PutQueryDefinition": False,
     }
+
+
+@pytest.mark.long
+def test_terraform_fails_without_each_action(shared: Shared) -> None:
+    deployer = Deployer(shared.emulator, f"{NAME}-grown")
+    # The answer to a HeadBucket has no body that could name the action.
+    allowed = {"s3:ListBucket"}
+    deployer.allow(allowed)
+
+    def repeat(do: Callable[[], object]) -> object:
+        """Allow what Terraform says is missing, and nothing else, until it succeeds."""
+        while True:
+            try:
+                return do()
+            except DeploymentError as error:
+                missing = set(re.findall(r"not authorized to perform: ([\w:-]+)", str(error)))
+                if not missing - allowed:
+                    raise
+                allowed.update(missing)
+                deployer.allow(allowed)
+
+    with deployer.deployment(shared) as deployment:
+        repeat(deployment.apply)
+        deployer.fill_buckets()
+        for change in deployer.changes:
+            repeat(lambda change=change: deployment.apply(change))  # type: ignore[misc]
+        repeat(deployment.destroy_with_objects)
+
+    assert actions(deployer.policy) - allowed == never_asked_for()
