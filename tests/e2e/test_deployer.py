@@ -297,6 +297,19 @@ def test_only_actions_without_resource_level_permissions_have_none() -> None:
     }
 
 
+def test_the_policy_fits_into_a_role() -> None:
+    longest = {
+        "BUCKET": "b" * 63,
+        "KEY_ARN": f"arn:aws:kms:ap-southeast-1:{ACCOUNT}:key/mrk-{'k' * 32}",
+        "NAME": "n" * 64,
+        "REGION": "ap-southeast-1",
+    }
+    policy = document(**{"ACCOUNT": ACCOUNT, "ROLE_PATH": "/apps/", **longest})
+
+    # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+    assert len("".join(json.dumps(policy).split())) <= 10_240
+
+
 @pytest.mark.long
 def test_terraform_fails_without_each_action(shared: Shared) -> None:
     deployer = Deployer(shared.emulator, f"{NAME}-grown")
