@@ -232,6 +232,7 @@ def test_every_action_of_the_policy_is_needed(life: Life) -> None:
 
 
 def test_every_resource_of_the_policy_is_needed(life: Life) -> None:
+    decisions = life.deployer.decisions
     idle = [
         (statement["Sid"], resource)
         for statement in life.deployer.policy["Statement"]
@@ -239,7 +240,7 @@ def test_every_resource_of_the_policy_is_needed(life: Life) -> None:
         if not any(
             decision.action in listed(statement["Action"])
             and fnmatchcase(decision.resource, resource)
-            for decision in life.deployer.decisions
+            for decision in decisions
         )
     ]
 
