@@ -85,10 +85,12 @@ def authorize_calls_as_aws_does() -> None:
         asked = action(*call)
         if asked is None:
             return found
-        _, _, path, _, body, query = call
+        service, _, path, _, body, query = call
+        if service == "s3":
+            _pending.set(({}, tuple(_versions(path, body, query))))
+            return found
         described = _Call(asked, found, path, _parameters(body, query), region, account)
-        further = _versions(call) if asked.startswith("s3:") else _further(described)
-        _pending.set((_conditions(described), tuple(further)))
+        _pending.set((_conditions(described), tuple(_further(described))))
         return _resource(described)
 
     def corrected(
@@ -195,7 +197,7 @@ _RESOURCES: dict[str, Callable[[_Call], str | None]] = {
     "events:UntagResource": _rule,
     "kms:DescribeKey": _key,
     "lambda:CreateFunction": lambda call: call.arn(
-        "lambda", f"function:{call.body['FunctionName']}"
+        "lambda", f"function:{call.body.get('FunctionName')}"
     ),
 }
 
@@ -205,7 +207,7 @@ def _conditions(call: _Call) -> dict[str, str]:
     if call.action == "kms:DescribeKey" and call.body.get("KeyId", "").startswith("alias/"):
         return {"kms:RequestAlias": call.body["KeyId"]}
     if call.action == "lambda:CreateEventSourceMapping":
-        name = call.body["FunctionName"].rpartition(":")[2]
+        name = call.body.get("FunctionName", "").rpartition(":")[2]
         return {"lambda:FunctionArn": call.arn("lambda", f"function:{name}")}
     if call.action.endswith("EventSourceMapping"):
         mapping = lambda_svc._esms.get(call.path.rstrip("/").rpartition("/")[2])
@@ -231,9 +233,8 @@ def _further(call: _Call) -> Iterator[_Check]:
         yield _Check("kms:CreateGrant", key, {**through, "kms:GrantIsForAWSResource": "true"})
 
 
-def _versions(call: list[Any]) -> Iterator[_Check]:
+def _versions(path: str, body: bytes, query: Mapping[str, Any]) -> Iterator[_Check]:
     """The emulator asks for the version of every object in a DeleteObjects but the first."""
-    _, _, path, _, body, query = call
     if "delete" in query:
         bucket = path.strip("/")
         for arn, version in iam_actions._s3_batch_delete_targets(bucket, body)[:1]:
