@@ -16,7 +16,7 @@ PYTEST := $(BIN)/python -m pytest
 SIDE_BY_SIDE := --numprocesses $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-quick test-all part soak faults large bench picture lint package plan apply destroy workspace deployed initialised environment clean
+.PHONY: help demo test test-quick test-all part soak faults large bench picture lint package plan apply destroy workspace initialised environment clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -69,16 +69,11 @@ plan: workspace ## Show what an apply would change; ENV=dev
 apply: workspace ## Deploy to AWS; ENV=dev
 	terraform apply -var-file=environments/$(ENV).tfvars
 
-destroy: deployed ## Remove a deployment from AWS unless something would be lost; ENV=dev
-	@$(BIN)/python -m tools.look_before_destroy
-	terraform destroy -var-file=environments/$(ENV).tfvars
+destroy: initialised ## Remove a deployment from AWS unless something would be lost; ENV=dev
+	@$(BIN)/python -m tools.look_before_destroy $(ENV) terraform destroy -var-file=environments/$(ENV).tfvars
 
 workspace: initialised
 	terraform workspace select -or-create $(ENV)
-
-# Not created: without one nothing is deployed.
-deployed: initialised
-	terraform workspace select $(ENV)
 
 initialised: environment $(LOCAL)
 	@$(BIN)/python -m tools.terraform_init

@@ -23,6 +23,8 @@ from ministack.core.responses import get_region, json_response
 from ministack.core.router import extract_access_key_id
 from ministack.services import cloudwatch, cloudwatch_logs, eventbridge, lambda_svc, s3, sqs
 
+from local.authorization import authorize_calls_as_aws_does
+
 _CONCURRENT_INVOCATIONS = 8
 _END_OF_LOG = "end of the log of an invocation"
 _SECONDS_FOR_THE_LOG = 10
@@ -31,6 +33,7 @@ _SECONDS_FOR_THE_LOG = 10
 def correct() -> None:
     """Apply all corrections to this process's emulator."""
     associate_keys_with_log_groups()
+    authorize_calls_as_aws_does()
     compare_notification_filters_decoded()
     describe_alarms_in_full()
     fill_batches_beyond_ten()

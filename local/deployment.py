@@ -32,8 +32,9 @@ class Deployment:
     emulator under different names.
 
     `variables` go on top of environments/local.tfvars. `show` is called with a short line for each
-    resource that is done. `provider` are the environment variables of one that is running, and
-    `initialised` is a copy of the module to take Terraform's data from: both save time.
+    resource that is done. `provider` are environment variables for the provider: how to reach one
+    that is running, which saves time, or the credentials of a user other than the account's root.
+    `initialised` is a copy of the module to take Terraform's data from, which saves time too.
     """
 
     def __init__(
@@ -137,6 +138,10 @@ class Deployment:
         # force_destroy would do it on AWS; on the emulator it never ends where a key has a `+`.
         for bucket in self._buckets():
             empty_bucket(self._emulator.client("s3"), bucket)
+        self.destroy_with_objects()
+
+    def destroy_with_objects(self) -> None:
+        """Destroy everything; Terraform empties the buckets, which must have no key with a `+`."""
         self._run("destroy", "-auto-approve", *self._variable_files())
 
     def interrupt(self) -> None:

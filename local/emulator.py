@@ -21,6 +21,8 @@ import boto3
 import botocore.session
 from botocore.config import Config
 
+from local.decisions import Decision, read
+
 REGION = "us-east-1"
 ACCESS_KEY = "test"  # the root user of the emulated account 000000000000
 SECRET_KEY = "test"  # noqa: S105 - the emulator's own, not a secret
@@ -146,6 +148,10 @@ class Emulator:
         """Close the connections of all clients; an open one would hold up the emulator's end."""
         for client in self._clients:
             client.close()
+
+    def decisions(self, access_key: str) -> list[Decision]:
+        """What an IAM user has asked for so far, by the user's access key."""
+        return [one for one in read(self._directory) if one.access_key == access_key]
 
     def log(self, lines: int = _LOG_LINES) -> str:
         """The end of the emulator's log."""

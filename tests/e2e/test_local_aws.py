@@ -2,12 +2,13 @@
 
 import json
 import os
+import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import urlencode
 from uuid import uuid4
 from xml.etree import ElementTree
@@ -36,6 +37,13 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 T = TypeVar("T")
+
+Call = tuple[str, str, dict[str, Any]]
+"""Service, operation and arguments."""
+
+FUNCTIONS: Final = "arn:aws:lambda:us-east-1:000000000000:function"
+KEY: Final = "arn:aws:kms:us-east-1:000000000000:key/none"
+TABLE: Final = "arn:aws:dynamodb:us-east-1:000000000000:table/none"
 
 
 @pytest.fixture(scope="module")
@@ -600,6 +608,121 @@ def test_what_eventbridge_invokes_is_tried_three_times(
 ) -> None:
     assert tries_of_a_failing_target(emulator, least=3) == 3
     assert tries_of_a_failing_target(uncorrected, least=1) == 1
+
+
+def refused_action(emulator: Emulator, allowed: tuple[str, str], call: Call) -> str | None:
+    """The action that a user lacks for a call, if the policy allows one action on one resource."""
+    iam = emulator.client("iam")
+    user = new_name()
+    iam.create_user(UserName=user)
+    action, resource = allowed
+    document = policy([{"Effect": "Allow", "Action": action, "Resource": resource}])
+    iam.put_user_policy(UserName=user, PolicyName="p", PolicyDocument=document)
+    key = iam.create_access_key(UserName=user)["AccessKey"]
+    service, operation, arguments = call
+    client = emulator.client_as(service, key["AccessKeyId"], key["SecretAccessKey"])
+    try:
+        getattr(client, operation)(**arguments)
+    except ClientError as error:
+        found = re.search(r"not authorized to perform: (\S+)", str(error))
+        return found[1] if found else None
+    return None
+
+
+@pytest.mark.parametrize(
+    ("allowed", "call"),
+    [
+        (
+            ("cloudwatch:GetDashboard", "arn:aws:cloudwatch::000000000000:dashboard/none"),
+            ("cloudwatch", "get_dashboard", {"DashboardName": "none"}),
+        ),
+        (
+            ("dynamodb:ListTagsOfResource", TABLE),
+            ("dynamodb", "list_tags_of_resource", {"ResourceArn": TABLE}),
+        ),
+        (
+            ("events:ListTargetsByRule", "arn:aws:events:us-east-1:000000000000:rule/none"),
+            ("events", "list_targets_by_rule", {"Rule": "none"}),
+        ),
+        (
+            ("iam:CreateRole", "arn:aws:iam::000000000000:role/apps/*"),
+            (
+                "iam",
+                "create_role",
+                {"Path": "/apps/", "RoleName": "with-path", "AssumeRolePolicyDocument": "{}"},
+            ),
+        ),
+        (
+            ("lambda:DeleteFunctionEventInvokeConfig", f"{FUNCTIONS}:none"),
+            ("lambda", "delete_function_event_invoke_config", {"FunctionName": "none"}),
+        ),
+    ],
+)
+def test_a_call_is_authorized_by_its_action_on_its_resource(
+    emulator: Emulator, uncorrected: Emulator, allowed: tuple[str, str], call: Call
+) -> None:
+    assert refused_action(emulator, allowed, call) is None
+    assert refused_action(uncorrected, allowed, call) is not None
+
+
+@pytest.mark.parametrize(
+    ("allowed", "call", "further"),
+    [
+        (
+            ("lambda:CreateFunction", "*"),
+            (
+                "lambda",
+                "create_function",
+                {
+                    "FunctionName": "probe",
+                    "Role": "arn:aws:iam::000000000000:role/none",
+                    "Runtime": "python3.13",
+                    "Handler": "handler",
+                    "Code": {"ZipFile": b""},
+                },
+            ),
+            "iam:PassRole",
+        ),
+        (
+            ("sqs:CreateQueue", "*"),
+            ("sqs", "create_queue", {"QueueName": "probe", "tags": {"team": "files"}}),
+            "sqs:TagQueue",
+        ),
+        (
+            ("s3:DeleteObject", "*"),
+            (
+                "s3",
+                "delete_objects",
+                {"Bucket": "none", "Delete": {"Objects": [{"Key": "a", "VersionId": "null"}]}},
+            ),
+            "s3:DeleteObjectVersion",
+        ),
+        (
+            ("dynamodb:CreateTable", "*"),
+            (
+                "dynamodb",
+                "create_table",
+                {
+                    "TableName": "probe",
+                    "KeySchema": [{"AttributeName": "key", "KeyType": "HASH"}],
+                    "AttributeDefinitions": [{"AttributeName": "key", "AttributeType": "S"}],
+                    "BillingMode": "PAY_PER_REQUEST",
+                    "SSESpecification": {"Enabled": True, "KMSMasterKeyId": KEY},
+                },
+            ),
+            "kms:DescribeKey",
+        ),
+    ],
+)
+def test_a_call_needs_all_actions_that_aws_asks_for(
+    emulator: Emulator,
+    uncorrected: Emulator,
+    allowed: tuple[str, str],
+    call: Call,
+    further: str,
+) -> None:
+    assert refused_action(emulator, allowed, call) == further
+    assert refused_action(uncorrected, allowed, call) is None
 
 
 def test_several_start_beside_each_other() -> None:
