@@ -31,7 +31,7 @@ _FAMILIES = {
     "<?xml".encode(encoding): encoding
     for encoding in ("latin-1", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be", "cp037")
 }
-_UNUSED = {"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape", "utf-7"}
+_UNUSED = {"idna", "punycode", "raw-unicode-escape", "unicode-escape", "utf-7"}
 """Codecs of Python that no document is in, or that may hold a whole document to decode it."""
 
 
@@ -58,7 +58,7 @@ def _declared(beginning: bytes, family: str) -> Stated:
     found = XML_DECLARATION.match(beginning.decode(family, "replace"))
     name = found["encoding"] if found else None
     decoder = _decoder(name) if name else None
-    if found and name and (decoder is None or _decoded(beginning, name).startswith(found[0])):
+    if name and (decoder is None or _decoded(beginning, name).startswith("<?xml")):
         return Stated(name.lower(), decoder)
     # Nothing is declared, or what cannot be: programs that write UTF-8 and declare UTF-16 are many.
     encoding = family if family.startswith("utf") else "utf-8"

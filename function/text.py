@@ -16,7 +16,7 @@ LONGEST_LINE = 200
 _BEGINNING = 64 * 1024
 # A control character, or a change to a set of characters other than Unicode's, as ISO-2022-JP has.
 _NO_TEXT = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f]|\x1b\\$")
-# JSON and XML allow these, and nothing else has a use for them.
+# JSON allows these, and a declaration of XML outweighs them. Other text has no use for them.
 _DOUBTFUL = re.compile("[\x7f\ufffe\uffff]")
 _LINE_END = re.compile("\r\n|\r|\n")
 _PLAIN = {"media_type": "text/plain"}

@@ -17,6 +17,8 @@ from function.record import Source
 LETTERS = "<a>Grüße, 東京, Привет</a>"
 UNKNOWN = {"media_type": "unknown"}
 BINARY_PDF = b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj\n<<>>\nendobj\n"
+FIRST_LINE = "x" * LONGEST_DECLARATION
+"""What follows is decoded in the pieces that it comes in."""
 TEXT_PDF = b"%PDF-1.4\n1 0 obj\n<<>>\nendobj\nstartxref\n9\n%%EOF\n"
 
 
@@ -113,16 +115,21 @@ def test_an_xml_declaration_has_spaces_of_any_kind(space: str, rest: str) -> Non
         (xml("UTF-16", LETTERS), "utf-16"),
         (xml("UTF-16", LETTERS, "utf-16-be"), "utf-16-be"),
         (b"\xfe\xff" + xml("UTF-16", LETTERS, "utf-16-be"), "utf-16"),
-        (xml("UTF-32", LETTERS), "utf-32"),
+        (b"\xff\xfe\0\0" + xml("UTF-32", LETTERS, "utf-32-le"), "utf-32"),
+        (b"\0\0\xfe\xff" + xml("UTF-32", LETTERS, "utf-32-be"), "utf-32"),
         (f"<?xml version='1.0'?>{LETTERS}".encode("utf-16-le"), "utf-16-le"),
         # The mark is right where both state something: https://www.rfc-editor.org/rfc/rfc7303
         (b"\xef\xbb\xbf" + xml("ISO-8859-1", LETTERS, "utf-8"), "utf-8-sig"),
         # The bytes are right where they cannot be what is declared.
         (xml("UTF-16", LETTERS, "utf-8"), "utf-8"),
         (xml("cp037", LETTERS, "utf-8"), "utf-8"),
-        (xml("undefined", "<a/>", "utf-8"), None),
-        (xml("utf-7", "<a/>", "utf-8"), None),
-        (xml("zlib", "<a/>", "utf-8"), None),
+        *(
+            (xml(encoding, "<a/>", "utf-8"), None)
+            for encoding in (
+                *("idna", "punycode", "raw_unicode_escape", "unicode_escape", "UTF-7"),
+                *("undefined", "zlib", "rot13", "mbcs"),
+            )
+        ),
         (xml("x-of-our-own", "<a>\xe9</a>", "latin-1"), None),
     ],
 )
@@ -188,7 +195,7 @@ def test_no_decoder_holds_the_document(run: bytes) -> None:
 
 
 @pytest.mark.parametrize("character", ["\x7f", "\ufffe", "\uffff"])
-def test_characters_that_json_and_xml_allow_are_in_no_other_text(character: str) -> None:
+def test_characters_that_json_allows_are_in_no_text_that_is_not_declared(character: str) -> None:
     valid = json.dumps(["a,b", character], ensure_ascii=False)
 
     assert claims(valid.encode())["json"] == {"parses": True}
@@ -215,6 +222,7 @@ def test_text_in_another_set_of_characters_is_not_taken_for_utf_8(
     encoding: str, word: str, most: int
 ) -> None:
     assert claims(f"{word}\n".encode(encoding), most) == UNKNOWN
+    assert claims(FIRST_LINE.encode() + f"\n{word}\n".encode(encoding), most) == UNKNOWN
     assert media_type(b"\x1b[31mred\x1b[0m\n") == "text/plain"
 
 
@@ -241,6 +249,11 @@ def test_a_line_ends_with_a_line_feed_or_a_carriage_return_or_both(
         "encoding": "utf-8",
         "lines": len(lines),
         "first_lines": lines[:5],
+    }
+    assert claims(f"{FIRST_LINE}\n{content}".encode(), most)["text"] == {
+        "encoding": "utf-8",
+        "lines": 1 + len(lines),
+        "first_lines": [FIRST_LINE[: text.LONGEST_LINE], *lines[:4]],
     }
 
 
