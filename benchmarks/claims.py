@@ -5,7 +5,8 @@ python -m benchmarks.claims [DIRECTORY ...]
 Without a directory it takes Python's packages and /usr/share. Pillow, json, gzip, bz2, lzma and
 zipfile judge the files they know; the suffix of the name judges the others. For each kind of
 file the table counts right claims, claims that say less ("unknown", or text/plain of JSON, XML or
-CSV) and wrong claims. Every wrong claim is printed with its path, for a person to look at.
+CSV) and wrong claims. Every wrong claim is printed with its path, for a person to look at: the
+name may be what is wrong.
 """
 
 import bz2
@@ -119,16 +120,19 @@ def _truth(kind: str, path: Path) -> tuple[set[str], set[str]]:
         return {TABLES[kind]}, {TEXT}
     if kind == "pdf":
         return {"application/pdf"}, set()
-    return _by_content(kind, path.read_bytes()), {TEXT} if kind in TEXTS.split() else set()
+    return _by_content(kind, path), {TEXT} if kind in TEXTS.split() else set()
 
 
-def _by_content(kind: str, content: bytes) -> set[str]:
+def _by_content(kind: str, path: Path) -> set[str]:
+    content = path.read_bytes()
     if b"<?xml" in content[:200].replace(b"\0", b""):
         return {"application/xml"}
     if content.lstrip()[:1] in {b"{", b"["} and _opens(json.loads, content):
         return {"application/json"}
     if kind in TEXTS.split():
         return {TEXT}
+    if content.startswith(b"PK") and _opens(lambda file: zipfile.ZipFile(file).close(), path):
+        return {"application/zip"}
     return {UNKNOWN} if b"\0" in content else {UNKNOWN, TEXT}
 
 

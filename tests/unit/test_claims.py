@@ -179,6 +179,7 @@ def test_a_declaration_is_read_up_to_a_length() -> None:
 
     assert media_type(start + b" " * room + end + b"<a>\xe9</a>") == "application/xml"
     assert media_type(start + b" " * (room + 1) + end + b"<a>\xe9</a>") == "unknown"
+    assert media_type(start + b" " * (room + 1) + end + b"<a/>") == "text/plain"
 
 
 @pytest.mark.parametrize("run", [b"+" + b"A" * 70_000, b"&" * 70_000, b"a" * 70_000])
@@ -291,6 +292,7 @@ def test_a_table_has_two_columns_of_content_in_every_row(
         "a; \nb;\t\n",
         "a,b,c\n1,,\n2,,\n",
         "a,b\n1,2\n3,\n",
+        "a;b\n1; \n",
         "name\n1\n",
         "a,b\n",
         "a,b\n1,2,3\n",
@@ -330,6 +332,7 @@ def test_a_malformed_row_is_not_taken_for_one_that_was_cut_off() -> None:
 
     assert media_type(f'a,b\n1,2\n"1"2,3\n{long_row},1\n'.encode()) == "text/plain"
     assert media_type(f'a,b\n1,2\n"{long_row}",1\n'.encode()) == "text/csv"
+    assert media_type(f"a,b\n1,2\n{long_row},1\n".encode()) == "text/csv"
 
 
 # PDF, and what may look like text
@@ -403,6 +406,8 @@ def test_pixels_that_are_letters_are_not_text(mode: str) -> None:
     assert claims(file.getvalue()) == UNKNOWN
     assert claims(b"P6\n# a comment\n1 1 255\nAAA") == UNKNOWN
     assert claims(b"P4 8 1 A") == UNKNOWN
+    assert claims(b"Pf\n1 1\n-1.0\nAAAA") == UNKNOWN
+    assert claims(b"P7\nWIDTH 1\nHEIGHT 1\nDEPTH 1\nMAXVAL 255\nENDHDR\nA") == UNKNOWN
     assert media_type(b"P3\n1 1\n255\n65 65 65\n") == "text/plain"
     assert media_type(b"P6 is a processor.\n") == "text/plain"
 
