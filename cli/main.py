@@ -195,7 +195,7 @@ def _answered(command: Callable[[], int]) -> int:
 @_command(*_READS)
 def get(target: Target, key: Key, *, as_json: Json = False) -> int:
     """Show the record of an object."""
-    return reading.get(target, target.address(key), as_json=as_json)
+    return reading.get(target, target.objects(key), as_json=as_json)
 
 
 @_command(*_READS)
@@ -215,7 +215,7 @@ def ls(
     """List records, as `aws s3 ls` lists objects."""
     return reading.ls(
         target,
-        target.watched(prefix),
+        target.prefixes(prefix),
         recursive=recursive,
         summarize=summarize,
         human_readable=human_readable,

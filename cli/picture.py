@@ -29,7 +29,10 @@ def show(findings: "Findings", address: Address, console: Console | None = None)
     drift = findings.kinds.total()
     state = "repaired" if drift and drift == findings.repaired else "drift"
     found = f"{drift:,} {state}" if drift else "no drift"
-    console.print(Text(f"{address}: {findings.compared:,} keys compared, {found}."), soft_wrap=True)
+    console.print(
+        Text(f"{shown(str(address))}: {findings.compared:,} keys compared, {found}."),
+        soft_wrap=True,
+    )
     equal = findings.compared - drift - findings.unsettled
     most = max(equal, *findings.kinds.values(), 1) if drift else max(equal, 1)
     table = Table(

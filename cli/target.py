@@ -20,9 +20,8 @@ from function.record import FileRecord, ObjectState
 from function.repository import FileIndex
 from function.settings import Settings
 
-from .address import Address, Filters
+from .address import Address, Filters, meanings
 from .errors import CommandError
-from .text import shown
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -91,7 +90,7 @@ class KeepingIndex:
         for option, is_missing in self._missing(record) if record else ():
             if is_missing:
                 raise CommandError(
-                    f"the record of {shown(key)} holds more than these options tell, and would"
+                    f"the record of {key} holds more than these options tell, and would"
                     f" lose it: {option}"
                 )
         return record
@@ -180,20 +179,43 @@ class Target:
         client: S3Client = self.client("s3")
         return client
 
-    def address(self, text: str) -> Address:
-        """The address, if it is one that this index can know. Raises CommandError."""
-        address = Address.parse(text)
-        if self.bucket is not None and address.bucket != self.bucket:
-            raise CommandError(f"the deployment watches bucket {self.bucket}, not {address.bucket}")
-        return address
+    def objects(self, text: str) -> list[Address]:
+        """Return the objects that an address can mean, the likeliest first. Raises CommandError."""
+        addresses = [self._known(one) for one in meanings(text)]
+        if not addresses[0].key:
+            raise CommandError(
+                f"{text} has no key: add the object's key, or list the bucket with file-index ls"
+            )
+        return addresses
+
+    def prefixes(self, text: str) -> list[Address]:
+        """Return the prefixes that an address can mean, the likeliest first.
+
+        Something below each of them is watched. Raises CommandError.
+        """
+        addresses = [self._known(one) for one in meanings(text)]
+        watched = [one for one in addresses if self.filters.within(one.key)]
+        return watched or [self.watched(text)]
 
     def watched(self, text: str) -> Address:
-        """The address of a prefix, of which something at least is watched. Raises CommandError."""
-        address = self.address(text)
+        """Return the address of a prefix, below which something is watched. Raises CommandError."""
+        address = self._known(Address.parse(text))
         if not self.filters.within(address.key):
             raise CommandError(
                 f"nothing below {address} is watched: the filters are {self.filters}"
             )
+        return address
+
+    def _known(self, address: Address) -> Address:
+        """Return the address if this index can know its bucket. Raises CommandError."""
+        if address.is_access_point:
+            bucket = self.bucket or "BUCKET"
+            raise CommandError(
+                f"{address.bucket} is an access point, and the index knows objects by their bucket:"
+                f" use s3://{bucket}/KEY"
+            )
+        if self.bucket is not None and address.bucket != self.bucket:
+            raise CommandError(f"the deployment watches bucket {self.bucket}, not {address.bucket}")
         return address
 
 
