@@ -81,10 +81,10 @@ def answer(line: str) -> None:
     sys.stdout.write(f"{line}\n")
 
 
-def answer_causes(causes: Counter[str]) -> None:
-    """Write how often each cause occurred, the most frequent first."""
+def answer_causes(causes: Counter[str], thing: str) -> None:
+    """Write how many things each cause explains, the most frequent first."""
     for cause, count in causes.most_common():
-        answer(f"  {count:,} x {shown(cause)}")
+        answer(f"  {count:,} {thing}{'s' if count != 1 else ''}: {shown(cause)}")
 
 
 def say(text: str, *values: Any) -> None:

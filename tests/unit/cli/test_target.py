@@ -131,7 +131,7 @@ def test_another_bucket_than_the_deployments_is_refused(terraform: Path) -> None
 
     with pytest.raises(CommandError, match="watches bucket reports, not other"):
         target.objects("s3://other/a")
-    with pytest.raises(CommandError, match="is an access point, .* use s3://reports/KEY"):
+    with pytest.raises(CommandError, match=r"is an access point, .* use s3://reports/KEY"):
         target.watched("s3://reports-hrzrlukc5m36ft7okagglf3gmwluquse1b-s3alias/in/a")
     with pytest.raises(CommandError, match=r"nothing below s3://reports/out is watched: .*in/\*"):
         target.watched("s3://reports/out")
