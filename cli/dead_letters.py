@@ -13,7 +13,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
@@ -180,7 +180,8 @@ class DeadLetterQueue:
         with ThreadPoolExecutor(WORKERS) as pool:
             workers = [pool.submit(work) for _ in range(WORKERS)]
             try:
-                for worker in workers:
+                done, _ = wait(workers, return_when=FIRST_EXCEPTION)
+                for worker in done:
                     worker.result()
             finally:
                 ending.set()
@@ -227,7 +228,6 @@ class _Visit:
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _look_at: float = 0
     """When to look again for what would soon be seen."""
-    _extending: threading.Lock = field(default_factory=threading.Lock)
 
     def receive(self, at_once: int) -> list[Any] | None:
         """Receive messages, and hide them.
@@ -265,22 +265,17 @@ class _Visit:
     def go_on_hiding(self) -> None:
         """Hide for another hour what would soon be seen again."""
         now = self._clock.now()
-        if now < self._look_at or not self._extending.acquire(blocking=False):
-            return  # one worker is enough
-        try:
+        with self._lock:
+            if now < self._look_at:
+                return
             self._look_at = now + _LOOK_SECONDS
             soon = now + _HIDDEN_SECONDS / 2
-            with self._lock:
-                due = [
-                    held
-                    for held in self._held.values()
-                    if held.hidden_until < min(soon, held.longest)
-                ]
-            for held in due:
-                held.hidden_until = min(now + _HIDDEN_SECONDS, held.longest)
-            self._hide(due, now)
-        finally:
-            self._extending.release()
+            due = [
+                held for held in self._held.values() if held.hidden_until < min(soon, held.longest)
+            ]
+        for held in due:
+            held.hidden_until = min(now + _HIDDEN_SECONDS, held.longest)
+        self._hide(due, now)
 
     def show_again(self) -> None:
         """Let others see again what is held."""

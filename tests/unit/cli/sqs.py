@@ -10,6 +10,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+URL = "https://sqs/dead"
 BEGAN = datetime(2026, 11, 23, 8, 15, 30, tzinfo=UTC)
 LONGEST_HIDDEN = 12 * 3600
 
@@ -37,6 +38,7 @@ class Message:
     received_at: float = 0.0
     receipt: str = ""
     """Of the last time that it was received."""
+    attributes: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -48,12 +50,12 @@ class Queue:
     sent: list[str] = field(default_factory=list)
     stale_counts: list[int] = field(default_factory=list)
     """What is answered first of how many there are, whatever is true."""
-    questions: int = 0
     changes: list[tuple[float, int]] = field(default_factory=list)
     """When visibility was changed, and of how many messages at once."""
     during_send: Callable[[str], None] = lambda _: None
+    during_change: Callable[[], object] = lambda: None
     before_receive: Callable[[], None] = lambda: None
-    failing: dict[str, ClientError] = field(default_factory=dict)
+    failing: dict[str, Exception] = field(default_factory=dict)
     """Errors by operation, or by operation and body."""
     receives: int = 0
     lock: threading.RLock = field(default_factory=threading.RLock)
@@ -74,28 +76,37 @@ class Queue:
     def hidden(self) -> list[Message]:
         return [one for one in self.messages.values() if one.visible_at > self.time.seconds]
 
-    def get_queue_attributes(self, **_: Any) -> dict[str, Any]:
-        self.questions += 1
+    def get_queue_attributes(
+        self,
+        QueueUrl: str,  # noqa: N803 # AWS's names
+        AttributeNames: list[str],  # noqa: N803
+    ) -> dict[str, Any]:
+        assert QueueUrl == URL
         hidden = len(self.hidden)
         visible = len(self.messages) - hidden
         if self.stale_counts:
             visible, hidden = self.stale_counts.pop(0), 0
+        attributes = {
+            "ApproximateNumberOfMessages": str(visible),
+            "ApproximateNumberOfMessagesNotVisible": str(hidden),
+        }
         return {
-            "Attributes": {
-                "ApproximateNumberOfMessages": str(visible),
-                "ApproximateNumberOfMessagesNotVisible": str(hidden),
-            },
+            "Attributes": {name: attributes[name] for name in AttributeNames},
             "ResponseMetadata": {"HTTPHeaders": {"date": format_datetime(BEGAN, usegmt=True)}},
         }
 
     def receive_message(
         self,
         *,
-        MaxNumberOfMessages: int = 1,  # noqa: N803 # AWS's names
+        QueueUrl: str = URL,  # noqa: N803 # AWS's names
+        MaxNumberOfMessages: int = 1,  # noqa: N803
         VisibilityTimeout: int = 30,  # noqa: N803
         WaitTimeSeconds: int = 0,  # noqa: N803
-        **_: Any,
+        MessageSystemAttributeNames: tuple[str, ...] = (),  # noqa: N803
+        MessageAttributeNames: tuple[str, ...] = (),  # noqa: N803
     ) -> dict[str, Any]:
+        assert QueueUrl == URL
+        assert 0 < WaitTimeSeconds <= 20 or not MessageSystemAttributeNames, "asks one server"
         with self.lock:
             self.before_receive()
             self.receives += 1
@@ -118,13 +129,29 @@ class Queue:
                         "MessageId": message.id,
                         "ReceiptHandle": message.receipt,
                         "Body": message.body,
-                        "Attributes": {"SentTimestamp": str(int(message.sent_at * 1000))},
+                        "Attributes": {
+                            name: str(int(message.sent_at * 1000))
+                            for name in MessageSystemAttributeNames
+                            if name == "SentTimestamp"
+                        },
                     }
+                    | (
+                        {
+                            "MessageAttributes": {
+                                name: {"DataType": "String", "StringValue": value}
+                                for name, value in message.attributes.items()
+                            }
+                            | {"Blob": {"DataType": "Binary", "BinaryValue": b"x"}}
+                        }
+                        if message.attributes and "All" in MessageAttributeNames
+                        else {}
+                    )
                     for message in found
                 ]
             }
 
-    def delete_message(self, ReceiptHandle: str, **_: Any) -> None:  # noqa: N803
+    def delete_message(self, QueueUrl: str, ReceiptHandle: str) -> None:  # noqa: N803
+        assert QueueUrl == URL
         with self.lock:
             message = self.messages[ReceiptHandle.split(maxsplit=1)[0]]
             self._fail("delete_message")
@@ -133,13 +160,15 @@ class Queue:
 
     def change_message_visibility_batch(
         self,
+        QueueUrl: str,  # noqa: N803
         Entries: list[dict[str, Any]],  # noqa: N803
-        **_: Any,
     ) -> dict[str, Any]:
+        assert QueueUrl == URL
         with self.lock:
             assert 0 < len(Entries) <= 10
             assert len({entry["Id"] for entry in Entries}) == len(Entries)
             self._fail("change_message_visibility_batch")
+            self.during_change()
             now = self.time.seconds
             self.changes.append((now, len(Entries)))
             failed = []
