@@ -332,5 +332,9 @@ def _letter(message: Any) -> Letter:
     return Letter(
         sent_at=int(message["Attributes"]["SentTimestamp"]) / 1000,
         body=message["Body"],
-        attributes={name: value.get("StringValue", "") for name, value in attributes.items()},
+        attributes={
+            name: value["StringValue"]
+            for name, value in attributes.items()
+            if "StringValue" in value
+        },
     )

@@ -211,18 +211,22 @@ def _show_result(
             f" queue{still}."
         )
         answer_causes(result.failed, "message")
-    if count is not None and left is not None:
-        if left > failed:
-            say(
-                "About {:,} were not tried: they came after the redrive began, or somebody else was"
-                " looking at them. Run it again.",
-                left - failed,
-            )
+    if count is not None:
+        _say_untried(_left(result, count) - failed)
         _say_hidden(count)
     if through_queue and result.replayed:
         say(
             "What fails again comes back when its tries are used up: see the function's log, and"
             " look again later (--dry-run)."
+        )
+
+
+def _say_untried(untried: int) -> None:
+    if untried:
+        say(
+            "About {:,} were not tried: they came after the redrive began, or somebody else was"
+            " looking at them. Run it again.",
+            untried,
         )
 
 

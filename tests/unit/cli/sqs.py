@@ -52,6 +52,8 @@ class Queue:
     """What is answered first of how many there are, whatever is true."""
     changes: list[tuple[float, int]] = field(default_factory=list)
     """When visibility was changed, and of how many messages at once."""
+    useless_changes: int = 0
+    """Of messages, to what it was."""
     during_send: Callable[[str], None] = lambda _: None
     during_change: Callable[[], object] = lambda: None
     before_receive: Callable[[], None] = lambda: None
@@ -106,6 +108,7 @@ class Queue:
         MessageAttributeNames: tuple[str, ...] = (),  # noqa: N803
     ) -> dict[str, Any]:
         assert QueueUrl == URL
+        assert 0 < MaxNumberOfMessages <= 10
         assert 0 < WaitTimeSeconds <= 20 or not MessageSystemAttributeNames, "asks one server"
         with self.lock:
             self.before_receive()
@@ -184,6 +187,7 @@ class Queue:
                 ):
                     failed.append({"Id": entry["Id"], "SenderFault": True, "Code": "Invalid"})
                 else:
+                    self.useless_changes += message.visible_at == now + seconds
                     message.visible_at = now + seconds
             return {"Failed": failed}
 
@@ -233,6 +237,9 @@ class Function:
         self.during(Payload)
         if "refused" in Payload:
             raise refusal("InvalidRequestContentException")
+        if "killed" in Payload:
+            said = b'{"errorType": "Runtime.ExitError"}'
+            return {"FunctionError": "Unhandled", "Payload": BytesIO(said)}
         if "odd" in Payload:
             return {"FunctionError": "Unhandled", "Payload": BytesIO(b'"odd"')}
         if "bad" in Payload:
