@@ -10,8 +10,12 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from cli import dead_letters, redrive
+from cli.address import Filters
 from cli.dead_letters import Clock, Letter
+from cli.errors import CommandError
 from cli.progress import Work
+from cli.settings import settings_of
+from cli.target import Target
 from tests.payloads import failure_record, s3_document
 from tests.unit.cli.deployments import QUEUE, deployed
 from tests.unit.cli.sqs import BEGAN, Function, Queue, VirtualTime, refusal
@@ -29,7 +33,7 @@ class Aws:
 
         def client(service: str, config: Any) -> Any:
             self.options[service] = vars(config)
-            return self.queue if service == "sqs" else self.function
+            return {"sqs": self.queue, "lambda": self.function}[service]
 
         monkeypatch.setattr("boto3.client", client)
         monkeypatch.setattr(dead_letters, "WORKERS", 1)
@@ -364,13 +368,14 @@ def test_what_comes_meanwhile_is_left_alone_and_does_not_keep_it_going(
     assert f"About {left} were not tried" in said.err
 
 
-def test_ten_times_in_vain_is_enough_if_nothing_else_is_there(aws: Aws) -> None:
-    aws.queue.add("good")
+@pytest.mark.parametrize("there", [[], ["good"]])
+def test_ten_times_in_vain_is_enough_if_nothing_else_is_there(aws: Aws, there: list[str]) -> None:
+    aws.queue.add(*there)
     aws.queue.before_receive = lambda: aws.queue.add("late", after=60)
 
     aws.redrive(dry_run=True)
 
-    assert aws.queue.receives == 1 + 10
+    assert aws.queue.receives == len(there) + 10
 
 
 def test_what_was_there_is_found_among_what_comes_meanwhile(aws: Aws) -> None:
@@ -397,7 +402,7 @@ def test_what_came_in_the_same_second_was_there(aws: Aws, dry_run: bool, capsys:
 def test_messages_that_somebody_looks_at_are_left(aws: Aws, capsys: Said) -> None:
     aws.queue.add(*["good"] * 11, "bad")
     # Before the beginning, for longer than the redrive takes.
-    aws.queue.receive_message(MaxNumberOfMessages=10, VisibilityTimeout=300)
+    aws.queue.look(300)
 
     assert aws.redrive() == 1
 
@@ -419,7 +424,7 @@ def test_a_colleague_who_receives_meanwhile_takes_nothing_out_of_the_count(
 
     def look(_: str) -> None:
         if len(aws.function.invoked) == 1:
-            aws.queue.receive_message(MaxNumberOfMessages=10, VisibilityTimeout=30)
+            aws.queue.look(30)
 
     aws.function.during = look
 
@@ -462,7 +467,7 @@ def test_a_redrive_beside_one_that_has_everything_in_its_hands_does_not_say_0(
 ) -> None:
     aws.queue.add(*["good"] * 500)
     for _ in range(50):
-        aws.queue.receive_message(MaxNumberOfMessages=10, VisibilityTimeout=3600)
+        aws.queue.look(3600)
 
     assert aws.redrive() == 1
     said = capsys.readouterr()
@@ -651,6 +656,13 @@ def test_with_a_queue_held_messages_wait_their_turn_hidden(through_queue: Aws) -
 
 
 # --- Messages ---
+
+
+def test_a_table_by_itself_has_no_dead_letters() -> None:
+    target = Target(settings=settings_of("files"), filters=Filters())
+
+    with pytest.raises(CommandError, match="^redrive works on a deployment: leave --table out$"):
+        redrive.redrive(target, dry_run=False, as_json=False)
 
 
 def test_what_eventbridge_says_of_a_message_is_its_cause(aws: Aws, capsys: Said) -> None:
