@@ -661,7 +661,7 @@ def test_with_a_queue_held_messages_wait_their_turn_hidden(through_queue: Aws) -
 def test_a_table_by_itself_has_no_dead_letters() -> None:
     target = Target(settings=settings_of("files"), filters=Filters())
 
-    with pytest.raises(CommandError, match="^redrive works on a deployment: leave --table out$"):
+    with pytest.raises(CommandError, match=r"^redrive works on a deployment: leave --table out$"):
         redrive.redrive(target, dry_run=False, as_json=False)
 
 
