@@ -36,7 +36,7 @@ def dead_letters(stack: Stack, name: str) -> list[str]:
     keys = [f"{PREFIX}{name} {number}.csv" for number in range(FILES)]
     for key in keys:
         stack.put(key)
-    wait_for(lambda: stack.dead_letters() == FILES, stack.dead_letters, seconds=60)
+    wait_for(lambda: stack.dead_letters() == FILES, stack.dead_letters, seconds=180)
     return keys
 
 
@@ -80,9 +80,9 @@ def test_an_interrupted_redrive_loses_nothing(external: Stack) -> None:
         proxy.injecting(slowly),
         stack.deployment.file_index("redrive") as process,
     ):
-        assert calling.wait(30)
+        assert calling.wait(180)
         process.send_signal(signal.SIGINT)
-        said, _ = process.communicate(timeout=30)
+        said, _ = process.communicate(timeout=180)
 
     left = stack.dead_letters()
     assert 0 < left < FILES, said
