@@ -18,8 +18,10 @@ from . import batch_operations, errors, reading
 from . import redrive as redriving
 from . import verify as verifying
 from .address import Filters
+from .deployment import find
 from .errors import FAILED, INTERRUPTED, PIPE_CLOSED, CommandError
-from .target import Connection, Target, of_deployment, settings_of
+from .settings import settings_of
+from .target import Connection, Target
 from .text import say
 
 app = typer.Typer(
@@ -51,8 +53,20 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {
         Annotated[
             str | None,
             typer.Option(
-                help="Terraform workspace, of this directory, whose outputs say the rest.",
+                help="Workspace of the Terraform configuration in this directory; table, bucket"
+                " and filters come from its outputs.",
                 show_default="the selected one",
+            ),
+        ],
+        None,
+    ),
+    "index": (
+        Annotated[
+            str | None,
+            typer.Option(
+                metavar="NAME",
+                help="Which index, if Terraform's outputs hold several.",
+                show_default=False,
             ),
         ],
         None,
@@ -74,7 +88,7 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {
             typer.Option(
                 "--filter",
                 metavar="PREFIX[*SUFFIX]",
-                help="What is watched, if not what Terraform says. May be repeated.",
+                help="Override the deployment's filters. May be repeated.",
                 show_default=False,
             ),
         ],
@@ -106,11 +120,14 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {
     ),
     "profile": (Annotated[str | None, typer.Option(help="AWS profile.")], None),
     "region": (Annotated[str | None, typer.Option(help="AWS Region.")], None),
-    "endpoint_url": (Annotated[str | None, typer.Option(help="Another AWS, a local one.")], None),
+    "endpoint_url": (
+        Annotated[str | None, typer.Option(help="Endpoint of another AWS, such as a local one.")],
+        None,
+    ),
 }
 _CONNECTION = ("profile", "region", "endpoint_url")
 _SETTINGS = ("partitions", "tombstone_days", "object_metadata", "object_tags")
-_READS = ("env", "table", "partitions", "filters", *_CONNECTION)
+_READS = ("env", "index", "table", "partitions", "filters", *_CONNECTION)
 _WRITES = (*_READS, *_SETTINGS[1:])
 
 
@@ -152,19 +169,21 @@ def _target(**chosen: Any) -> Target:
     given = {name: chosen[name] for name in _SETTINGS if name in chosen}
     if table == "":
         raise CommandError("--table is empty: name a table, or leave it out")
-    if table and chosen["env"]:
-        raise CommandError("--table and --env name two indexes: leave one of them out")
+    for name in ("env", "index"):
+        if table and chosen[name]:
+            raise CommandError(f"--table and --{name} name two indexes: leave one of them out")
     if table:
         connection.use()
         return Target(settings=settings_of(table, **given), filters=filters or Filters())
     for name, value in given.items():
         if value != _OPTIONS[name][1]:
             raise CommandError(
-                f"--{name.replace('_', '-')} is for --table: of a deployment Terraform says it"
+                f"--{name.replace('_', '-')} only goes with --table: for a deployment it comes from"
+                " Terraform"
             )
-    target = of_deployment(chosen["env"], filters)
-    connection.use(target.outputs["table"]["arn"].split(":")[3])
-    return target
+    deployment = find(chosen["env"], chosen["index"])
+    connection.use(deployment.region)
+    return Target.of(deployment, filters)
 
 
 def _answered(command: Callable[[], int]) -> int:
@@ -195,7 +214,7 @@ def _answered(command: Callable[[], int]) -> int:
 @_command(*_READS)
 def get(target: Target, key: Key, *, as_json: Json = False) -> int:
     """Show the record of an object."""
-    return reading.get(target, target.address(key), as_json=as_json)
+    return reading.get(target, target.objects(key), as_json=as_json)
 
 
 @_command(*_READS)
@@ -215,7 +234,7 @@ def ls(
     """List records, as `aws s3 ls` lists objects."""
     return reading.ls(
         target,
-        target.watched(prefix),
+        target.prefixes(prefix),
         recursive=recursive,
         summarize=summarize,
         human_readable=human_readable,
@@ -300,7 +319,7 @@ def verify(
     )
 
 
-@_command("env", *_CONNECTION)
+@_command("env", "index", *_CONNECTION)
 def redrive(
     target: Target,
     *,
@@ -319,4 +338,4 @@ def run() -> None:
     sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
-    app()
+    app(prog_name=app.info.name)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .verify import Findings
 
 _WIDTH = 30
-_WORST = 8
+_MOST_DIRECTORIES = 8
 _KINDS = {
     Kind.PHANTOM: ("red", "in the index, not in the bucket"),
     Kind.ORPHAN: ("yellow", "in the bucket, not in the index"),
@@ -29,7 +29,10 @@ def show(findings: "Findings", address: Address, console: Console | None = None)
     drift = findings.kinds.total()
     state = "repaired" if drift and drift == findings.repaired else "drift"
     found = f"{drift:,} {state}" if drift else "no drift"
-    console.print(Text(f"{address}: {findings.compared:,} keys compared, {found}."), soft_wrap=True)
+    console.print(
+        Text(f"{shown(str(address))}: {findings.compared:,} keys compared, {found}."),
+        soft_wrap=True,
+    )
     equal = findings.compared - drift - findings.unsettled
     most = max(equal, *findings.kinds.values(), 1) if drift else max(equal, 1)
     table = Table(
@@ -47,15 +50,21 @@ def show(findings: "Findings", address: Address, console: Console | None = None)
         row("unsettled", findings.unsettled, "blue", "kept changing: not judged")
     if findings.compared:
         console.print(table)
-    if drift:
-        console.print(_worst(findings))
+    if findings.places.keys() - {address.key}:
+        console.print(_directories(findings, address))
 
 
-def _worst(findings: "Findings") -> Table:
-    table = Table(Column("worst", overflow="fold"), Column(justify="right"), Column(), box=None)
-    places = findings.places.most_common(_WORST)
+def _directories(findings: "Findings", address: Address) -> Table:
+    table = Table(
+        Column("directories with most drift", overflow="fold"),
+        Column("keys", justify="right"),
+        Column(),
+        box=None,
+    )
+    places = findings.places.most_common(_MOST_DIRECTORIES)
     for place, count in places:
-        table.add_row(Text(shown(place) or "(all)"), f"{count:,}", _bar(count, places[0][1], "red"))
+        name = place or f"s3://{address.bucket}/"
+        table.add_row(Text(shown(name)), f"{count:,}", _bar(count, places[0][1], "red"))
     return table
 
 

@@ -11,19 +11,15 @@ from botocore.response import StreamingBody
 from botocore.stub import ANY, Stubber
 
 from cli import batch_operations
-from cli.address import Address, Filter, Filters
+from cli.address import Address, Filter
 from cli.batch_operations import backfill
 from cli.errors import CommandError
 from cli.target import Target
-from function.settings import Settings
+from tests.unit.cli.deployments import ACCOUNT, OUTPUT, deployed
 
-ACCOUNT = "123456789012"
-FUNCTION = f"arn:aws:lambda:eu-west-1:{ACCOUNT}:function:files"
+FUNCTION = OUTPUT["function"]["arn"]
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/files-backfill"
-OUTPUTS: dict[str, Any] = {
-    "backfill": {"role_arn": ROLE, "reports_bucket": "reports-of-jobs"},
-    "function": {"arn": FUNCTION, "name": "files"},
-}
+JOBS = {"role_arn": ROLE, "reports_bucket": "reports-of-jobs"}
 JOB = "job-1"
 PREFIX = Address("files", "in/")
 REPORT = (
@@ -109,10 +105,10 @@ def aws(clients: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Iterator[St
         stubs.s3control.assert_no_pending_responses()
 
 
-def target(*filters: Filter, outputs: dict[str, Any] = OUTPUTS) -> Target:
-    settings = Settings.from_environment({"TABLE_NAME": "files"})
-    watched = Filters(filters) if filters else Filters()
-    return Target(settings=settings, filters=watched, bucket="files", outputs=outputs)
+def target(*filters: Filter, jobs: dict[str, str] | None = JOBS) -> Target:
+    watched = [{"prefix": one.prefix, "suffix": one.suffix} for one in filters]
+    bucket = {"name": "files", "versioned": True}
+    return deployed(backfill=jobs, bucket=bucket, filters=watched)
 
 
 def run(where: Target, address: Address = PREFIX, *, as_json: bool = False) -> int:
@@ -172,7 +168,7 @@ def test_a_job_that_somebody_stopped_is_not_waited_for(
 
 def test_without_a_role_nothing_is_asked_for(aws: Stubs) -> None:  # noqa: ARG001 # no answer
     with pytest.raises(CommandError, match="set backfill_role = true, apply"):
-        run(target(outputs={"function": OUTPUTS["function"]}))
+        run(target(jobs=None))
 
 
 def test_each_filter_has_a_job_of_its_own(aws: Stubs) -> None:
