@@ -35,6 +35,7 @@ class Listed:
     last_modified: datetime
     version_id: str | None = None
     """Where versions are listed; None in a bucket without."""
+    storage_class: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,4 +117,5 @@ class Listing:
                     size=found["Size"],
                     last_modified=found["LastModified"],
                     version_id=known_version(found.get("VersionId")),
+                    storage_class=found.get("StorageClass"),
                 )

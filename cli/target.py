@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -35,6 +36,7 @@ _CREDENTIALS = (
     "AWS_ROLE_ARN",
     "AWS_WEB_IDENTITY_TOKEN_FILE",
 )
+_RECORDS_LOOKED_AT = 1000
 _OF_A_MODULE = {"table", "filters", "dead_letter_queue"}
 
 
@@ -100,7 +102,8 @@ class KeepingIndex:
         settings, metadata = self.settings, record.metadata
         yield "add --object-metadata", metadata is not None and not settings.object_metadata
         yield "add --object-tags", bool(metadata and metadata.tags) and not settings.object_tags
-        yield "name its deployment with --env", record.derived_key is not None
+        derived = record.derived_key or record.derived_reason
+        yield "name its deployment with --env", derived is not None
 
     def put_newer(self, record: FileRecord) -> None:
         """See `function.repository.FileIndex`."""
@@ -156,6 +159,20 @@ class Target:
             raise CommandError(
                 f"table {self.settings.table_name} has other --partitions than"
                 f" {self.settings.table_partitions}: give table.partitions of its deployment"
+            )
+
+    def check_derived_files(self, bucket: str) -> None:
+        """Raise CommandError if a table that is named by itself is of a deployment that has them.
+
+        Nothing but the records can tell, so some are looked at.
+        """
+        if self.outputs:
+            return
+        records = islice(self.index().list_prefix(bucket), _RECORDS_LOOKED_AT)
+        if any(record.derived_key or record.derived_reason for record in records):
+            raise CommandError(
+                f"the records of table {self.settings.table_name} name derived files, which --table"
+                " does not know how to make: name the deployment with --env instead"
             )
 
     def indexer(self) -> Indexer:
