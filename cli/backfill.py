@@ -5,7 +5,7 @@ import secrets
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
@@ -70,17 +70,14 @@ class Counts:
         self.contended += written.contended
         self.failed += len(written.failures) - len(batch.again)
 
+    @classmethod
+    def of(cls, left: Left) -> "Counts":
+        """What was counted until there."""
+        return cls(**{one.name: left.counts.get(one.name, 0) for one in fields(cls)})
+
     def at(self, left: Left) -> Left:
         """The place, with what was counted until there."""
-        return replace(
-            left,
-            counts={
-                "objects": self.objects,
-                "written": self.written,
-                "contended": self.contended,
-                "failed": self.failed,
-            },
-        )
+        return replace(left, counts=asdict(self))
 
 
 def backfill(
@@ -96,11 +93,11 @@ def backfill(
     listing = Listing(target.s3(), address.bucket, target.filters)
     if dry_run:
         return _look(target, address, listing, as_json=as_json)
-    listing.look(address.key)
+    listing.reach(address.key)
     place = Place("backfill", *identity(target, address))
     earlier = place.begin(resume=resume)
     left = earlier or Left()
-    counts, failures = Counts(**left.counts), Failures(goes_on=earlier is not None)
+    counts, failures = Counts.of(left), Failures(goes_on=earlier is not None)
     batches = chain(
         _failed(place, left), _batches(listing, address, left, retried=place.failed_size)
     )
@@ -118,17 +115,19 @@ def backfill(
                     place.add(failure)
                 failures.add(written.failures, is_any_done=written.written > 0)
                 if place.is_due:
+                    lines.flush()
                     place.write(counts.at(left))
         except BaseException:
             if left.ranges != (Range(),) or left.retried:
                 place.write(counts.at(left))
                 place.say_stopped(left, f"{counts.objects:,} objects done")
             raise
-    if earlier is None:
-        failures.end(counts.objects)
+    if refusal := failures.refusal(counts.objects):
+        place.forget()
+        raise CommandError(refusal)
     place.end(counts.at(replace(left, ranges=())), is_done=not failures.count)
     _answer(target, counts, rate=work.rate, as_json=as_json)
-    failures.say(address.bucket)
+    failures.say(address.bucket, is_kept=place.is_kept)
     if counts.failed:
         return FAILED
     return OK if counts.objects else _nothing(address)

@@ -136,20 +136,22 @@ class Failures:
                 f" allowed for others, --resume goes on with them. {self._first[0].cause}"
             )
 
-    def end(self, objects: int) -> None:
-        """Raise CommandError if access to each of so many objects, all there are, was denied."""
-        if self._is_refused_so_far() and self._refused == objects:
-            raise CommandError(self._first[0].cause)
+    def refusal(self, objects: int) -> str | None:
+        """Return what denied access to each of so many objects, all there are; None if not all."""
+        all_refused = self._is_refused_so_far() and self._refused == objects
+        return self._first[0].cause if all_refused else None
 
     def _is_refused_so_far(self) -> bool:
         only = 0 < self._refused == self.count and not self._is_any_done
         return only and not self._goes_on
 
-    def say(self, bucket: str) -> None:
-        """Name the first on standard error."""
+    def say(self, bucket: str, *, is_kept: bool) -> None:
+        """Name the first on standard error, and how to try them again if they are kept."""
         if not self.count:
             return
-        say("{:,} {} failed:", self.count, "key" if self.count == 1 else "keys")
+        keys, them = ("key", "it") if self.count == 1 else ("keys", "them")
+        how = f"; --resume tries {them} again" if is_kept else ""
+        say("{:,} {} failed{}:", self.count, keys, how)
         for failure in self._first:
             say("  {}: {}", f"s3://{bucket}/{failure.key}", failure.cause)
         if self.count > len(self._first):

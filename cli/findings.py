@@ -15,8 +15,6 @@ from .listing import Listed
 
 UNSETTLED = "unsettled"
 """The kind of a failure: the key kept changing."""
-_MOST_PLACES = 10_000
-_ELSEWHERE = "(elsewhere)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,15 +106,14 @@ class Findings:
         return self.compared - self.kinds.total() - self.unsettled - self.unread
 
     def add(self, found: Drift | Failure, place: str) -> None:
-        """Count what was found of a key, and drift in its directory, if there are not too many."""
+        """Count what was found of a key, and drift in its directory."""
         if isinstance(found, Failure):
             self._count(found, 1)
             return
         self.kinds[found.kind] += 1
         self.repaired += found.repaired
         self.unrepaired += found.failure is not None
-        known = place in self.places or len(self.places) < _MOST_PLACES
-        self.places[place if known else _ELSEWHERE] += 1
+        self.places[place] += 1
 
     def take_back(self, failure: Failure) -> None:
         """Forget what an earlier run found of a key that is tried again."""

@@ -68,6 +68,10 @@ class Listing:
                 coming = ahead.submit(next, pages, None)
                 yield page
 
+    def reach(self, prefix: str) -> None:
+        """Raise what listing the prefix raises."""
+        next(self._list(prefix, "", at_most=1))
+
     def look(self, key: str) -> tuple[Listed | None, datetime]:
         """One object, if it is watched and there, and the time by S3's clock."""
         page = next(self._list(key, "", at_most=1))

@@ -3,7 +3,7 @@
 NAME.json is the checkpoint: the ranges of keys that are left, what was counted up to there, and how
 much of the file of failed keys belongs to it. It is replaced in one step. The failed keys are
 appended to NAME.TOKEN.failed, a line each, before a checkpoint counts them: after `kill -9` what is
-beyond the checkpoint's size is cut off, because its keys are in a range that is left.
+beyond the size that it names is cut off, because those keys are in a range that is left.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from .address import Address
 from .errors import CommandError, region
@@ -85,7 +85,8 @@ class Place:
             self._directory / f"{self._name}.{secrets.token_hex(4)}.failed", size=0
         )
         self._earlier: _Failed | None = None
-        self._appending: BinaryIO | None = None
+        self._unwritten: list[bytes] = []
+        """Lines of failed keys since the last checkpoint."""
         self._written = 0.0
         self.is_kept = True
         """Whether it could be written so far."""
@@ -175,22 +176,12 @@ class Place:
 
     def add(self, failure: Failure) -> None:
         """Keep a key that failed, for the next checkpoint."""
-        if not self.is_kept:
-            return
-        try:
-            if self._appending is None:
-                self._directory.mkdir(parents=True, exist_ok=True)
-                self._appending = self._failed.path.open("ab")
-            line = f"{failure.as_line()}\n".encode()
-            self._appending.write(line)
-        except OSError as error:
-            self._lose(error)
-            return
-        self._failed = _Failed(self._failed.path, self._failed.size + len(line))
+        if self.is_kept:
+            self._unwritten.append(f"{failure.as_line()}\n".encode())
 
     @property
     def failed_size(self) -> int:
-        """The bytes of all failed keys so far."""
+        """The bytes of the failed keys that the last checkpoint counts."""
         return self._failed.size
 
     @property
@@ -207,7 +198,31 @@ class Place:
             return
         self._written = time.monotonic()
         new = self.path.with_suffix(f".{os.getpid()}")
-        noted = {
+        try:
+            self._directory.mkdir(parents=True, exist_ok=True)
+            self._append()
+            with new.open("w") as file:
+                json.dump(self._noted(left), file)
+                file.flush()
+                os.fsync(file.fileno())
+            new.replace(self.path)
+            self._remove_earlier()
+        except OSError as error:
+            self._lose(error)
+
+    def _append(self) -> None:
+        if not self._unwritten:
+            return
+        lines = b"".join(self._unwritten)
+        with self._failed.path.open("ab") as file:
+            file.write(lines)
+            file.flush()
+            os.fsync(file.fileno())
+        self._failed = _Failed(self._failed.path, self._failed.size + len(lines))
+        self._unwritten.clear()
+
+    def _noted(self, left: Left) -> dict[str, Any]:
+        return {
             self._command: self._what,
             "ranges": [{"after": one.after, "up_to": one.up_to} for one in left.ranges],
             "counts": dict(left.counts),
@@ -217,19 +232,6 @@ class Place:
                 "retried": left.retried,
             },
         }
-        try:
-            self._directory.mkdir(parents=True, exist_ok=True)
-            if self._appending is not None:
-                self._appending.flush()
-                os.fsync(self._appending.fileno())
-            with new.open("w") as file:
-                json.dump(noted, file)
-                file.flush()
-                os.fsync(file.fileno())
-            new.replace(self.path)
-            self._remove_earlier()
-        except OSError as error:
-            self._lose(error)
 
     def end(self, left: Left, *, is_done: bool) -> None:
         """Note that only the failed keys are left, or that nothing is."""
@@ -249,8 +251,6 @@ class Place:
 
     def forget(self) -> None:
         """Remove the files: there is nothing left to do."""
-        if self._appending is not None:
-            self._appending.close()
         if not self.is_kept:
             return
         self.path.unlink(missing_ok=True)

@@ -19,6 +19,11 @@ class Report:
         if self._file:
             self._file.write(f"{line}\n".encode())
 
+    def flush(self) -> None:
+        """Bring what was added to the file, before a checkpoint counts it."""
+        if self._file:
+            self._file.flush()
+
 
 @contextmanager
 def opened(path: Path | None, *, resumed: bool) -> Iterator[Report]:

@@ -172,7 +172,7 @@ class Target:
         if any(record.derived_key or record.derived_reason for record in records):
             raise CommandError(
                 f"the records of table {self.settings.table_name} name derived files, which --table"
-                " does not know how to make: name the deployment with --env instead"
+                " cannot make: leave --table out, and name its deployment with --env"
             )
 
     def indexer(self) -> Indexer:

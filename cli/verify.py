@@ -24,7 +24,7 @@ from function.repository import FileIndex
 
 from .address import Address
 from .drift import Comparison, merged
-from .errors import NO, OK
+from .errors import NO, OK, CommandError
 from .failures import CALL_ERRORS, Failure, Failures
 from .findings import UNSETTLED, Drift, Findings
 from .listing import Listed, Listing
@@ -38,6 +38,8 @@ from .workers import each
 
 _MOST_WAITING = 50_000
 """Suspects held in memory; with more the comparison waits for the oldest."""
+_MOST_PLACES = 10_000
+_ELSEWHERE = "(elsewhere)"
 _CLOCKS_DIFFER = timedelta(seconds=5)
 """At most; of S3's hosts."""
 _MOST_LOOKS = 5
@@ -113,8 +115,8 @@ class Verification:
 
     def reach(self, address: Address) -> None:
         """Raise what bucket and table raise if they cannot be read."""
-        self._listing.look(address.key)
         next(self._index.list_prefix(address.bucket, address.key), None)
+        self._listing.reach(address.key)
 
     def steps(
         self, address: Address, left: Left, failed: Iterable[tuple[Failure, int]], work: Work
@@ -290,25 +292,27 @@ def verify(
                     findings.take_back(step.earlier)
                 left = Left(step.ranges, step.retried)
                 if step.found:
-                    findings.add(step.found, _directory(step.found.key, address))
+                    findings.add(step.found, _directory(step.found.key, address, findings))
                     line = _line(step.found, address)
                     lines.write(line)
-                    if as_json:
+                    if as_json and isinstance(step.found, Drift):
                         answer(line)
                     _note(step.found, place, failures)
                 if place.is_due:
+                    lines.flush()
                     place.write(replace(left, counts=findings.counts))
         except BaseException:
             _stopped(place, replace(left, counts=findings.counts), findings, address)
             raise
-    if not resumed:
-        failures.end(findings.compared)
+    if refusal := failures.refusal(findings.compared):
+        place.forget()
+        raise CommandError(refusal)
     place.end(replace(left, ranges=(), counts=findings.counts), is_done=not failures.count)
     if as_json:
         answer(findings.as_json())
     else:
         show(findings, address)
-    failures.say(address.bucket)
+    failures.say(address.bucket, is_kept=place.is_kept)
     if not findings.compared:
         say("Neither bucket nor index has a watched key that begins with {}.", str(address))
         return NO if address.key else OK
@@ -339,7 +343,9 @@ def _stopped(place: Place, left: Left, findings: Findings, address: Address) -> 
         show(findings, address, messages)
 
 
-def _directory(key: str, address: Address) -> str:
-    """The directory below the prefix that the key is in."""
+def _directory(key: str, address: Address, findings: Findings) -> str:
+    """The directory below the prefix that the key is in, unless there are too many of them."""
     slash = key.find("/", len(address.key))
-    return address.key if slash < 0 else key[: slash + 1]
+    place = address.key if slash < 0 else key[: slash + 1]
+    known = place in findings.places or len(findings.places) < _MOST_PLACES
+    return place if known else _ELSEWHERE
