@@ -247,7 +247,7 @@ class Place:
         if after:
             say("Stopped after {}, {}{}.", after, done, how)
         else:
-            say("Stopped: {}{}.", done, how)
+            say("Stopped, {}{}.", done, how)
 
     def forget(self) -> None:
         """Remove the files: there is nothing left to do."""
