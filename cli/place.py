@@ -250,12 +250,10 @@ class Place:
             say("Stopped, {}{}.", done, how)
 
     def forget(self) -> None:
-        """Remove the files: there is nothing left to do."""
-        if not self.is_kept:
-            return
-        self.path.unlink(missing_ok=True)
-        self._failed.path.unlink(missing_ok=True)
-        self._remove_earlier()
+        """Remove the files, also those of runs that were killed: there is nothing left to do."""
+        if self.is_kept:
+            for path in self._directory.glob(f"{self._name}.*"):
+                path.unlink(missing_ok=True)
 
     def _remove_earlier(self) -> None:
         """Remove the failed keys that the replaced checkpoint named."""

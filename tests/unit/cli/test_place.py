@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from cli import place as places
 from cli.errors import CommandError
 from cli.failures import Failure
 from cli.place import Left, Place, Range
@@ -280,11 +279,18 @@ def test_the_checkpoint_reaches_the_disk_before_it_replaces_the_last(
 ) -> None:
     done: list[str] = []
     fsync, replace = os.fsync, Path.replace
-    monkeypatch.setattr(os, "fsync", lambda file: (done.append("fsync"), fsync(file)))
-    monkeypatch.setattr(
-        Path, "replace", lambda path, to: (done.append("replace"), replace(path, to))[1]
-    )
-    place = places.Place("backfill", "table")
+
+    def noted_fsync(file: int) -> None:
+        done.append("fsync")
+        fsync(file)
+
+    def noted_replace(path: Path, to: Path) -> Path:
+        done.append("replace")
+        return replace(path, to)
+
+    monkeypatch.setattr(os, "fsync", noted_fsync)
+    monkeypatch.setattr(Path, "replace", noted_replace)
+    place = Place("backfill", "table")
     place.add(Failure("a", "cause"))
 
     place.write(AFTER_A)

@@ -1,0 +1,158 @@
+"""A run that dies at a chosen point, as by `kill -9`: nothing that it would do afterwards is done.
+
+The points are before and after all that reaches the disk: the table's writes, and each step of a
+checkpoint. What is to outlive the process is in files.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
+from unittest.mock import patch
+
+from botocore.exceptions import ClientError
+
+from cli import backfill, place, verify
+from cli.address import Address, Filters
+from cli.listing import Listed, Page
+from cli.target import Target, settings_of
+from function.denials import explained_read
+from function.event_parser import ObjectEvent
+from function.record import FileRecord
+
+KEYS = tuple("abcdefghij")
+REFUSED = ("c", "h")
+KILLED = 137
+NOW = datetime(2026, 11, 23, 8, 15, 30, tzinfo=UTC)
+
+
+class Points:
+    """Counts the points; at one of them the process ends."""
+
+    def __init__(self, last: int) -> None:
+        """`last` is the number of the point to die at; 0: at none."""
+        self._last = last
+        self._count = 0
+
+    def passed(self) -> None:
+        self._count += 1
+        if self._count == self._last:
+            os._exit(KILLED)
+
+    def around(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapped(*arguments: Any, **more: Any) -> Any:
+            self.passed()
+            answer = call(*arguments, **more)
+            self.passed()
+            return answer
+
+        return wrapped
+
+
+class Disk:
+    """A bucket, and a table that is a file with a line for each write."""
+
+    def __init__(self, table: Path, points: Points, refused: tuple[str, ...]) -> None:
+        self._table = table
+        self._points = points
+        self._refused = refused
+
+    def written(self) -> set[str]:
+        return set(self._table.read_text().split()) if self._table.exists() else set()
+
+    def reach(self, _: str) -> None:
+        pass
+
+    def pages(self, _: str, after: str = "") -> Iterator[Page]:
+        left = [self._listed(key) for key in KEYS if key > after]
+        for first in range(0, len(left), 3):
+            yield Page(left[first : first + 3], NOW)
+
+    def look(self, key: str) -> tuple[Listed | None, datetime]:
+        return self._listed(key), NOW
+
+    def list_prefix(self, _: str, __: str, after: str = "") -> Iterator[FileRecord]:
+        written = self.written()
+        return (self._record(key) for key in sorted(written) if key > after)
+
+    def read(self, _: str, key: str) -> FileRecord | None:
+        return self._record(key) if key in self.written() else None
+
+    def refresh(self, event: ObjectEvent, _: datetime | None = None) -> None:
+        if event.key in self._refused:
+            with explained_read("b", event.key):
+                raise ClientError({"Error": {"Code": "403", "Message": ""}}, "HeadObject")
+        self._points.passed()
+        with self._table.open("a") as file:
+            file.write(f"{event.key}\n")
+        self._points.passed()
+
+    @staticmethod
+    def _listed(key: str) -> Listed:
+        return Listed(key, f"etag {key}", 1, NOW)
+
+    @staticmethod
+    def _record(key: str) -> FileRecord:
+        return FileRecord(
+            bucket="b", key=key, indexed_at=NOW, revision="r", etag=f"etag {key}", size=1
+        )
+
+
+class DiskTarget:
+    """What the commands work on: see `cli.target.Target`."""
+
+    filters = Filters()
+    settings = settings_of("table", object_metadata=True)
+
+    def __init__(self, disk: Disk) -> None:
+        self._disk = disk
+
+    def s3(self) -> None:
+        pass
+
+    def index(self) -> Disk:
+        return self._disk
+
+    def indexer(self) -> Disk:
+        return self._disk
+
+
+def run(command: str, home: Path, last: int, refused: tuple[str, ...], *, resume: bool) -> None:
+    """Run a command, as a process of its own: it exits as the command does, or with KILLED."""
+    points = Points(last)
+    disk = Disk(home / "table", points, refused)
+    target = cast(Target, DiskTarget(disk))
+    sys.stdout = (home / "answer").open("w")
+    sys.stderr = (home / "messages").open("a")
+    with (
+        patch.dict(os.environ, {"XDG_STATE_HOME": str(home)}),
+        patch.object(place, "_SECONDS", 0),
+        patch.object(backfill, "MOST_AT_ONCE", 2),
+        patch.object(backfill, "Listing", lambda *_, **__: disk),
+        patch.object(verify, "Listing", lambda *_, **__: disk),
+        patch.object(os, "fsync", points.around(os.fsync)),
+        patch.object(Path, "replace", points.around(Path.replace)),
+        patch.object(Path, "unlink", points.around(Path.unlink)),
+        patch("function.denials._caller", lambda: "me"),
+    ):
+        address = Address("b", "")
+        if command == "backfill":
+            code = backfill.backfill(
+                target, address, resume=resume, dry_run=False, report=None, as_json=True
+            )
+        else:
+            code = verify.verify(
+                target,
+                address,
+                repair=True,
+                versions=False,
+                grace=0,
+                resume=resume,
+                report=None,
+                as_json=True,
+            )
+    sys.stdout.close()
+    sys.stderr.close()
+    os._exit(code)
