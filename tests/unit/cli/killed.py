@@ -5,8 +5,8 @@ checkpoint. What is to outlive the process is in files.
 """
 
 import os
-import sys
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stderr, redirect_stdout
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -22,8 +22,8 @@ from function.denials import explained_read
 from function.event_parser import ObjectEvent
 from function.record import FileRecord
 
-KEYS = tuple("abcdefghij")
-REFUSED = ("c", "h")
+KEYS = tuple("abcdefg")
+REFUSED = ("c", "f")
 KILLED = 137
 NOW = datetime(2026, 11, 23, 8, 15, 30, tzinfo=UTC)
 
@@ -31,14 +31,14 @@ NOW = datetime(2026, 11, 23, 8, 15, 30, tzinfo=UTC)
 class Points:
     """Counts the points; at one of them the process ends."""
 
-    def __init__(self, last: int) -> None:
-        """`last` is the number of the point to die at; 0: at none."""
-        self._last = last
+    def __init__(self, die_at: int) -> None:
+        """`die_at` is the number of the point to die at; 0: at none."""
+        self._die_at = die_at
         self._count = 0
 
     def passed(self) -> None:
         self._count += 1
-        if self._count == self._last:
+        if self._count == self._die_at:
             os._exit(KILLED)
 
     def around(self, call: Callable[..., Any]) -> Callable[..., Any]:
@@ -119,14 +119,19 @@ class DiskTarget:
         return self._disk
 
 
-def run(command: str, home: Path, last: int, refused: tuple[str, ...], *, resume: bool) -> None:
-    """Run a command, as a process of its own: it exits as the command does, or with KILLED."""
-    points = Points(last)
+def run(
+    command: str, home: Path, refused: tuple[str, ...], *, resume: bool, die_at: int = 0
+) -> int:
+    """Run a command; returns its exit code, unless the process dies at a point."""
+    points = Points(die_at)
     disk = Disk(home / "table", points, refused)
     target = cast(Target, DiskTarget(disk))
-    sys.stdout = (home / "answer").open("w")
-    sys.stderr = (home / "messages").open("a")
+    address = Address("b", "")
     with (
+        (home / "answer").open("w") as answer,
+        (home / "messages").open("a") as messages,
+        redirect_stdout(answer),
+        redirect_stderr(messages),
         patch.dict(os.environ, {"XDG_STATE_HOME": str(home)}),
         patch.object(place, "_SECONDS", 0),
         patch.object(backfill, "MOST_AT_ONCE", 2),
@@ -137,22 +142,22 @@ def run(command: str, home: Path, last: int, refused: tuple[str, ...], *, resume
         patch.object(Path, "unlink", points.around(Path.unlink)),
         patch("function.denials._caller", lambda: "me"),
     ):
-        address = Address("b", "")
         if command == "backfill":
-            code = backfill.backfill(
+            return backfill.backfill(
                 target, address, resume=resume, dry_run=False, report=None, as_json=True
             )
-        else:
-            code = verify.verify(
-                target,
-                address,
-                repair=True,
-                versions=False,
-                grace=0,
-                resume=resume,
-                report=None,
-                as_json=True,
-            )
-    sys.stdout.close()
-    sys.stderr.close()
-    os._exit(code)
+        return verify.verify(
+            target,
+            address,
+            repair=True,
+            versions=False,
+            grace=0,
+            resume=resume,
+            report=None,
+            as_json=True,
+        )
+
+
+def die(command: str, home: Path, refused: tuple[str, ...], die_at: int, *, resume: bool) -> None:
+    """Run a command in a process of its own, which exits as the command does, or with KILLED."""
+    os._exit(run(command, home, refused, resume=resume, die_at=die_at))
