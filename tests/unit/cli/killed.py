@@ -120,7 +120,13 @@ class DiskTarget:
 
 
 def run(
-    command: str, home: Path, refused: tuple[str, ...], *, resume: bool, die_at: int = 0
+    command: str,
+    home: Path,
+    refused: tuple[str, ...],
+    *,
+    resume: bool,
+    die_at: int = 0,
+    report: Path | None = None,
 ) -> int:
     """Run a command; returns its exit code, unless the process dies at a point."""
     points = Points(die_at)
@@ -132,7 +138,7 @@ def run(
         (home / "messages").open("a") as messages,
         redirect_stdout(answer),
         redirect_stderr(messages),
-        patch.dict(os.environ, {"XDG_STATE_HOME": str(home)}),
+        patch.dict(os.environ, {"XDG_STATE_HOME": str(home), "AWS_DEFAULT_REGION": "eu-west-1"}),
         patch.object(place, "_SECONDS", 0),
         patch.object(backfill, "MOST_AT_ONCE", 2),
         patch.object(backfill, "Listing", lambda *_, **__: disk),
@@ -144,7 +150,7 @@ def run(
     ):
         if command == "backfill":
             return backfill.backfill(
-                target, address, resume=resume, dry_run=False, report=None, as_json=True
+                target, address, resume=resume, dry_run=False, report=report, as_json=True
             )
         return verify.verify(
             target,
@@ -153,7 +159,7 @@ def run(
             versions=False,
             grace=0,
             resume=resume,
-            report=None,
+            report=report,
             as_json=True,
         )
 

@@ -136,8 +136,12 @@ def test_a_run_that_is_refused_everything_ends(monkeypatch: pytest.MonkeyPatch) 
     counted.add([REFUSED], is_any_done=False)
     counted.add([REFUSED], is_any_done=False)
 
-    with pytest.raises(CommandError, match="access to each of the first 3 objects was denied"):
-        counted.add([REFUSED], is_any_done=False)
+    with pytest.raises(CommandError) as raised:
+        counted.add([Failure("c", "the last cause", is_refused=True)], is_any_done=False)
+    assert str(raised.value) == (
+        "access to each of the first 3 objects was denied. If it is allowed for others, --resume"
+        " goes on with them. may not"
+    )
 
 
 @pytest.mark.parametrize(
@@ -161,7 +165,9 @@ def test_a_run_in_which_not_all_was_refused_goes_on(
 def test_all_that_there_was_was_refused() -> None:
     counted = Failures(goes_on=False)
     assert counted.refusal(0) is None
-    counted.add([REFUSED, Failure("b", "other", is_refused=True)], is_any_done=False)
+    counted.add([REFUSED], is_any_done=False)
+    assert counted.refusal(1) == "may not"
+    counted.add([Failure("b", "other", is_refused=True)], is_any_done=False)
 
     assert counted.refusal(2) == "may not"
     assert counted.refusal(3) is None

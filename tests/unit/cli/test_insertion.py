@@ -104,7 +104,10 @@ def test_it_does_not_try_for_ever(table: Table, monkeypatch: pytest.MonkeyPatch)
 
     table.ended()
     assert inserted.written == 1
-    assert "12 times in a row" in str(inserted.failed["one"])
+    assert str(inserted.failed["one"]) == (
+        "An error occurred (Throttled) when calling the BatchExecuteStatement operation:"
+        " 12 times in a row"
+    )
     assert "(ValidationError)" in str(inserted.failed["three"])
     # A minute, give or take: each pause is twice the last, up to ten seconds.
     assert table.pauses == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 10, 10, 10, 10]

@@ -31,6 +31,8 @@ def test_a_run_from_the_beginning_replaces_the_report(tmp_path: Path) -> None:
         ("", "new\n"),
         ("old\n", "old\nnew\n"),
         ('old\n{"half', "old\nnew\n"),
+        ("one\ntwo\nhalf", "one\ntwo\nnew\n"),
+        ("\nhalf", "\nnew\n"),
         ("half", "new\n"),
         ("old\n" + "x" * 10_000, "old\nnew\n"),
         ("x" * 10_000 + "\n" + "y" * 4096, "x" * 10_000 + "\nnew\n"),
