@@ -1,6 +1,7 @@
 """What fails for one object, and what ends a run, in `backfill` and `verify --repair`."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +16,14 @@ from botocore.exceptions import (
 from cli import failures, place
 from function.errors import ContentionError
 from function.indexer import Indexer
+from function.record import FileRecord
 from function.repository import FileIndex
 from tests.integration.cli.conftest import FileIndexCommand, Said
 from tests.integration.cli.faults import Faults
-from tests.integration.conftest import BUCKET
+from tests.integration.conftest import BUCKET, TABLE
 
 if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_s3 import S3Client
 
 URL = f"s3://{BUCKET}"
@@ -345,3 +348,16 @@ def test_unsettled_keys_weigh_more_than_drift_and_are_tried_again(
     assert (again.code, again.lines[-1]["unsettled"], again.lines[-1]["repaired"]) == (1, 0, 4)
     assert indexed(index) == list(KEYS)
     del faults
+
+
+@pytest.mark.parametrize("partitions", [1, 4])
+def test_an_index_is_read_on_from_any_key(dynamodb: "DynamoDBClient", partitions: int) -> None:
+    index = FileIndex(dynamodb, TABLE, partitions)
+    keys = [f"in/{number:02}" for number in range(20)] + ["in/\U0001f600", "in/\uffff"]
+    for key in [*keys, "out/1"]:
+        record = FileRecord(bucket=BUCKET, key=key, indexed_at=datetime.now(UTC), revision="r")
+        index.replace(record, None)
+
+    for after in ("in/", "in/07", "in/07 ", "in/\uffff", "in/\U0001f600"):
+        left = [record.key for record in index.list_prefix(BUCKET, "in/", after)]
+        assert left == sorted(key for key in keys if key > after)
