@@ -45,6 +45,12 @@ class Engine(StrEnum):
 
 Key = Annotated[str, typer.Argument(metavar="s3://BUCKET/KEY", show_default=False)]
 Prefix = Annotated[str, typer.Argument(metavar="s3://BUCKET[/PREFIX]", show_default=False)]
+Resume = Annotated[
+    bool,
+    typer.Option(
+        "--resume", help="Try again what failed in the last run, and go on where it stopped."
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line on standard output.")]
 
 # Options that several commands have: annotation and default.
@@ -250,17 +256,19 @@ def backfill(
     engine: Annotated[
         Engine, typer.Option(help="This machine, or S3 Batch Operations for very many objects.")
     ] = Engine.LOCAL,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on where the last one was stopped.")
-    ] = False,
+    resume: Resume = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Count what would be written, write nothing.")
     ] = False,
+    report: Annotated[
+        Path | None, typer.Option(help="Write each object that failed to this file, as JSON lines.")
+    ] = None,
     as_json: Json = False,
 ) -> int:
     """Insert a record for every object that has none; refresh all where records hold more.
 
-    Records that are there, and what events write meanwhile, are left alone.
+    Records that are there, and what events write meanwhile, are left alone. Exit code 0: done, 1:
+    no object has the prefix, 2: some objects failed, or it stopped.
     """
     if target.filters_are_chosen:
         raise CommandError(
@@ -268,15 +276,18 @@ def backfill(
             " a prefix instead"
         )
     address = target.watched(prefix)
-    if resume and dry_run:
-        raise CommandError("--dry-run looks at everything: leave --resume out")
+    if dry_run and (resume or report):
+        raise CommandError("--dry-run only counts: leave --resume and --report out")
     if engine is Engine.LOCAL:
         target.check_partitions(address.bucket)
+        target.check_derived_files(address.bucket)
         return backfilling.backfill(
-            target, address, resume=resume, dry_run=dry_run, as_json=as_json
+            target, address, resume=resume, dry_run=dry_run, report=report, as_json=as_json
         )
     if resume or dry_run:
         raise CommandError("--resume and --dry-run are for --engine local: leave them out")
+    if report:
+        raise CommandError("--report is for --engine local: the job has a report of its own")
     return batch_operations.backfill(target, address, as_json=as_json)
 
 
@@ -295,12 +306,18 @@ def verify(
             min=0, help="Seconds after which a difference is looked at again: it may be under way."
         ),
     ] = 120,
+    resume: Resume = False,
     report: Annotated[
-        Path | None, typer.Option(help="Write each difference to this file, as JSON lines.")
+        Path | None,
+        typer.Option(help="Write each difference and each failure to this file, as JSON lines."),
     ] = None,
     as_json: Json = False,
 ) -> int:
-    """Compare index and bucket. Exit code 0: no difference, 1: some, 2: could not compare."""
+    """Compare index and bucket.
+
+    Exit code 0: no difference, 1: some, repaired or not, 2: some keys could not be compared or
+    repaired, or it stopped.
+    """
     if repair and target.filters_are_chosen:
         raise CommandError(
             "--repair would take what --filter leaves out from the index: leave --filter out, and"
@@ -308,12 +325,15 @@ def verify(
         )
     address = target.watched(prefix)
     target.check_partitions(address.bucket)
+    if repair:
+        target.check_derived_files(address.bucket)
     return verifying.verify(
         target,
         address,
         repair=repair,
         versions=versions,
         grace=grace,
+        resume=resume,
         report=report,
         as_json=as_json,
     )

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -32,6 +33,7 @@ _CREDENTIALS = (
     "AWS_ROLE_ARN",
     "AWS_WEB_IDENTITY_TOKEN_FILE",
 )
+_RECORDS_LOOKED_AT = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +98,8 @@ class KeepingIndex:
         settings, metadata = self.settings, record.metadata
         yield "add --object-metadata", metadata is not None and not settings.object_metadata
         yield "add --object-tags", bool(metadata and metadata.tags) and not settings.object_tags
-        yield "name its deployment with --env", record.derived_key is not None
+        derived = record.derived_key or record.derived_reason
+        yield "name its deployment with --env", derived is not None
 
     def put_newer(self, record: FileRecord) -> None:
         """See `function.repository.FileIndex`."""
@@ -158,6 +161,20 @@ class Target:
             raise CommandError(
                 f"table {self.settings.table_name} has other --partitions than"
                 f" {self.settings.table_partitions}: give table.partitions of its deployment"
+            )
+
+    def check_derived_files(self, bucket: str) -> None:
+        """Raise CommandError if a table that is named by itself is of a deployment that has them.
+
+        Nothing but the records can tell, so some are looked at.
+        """
+        if self.outputs:
+            return
+        records = islice(self.index().list_prefix(bucket), _RECORDS_LOOKED_AT)
+        if any(record.derived_key or record.derived_reason for record in records):
+            raise CommandError(
+                f"the records of table {self.settings.table_name} name derived files, which --table"
+                " cannot make: leave --table out, and name its deployment with --env"
             )
 
     def indexer(self) -> Indexer:
