@@ -168,7 +168,7 @@ class Target:
 
         Nothing but the records can tell, so some are looked at.
         """
-        if self.outputs:
+        if self.deployment:
             return
         records = islice(self.index().list_prefix(bucket), _RECORDS_LOOKED_AT)
         if any(record.derived_key or record.derived_reason for record in records):

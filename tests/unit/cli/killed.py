@@ -17,7 +17,8 @@ from botocore.exceptions import ClientError
 from cli import backfill, place, verify
 from cli.address import Address, Filters
 from cli.listing import Listed, Page
-from cli.target import Target, settings_of
+from cli.settings import settings_of
+from cli.target import Target
 from function.denials import explained_read
 from function.event_parser import ObjectEvent
 from function.record import FileRecord

@@ -7,8 +7,8 @@ from rich.console import Console
 
 from cli.address import Address
 from cli.drift import Kind
+from cli.findings import Findings
 from cli.picture import show
-from cli.verify import Findings
 
 
 def seen(places: dict[str, int], prefix: str = "") -> list[str]:

@@ -15,7 +15,8 @@ from cli.failures import Failure
 from cli.findings import Drift
 from cli.listing import Listed
 from cli.place import identity
-from cli.target import Target, settings_of
+from cli.settings import settings_of
+from cli.target import Target
 from function.record import FileRecord, ObjectMetadata
 from tests.unit.cli import killed
 from tests.unit.cli.killed import KEYS
