@@ -4,16 +4,19 @@ import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
 
-from cli import verify
+from cli import backfill, verify
 from cli.address import Address, Filters
+from cli.backfill import Batch, Counts, _answer
 from cli.drift import Kind
 from cli.failures import Failure
-from cli.findings import Drift
-from cli.listing import Listed
+from cli.findings import Drift, Findings
+from cli.insertion import Inserted
+from cli.listing import Listed, Listing
 from cli.place import identity
 from cli.settings import settings_of
 from cli.target import Target
@@ -247,3 +250,120 @@ def test_a_failure_is_reported_with_its_cause(failure: Failure, kind: str) -> No
         "repaired": False,
         "cause": "c",
     }
+
+
+@pytest.mark.parametrize(
+    ("prefix", "key", "directory"),
+    [
+        ("", "a", ""),
+        ("", "a/b/c", "a/"),
+        ("", "/a", "/"),
+        ("a/", "a/b", "a/"),
+        ("a/", "a/b/c/d", "a/b/"),
+        ("a", "ab/c", "ab/"),
+    ],
+)
+def test_drift_is_counted_by_directory_below_the_prefix(
+    prefix: str, key: str, directory: str
+) -> None:
+    assert verify._directory(key, Address("b", prefix), Findings()) == directory
+
+
+def test_directories_beyond_a_number_are_counted_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verify, "_MOST_PLACES", 2)
+    findings = Findings()
+    address = Address("b", "")
+
+    counted = []
+    for key in ("a/1", "b/1", "c/1", "a/2", "d/1"):
+        place = verify._directory(key, address, findings)
+        findings.add(Drift(Kind.PHANTOM, "b", key, None, None), place)
+        counted.append(place)
+
+    assert counted == ["a/", "b/", "(elsewhere)", "a/", "(elsewhere)"]
+
+
+@pytest.mark.parametrize(
+    ("counts", "reads_objects", "said"),
+    [
+        (Counts(1000, 1000), False, "1,000 objects: 1,000 inserted; 7 objects a second.\n"),
+        (
+            Counts(9, written=3, failed=2),
+            False,
+            "9 objects: 3 inserted, 4 had a record or a tombstone, 2 failed; 7 objects a second.\n",
+        ),
+        (
+            Counts(9, written=6, contended=2, failed=1),
+            True,
+            "9 objects: 6 refreshed, 2 kept being written by others, 1 failed;"
+            " 7 objects a second.\n",
+        ),
+    ],
+)
+def test_what_a_backfill_did_is_said(
+    counts: Counts, reads_objects: bool, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = Target(settings=settings_of("t", object_metadata=reads_objects), filters=Filters())
+
+    _answer(target, counts, rate=7.2, as_json=False)
+
+    assert capsys.readouterr().out == said
+
+
+def test_what_could_not_be_inserted_is_looked_at_and_inserted_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The listing of an earlier run is old; what is gone since is no object any more."""
+    inserted: list[FileRecord] = []
+
+    class Table:
+        def __init__(self, *_: Any) -> None:
+            pass
+
+        def insert(self, records: list[FileRecord]) -> Inserted:
+            inserted.extend(records)
+            return Inserted(len(records) - 1, {"d": ReadTimeoutError(endpoint_url="e")})
+
+    class Bucket:
+        def look(self, key: str) -> tuple[Listed | None, datetime]:
+            if key == "b":
+                raise ReadTimeoutError(endpoint_url="e")
+            return (None if key == "gone" else Listed(key, f"etag {key}", 5, NOW)), NOW
+
+    monkeypatch.setattr(backfill, "Insertion", Table)
+    monkeypatch.setattr(Target, "client", lambda *_, **__: None)
+    target = Target(settings=settings_of("t"), filters=Filters())
+    batch = Batch((), 9, objects=[Listed("d", "e", 1, NOW)], again=["a", "b", "gone"])
+    counts = Counts(objects=10, written=7, failed=3)
+
+    write = backfill._writing(target, Address("bucket", ""), cast(Listing, Bucket()))
+    written = write(batch)
+    counts.add(batch, written)
+
+    assert [(one.key, one.etag, one.size) for one in inserted] == [
+        ("d", "e", 1),
+        ("a", "etag a", 5),
+    ]
+    first = inserted[0]
+    assert (first.bucket, first.event_name, first.last_modified) == ("bucket", "Backfill", NOW)
+    assert len({one.revision for one in inserted}) == 2
+    assert len(first.revision) == 16
+    assert datetime.now(UTC) - first.indexed_at < timedelta(minutes=1)
+    assert [failure.key for failure in written.failures] == ["b", "d"]
+    # One more object, one of the earlier ones gone; of three failures one is left, and one is new.
+    assert counts == Counts(objects=10, written=8, failed=2)
+
+
+def test_an_error_of_the_run_is_not_an_objects_when_it_is_looked_at_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Bucket:
+        def look(self, _: str) -> None:
+            raise EndpointConnectionError(endpoint_url="e")
+
+    monkeypatch.setattr(Target, "client", lambda *_, **__: None)
+    target = Target(settings=settings_of("t"), filters=Filters())
+    write = backfill._writing(target, Address("bucket", ""), cast(Listing, Bucket()))
+
+    with pytest.raises(EndpointConnectionError):
+        write(Batch((), 9, again=["a"]))
