@@ -27,7 +27,7 @@ module "file_index" {
   source   = "../.."
   for_each = toset(["invoices", "reports"])
 
-  name    = "${each.key}-index"
+  name    = "several-${each.key}"
   bucket  = { name = "stack-of-${each.key}", versioned = false }
   trigger = "external"
 
@@ -85,19 +85,19 @@ def test_every_command_asks_which_index(file_index: Run, command: tuple[str, ...
 
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
-        "file-index: Terraform's outputs hold 2 indexes: choose one with --index (invoices-index,"
-        " reports-index)\n"
+        "file-index: Terraform's outputs hold 2 indexes: choose one with --index (several-invoices,"
+        " several-reports)\n"
     )
 
 
 def test_the_index_that_is_named_is_worked_on(file_index: Run, emulator: Emulator) -> None:
     emulator.client("s3").put_object(Bucket="stack-of-reports", Key="q1.csv", Body=b"a;b")
-    reports = ("--index", "reports-index")
+    reports = ("--index", "several-reports")
 
     assert file_index("backfill", "s3://stack-of-reports", *reports).returncode == 0
     said = file_index("get", "s3://stack-of-reports/q1.csv", "--json", *reports)
     assert json.loads(said.stdout)["size"] == 3
-    wrong = file_index("ls", "s3://stack-of-reports", "--index", "invoices-index")
+    wrong = file_index("ls", "s3://stack-of-reports", "--index", "several-invoices")
     assert wrong.stderr == (
         "file-index: the deployment watches bucket stack-of-invoices, not stack-of-reports\n"
     )
@@ -110,12 +110,12 @@ def test_the_dead_letters_of_the_index_that_is_named_are_replayed(
     event = created() | {"eventTime": format_time(datetime.now(UTC))}
     event["s3"]["bucket"]["name"] = "stack-of-invoices"
     for name in ("invoices", "reports"):
-        url = sqs.get_queue_url(QueueName=f"{name}-index-dead-letter")["QueueUrl"]
+        url = sqs.get_queue_url(QueueName=f"several-{name}-dead-letter")["QueueUrl"]
         sqs.send_message(QueueUrl=url, MessageBody=json.dumps(s3_document(event)))
 
-    done = file_index("redrive", "--index", "invoices-index")
+    done = file_index("redrive", "--index", "several-invoices")
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert "1 replayed, 0 failed again" in done.stdout
-    left = file_index("redrive", "--dry-run", "--index", "reports-index")
+    left = file_index("redrive", "--dry-run", "--index", "several-reports")
     assert "1 in the dead-letter queue." in left.stdout
