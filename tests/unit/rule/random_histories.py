@@ -1,4 +1,4 @@
-"""Random histories of one key: a thousand a second, far more than a state machine explores.
+"""Random histories of one key: many a second, far more than a state machine explores.
 
 A history is determined by its seed.
 """
@@ -11,8 +11,22 @@ from tests.unit.rule.model_bucket import Versioning
 from tests.unit.rule.model_table import ModelTable
 from tests.unit.rule.simulation import Simulation
 
-HISTORIES = 6000
-"""How many show that the rule converges; each broken rule fails in 10 to 350 of them."""
+HISTORIES = 2000
+"""How many show that the rule converges.
+
+In how many of 2000 histories each broken rule diverges, counted twice, on different seeds. The
+histories were shaped on the first four; that the others fail as widely was checked afterwards.
+
+| refresh does not keep the event's sequencer | 15 | 21 |
+| the unchanged write is skipped              | 24 | 23 |
+| no record is observed                       | 26 | 26 |
+| events are applied whatever their age       | 54 | 43 |
+| the record is deleted, no tombstone is left | 306 | 357 |
+| of a group the first event is applied       | 66 | 63 |
+| refresh writes without comparing revisions  | 72 | 70 |
+| sequencers are ignored                      | 163 | 153 |
+| sequencers are padded on the left           | 203 | 182 |
+"""
 
 CONTENTS = ("A", "B")
 FAMILIES = ("ObjectRemoved", "LifecycleExpiration")
@@ -35,12 +49,12 @@ def diverging(seed: int, table: Callable[[], ModelTable] = ModelTable) -> Simula
     random = Random(seed)  # noqa: S311 # no secret
     simulation = Simulation(
         table=table(),
-        versioning=random.choice(list(Versioning)),
+        versioning=random.choice((Versioning.NEVER, *Versioning)),
         object_metadata=random.random() < 0.4,
         deployed=random.random() < 0.8,
     )
     # Not every history switches all: a bucket that once was versioned is so for the rest of it.
-    switches = _some((_switch_versioning, _switch_object_metadata), random)
+    switches = random.choice(_SWITCHES)
     # Rare divergences need a rich past and a quiet present: most rounds are quiet, and cheap.
     rounds = [_busy] * random.randint(1, 2) + random.choices(
         (_turn, _quiet, _quiet, _quiet), k=random.randint(6, 10)
@@ -221,6 +235,11 @@ def _lose_answer(simulation: Simulation, random: Random) -> None:
         simulation.lose_answer(random.choice(simulation.handlers))
 
 
+_SWITCHES = (
+    (_switch_versioning,),
+    (_switch_object_metadata,),
+    (_switch_versioning, _switch_object_metadata),
+)
 _CHANGES = (_put, _delete, _flicker, _delete_version, _delete_current, _tag)
 _OTHERS = (
     _deploy,
