@@ -65,7 +65,7 @@ CONTENTS: list[tuple[str, bytes, dict[str, Any]]] = [
     ("jpeg", image("JPEG"), image_type("jpeg")),
     ("jpeg, progressive", image("JPEG", progressive=True), image_type("jpeg")),
     ("jpeg with a profile", image("JPEG", icc_profile=b"p" * 40_000), image_type("jpeg")),
-    ("jpeg with a large one", image("JPEG", icc_profile=b"p" * 600_000), image_type("jpeg")),
+    ("jpeg with a large one", image("JPEG", icc_profile=b"p" * 300_000), image_type("jpeg")),
     ("webp, lossy", image("WEBP"), image_type("webp")),
     ("webp, lossless", image("WEBP", lossless=True), image_type("webp")),
     ("webp, extended", image("WEBP", icc_profile=b"p" * 99), image_type("webp")),
@@ -111,7 +111,7 @@ CONTENTS: list[tuple[str, bytes, dict[str, Any]]] = [
 @pytest.mark.parametrize(
     ("data", "expected"), [one[1:] for one in CONTENTS], ids=[one[0] for one in CONTENTS]
 )
-@pytest.mark.parametrize("most", [5, 7, 2**20])
+@pytest.mark.parametrize("most", [7, 2**20])
 def test_a_manifest_says_what_the_content_is(
     data: bytes, expected: dict[str, Any], most: int
 ) -> None:

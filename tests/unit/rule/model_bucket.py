@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
+from functools import cache
 from itertools import count
 from typing import Any
 
@@ -107,7 +108,7 @@ class ModelBucket:
             size=current.size,
             last_modified=current.last_modified,
             version_id=None if self.versioning is Versioning.NEVER else current.id,
-            metadata=_metadata(current) if metadata else None,
+            metadata=_metadata(current.tag) if metadata else None,
         )
 
     def _add(
@@ -157,6 +158,7 @@ def _distance(version_id: str) -> int:
     return number * (-0x1000 if number % 2 else 0x1000)
 
 
-def _metadata(version: Version) -> ObjectMetadata:
-    tags = {"tag": version.tag} if version.tag else None
+@cache
+def _metadata(tag: str | None) -> ObjectMetadata:
+    tags = {"tag": tag} if tag else None
     return ObjectMetadata(storage_class="STANDARD", tags=tags)

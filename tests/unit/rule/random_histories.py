@@ -1,4 +1,4 @@
-"""Random histories of one key: a thousand a second, far more than a state machine explores.
+"""Random histories of one key: many a second, far more than a state machine explores.
 
 A history is determined by its seed.
 """
@@ -11,8 +11,23 @@ from tests.unit.rule.model_bucket import Versioning
 from tests.unit.rule.model_table import ModelTable
 from tests.unit.rule.simulation import Simulation
 
-HISTORIES = 6000
-"""How many show that the rule converges; each broken rule fails in 10 to 350 of them."""
+HISTORIES = 1500
+"""How many show that the rule converges.
+
+In how many of 1,500 histories each broken rule diverges, counted on two sets of seeds. The
+histories were shaped on the first four rules, and then tried on the others.
+
+    refresh does not keep the event's sequencer   10   14
+    no record is observed                         14   27
+    the unchanged write is skipped                17   17
+    events are applied whatever their age         44   31
+
+    of a group the first event is applied         51   48
+    refresh writes without comparing revisions    54   49
+    sequencers are ignored                       124  115
+    sequencers are padded on the left            153  136
+    the record is deleted, no tombstone is left  235  264
+"""
 
 CONTENTS = ("A", "B")
 FAMILIES = ("ObjectRemoved", "LifecycleExpiration")
@@ -35,12 +50,12 @@ def diverging(seed: int, table: Callable[[], ModelTable] = ModelTable) -> Simula
     random = Random(seed)  # noqa: S311 # no secret
     simulation = Simulation(
         table=table(),
-        versioning=random.choice(list(Versioning)),
+        versioning=random.choice((Versioning.NEVER, *Versioning)),
         object_metadata=random.random() < 0.4,
         deployed=random.random() < 0.8,
     )
     # Not every history switches all: a bucket that once was versioned is so for the rest of it.
-    switches = _some((_switch_versioning, _switch_object_metadata), random)
+    switches = random.choice(_SWITCHES)
     # Rare divergences need a rich past and a quiet present: most rounds are quiet, and cheap.
     rounds = [_busy] * random.randint(1, 2) + random.choices(
         (_turn, _quiet, _quiet, _quiet), k=random.randint(6, 10)
@@ -221,6 +236,11 @@ def _lose_answer(simulation: Simulation, random: Random) -> None:
         simulation.lose_answer(random.choice(simulation.handlers))
 
 
+_SWITCHES = (
+    (_switch_versioning,),
+    (_switch_object_metadata,),
+    (_switch_versioning, _switch_object_metadata),
+)
 _CHANGES = (_put, _delete, _flicker, _delete_version, _delete_current, _tag)
 _OTHERS = (
     _deploy,

@@ -330,8 +330,7 @@ class Simulation:
         if not self.deployed:
             self.deploy()
         while self.pending or self.handlers or self.backfill_owed:
-            old = [h for h in self.handlers if h.object_metadata is not self.object_metadata]
-            if self.backfill_owed and not old and random.random() < 0.3:
+            if self.backfill_owed and not self._old_handlers() and random.random() < 0.3:
                 self.backfill_owed = False
                 self.backfill()
             elif self.pending and (not self.handlers or random.random() < 0.3):
@@ -339,6 +338,9 @@ class Simulation:
                 self.deliver(*random.sample(self.pending, size))
             elif self.handlers:
                 self.advance(self.handlers[-1] if overtakes else random.choice(self.handlers))
+
+    def _old_handlers(self) -> list[Handler]:
+        return [h for h in self.handlers if h.object_metadata is not self.object_metadata]
 
     def divergence(self) -> str | None:
         """How the index differs from the bucket, if it does."""

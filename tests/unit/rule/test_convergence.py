@@ -1,8 +1,8 @@
 """Whatever happens in the bucket and to its events: when all is delivered, index = bucket.
 
-Two searches for a history in which that fails. The state machine explores and shrinks what it
-finds; the random histories are simpler and there are many more of them. `SOAK=50` makes both 50
-times longer, and different each time. test_safeguards.py shows that they can fail.
+Two searches for a history in which that fails. The random histories are many, and are the proof:
+test_safeguards.py shows that they can fail. The state machine shrinks what it finds, but finds
+little, and runs with the long tests. `SOAK=50` makes both 50 times longer, and different each time.
 """
 
 import os
