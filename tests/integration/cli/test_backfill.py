@@ -84,4 +84,4 @@ def test_a_job_needs_the_deployment(file_index: FileIndexCommand) -> None:
     said = file_index("backfill", URL, "--engine", "batch-operations")
 
     assert said.code == 2
-    assert "set backfill_role = true, apply, and name the deployment with --env" in said.messages
+    assert "set backfill_role = true, apply, and leave --table out" in said.messages
