@@ -27,7 +27,7 @@ from local.authorization import authorize_calls_as_aws_does
 
 _CONCURRENT_INVOCATIONS = 8
 _END_OF_LOG = "end of the log of an invocation"
-_SECONDS_FOR_THE_LOG = 10
+_SECONDS_FOR_THE_LOG = 120
 
 
 def correct() -> None:

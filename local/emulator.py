@@ -28,8 +28,8 @@ ACCESS_KEY = "test"  # the root user of the emulated account 000000000000
 SECRET_KEY = "test"  # noqa: S105 - the emulator's own, not a secret
 
 _ROOT = Path(__file__).resolve().parent.parent
-_START_SECONDS = 30
-_STOP_SECONDS = 5
+_START_SECONDS = 300  # one second is usual
+_STOP_SECONDS = 30
 _START_ATTEMPTS = 5
 _LOG_LINES = 30
 
