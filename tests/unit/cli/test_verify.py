@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import pytest
+from botocore.exceptions import ReadTimeoutError
 
 from cli import verify
 from cli.address import Address, Filters
@@ -49,6 +50,7 @@ class World:
     looks: list[tuple[float, str]] = field(default_factory=list)
     repairs: list[tuple[str, datetime]] = field(default_factory=list)
     contended: set[str] = field(default_factory=set)
+    unreadable: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.monkeypatch.setattr("time.monotonic", lambda: self.seconds)
@@ -88,11 +90,15 @@ class World:
         self.looks.append((round(self.seconds, 1), key))
         return _next(self.objects[key]), self.now
 
-    def read(self, _: str, key: str) -> FileRecord | None:
+    def read(self, bucket: str, key: str) -> FileRecord | None:
+        assert bucket == "b"
+        if key in self.unreadable:
+            raise ReadTimeoutError(endpoint_url="https://table")
         found: FileRecord | None = _next(self.records[key])
         return found
 
     def refresh(self, event: ObjectEvent, settled: datetime) -> None:
+        assert (event.bucket, event.name) == ("b", "Repair")
         if event.key in self.contended:
             raise ContentionError("others write it")
         self.repairs.append((event.key, settled))
@@ -176,6 +182,40 @@ def test_what_changed_between_two_looks_is_looked_at_once_more(
     assert abs(settled - (START + 90 * SECOND)) < SECOND
 
 
+def test_a_drift_is_told_as_it_was_at_the_second_look(world: World) -> None:
+    world.put("a", (listed("a"), record("a", "old")))
+
+    (step,) = world.steps(repair=False)
+
+    assert step.found == Drift(Kind.MISMATCH, "b", "a", listed("a"), record("a", "old"))
+
+
+def test_a_key_that_cannot_be_read_is_a_failure_of_that_key(world: World) -> None:
+    for key in ("a", "b"):
+        world.put(key, (listed(key), None))
+    world.unreadable.add("a")
+
+    first, second = world.steps()
+
+    cause = 'Read timeout on endpoint URL: "https://table"'
+    assert first.found == Failure("a", cause)
+    assert isinstance(second.found, Drift)
+    # In a run that goes on it is one still.
+    (again,) = world.steps(Left(()), [(Failure("a", "earlier"), 10)])
+    assert again.found == Failure("a", cause)
+
+
+def test_s3_is_asked_for_its_time_if_the_listing_did_not_tell_it(world: World) -> None:
+    world.put("a", (None, record("a")))
+    world.pages = lambda *_: iter(())  # type: ignore[method-assign]
+
+    (step,) = world.steps(grace=60)
+
+    assert isinstance(step.found, Drift)
+    assert [key for _, key in world.looks] == ["a", "a"]
+    assert abs(world.repairs[0][1] - (START + 30 * SECOND)) < SECOND
+
+
 def test_what_became_equal_is_no_drift(world: World) -> None:
     world.put("a", (listed("a"), None), (listed("a"), record("a")))
 
@@ -200,8 +240,7 @@ def test_a_key_that_keeps_changing_is_given_up_after_five_looks(world: World) ->
 
     (step,) = world.steps(grace=10)
 
-    assert isinstance(step.found, Failure)
-    assert step.found.kind == UNSETTLED
+    assert step.found == Failure("a", "it kept changing: not compared", kind=UNSETTLED)
     assert [round(at / 10) for at, _ in world.looks] == [1, 2, 3, 4, 5]
 
 
