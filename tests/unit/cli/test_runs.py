@@ -1,6 +1,7 @@
 """`backfill` and `verify` as a whole, on a small bucket: what they say and count."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,10 +17,11 @@ from cli.drift import Kind
 from cli.failures import Failure
 from cli.findings import Drift, Findings
 from cli.insertion import Inserted
-from cli.listing import Listed, Listing
-from cli.place import identity
+from cli.listing import Listed, Listing, Page
+from cli.place import Left, Range, identity
 from cli.settings import settings_of
 from cli.target import Target
+from function.errors import ContentionError
 from function.record import FileRecord, ObjectMetadata
 from tests.unit.cli import killed
 from tests.unit.cli.killed import KEYS
@@ -55,6 +57,11 @@ class Run:
         return dict(json.loads(path.read_text()))
 
     @property
+    def written(self) -> list[str]:
+        """The keys of all writes so far."""
+        return (self._home / "table").read_text().split()
+
+    @property
     def files(self) -> list[str]:
         return [path.suffix for path in (self._home / "file-index").glob("*")]
 
@@ -64,25 +71,79 @@ def run(tmp_path: Path) -> Run:
     return Run(tmp_path)
 
 
-def test_a_backfill_counts_what_it_did(run: Run) -> None:
+def test_a_backfill_counts_what_it_did(run: Run, tmp_path: Path) -> None:
+    report = tmp_path / "report"
     assert run("backfill") == [{"objects": 7, "refreshed": 7}]
     assert (run.code, run.messages, run.files) == (0, [], [])
 
-    (counted,) = run("backfill", refused="bg")
+    (counted,) = run("backfill", refused="bdg", report=report)
 
-    assert counted == {"objects": 7, "refreshed": 5, "failed": 2}
+    assert counted == {"objects": 7, "refreshed": 4, "failed": 3}
     assert run.code == 2
     assert run.messages == [
-        "2 keys failed; --resume tries them again:",
-        f"  s3://b/b: {DENIED.format('b')}",
-        f"  s3://b/g: {DENIED.format('g')}",
+        "3 keys failed; --resume tries them again:",
+        *(f"  s3://b/{key}: {DENIED.format(key)}" for key in "bdg"),
     ]
+    failed = [
+        {"kind": "failed", "bucket": "b", "key": key, "cause": DENIED.format(key)} for key in "bdg"
+    ]
+    assert [json.loads(line) for line in report.read_text().splitlines()] == failed
     assert run.noted["ranges"] == []
-    assert run.noted["counts"] == {"objects": 7, "written": 5, "contended": 0, "failed": 2}
+    assert run.noted["counts"] == {"objects": 7, "written": 4, "contended": 0, "failed": 3}
     assert run.noted["backfill"] == ["table", "eu-west-1", "b", "", "*", "True False None"]
 
+    assert run("backfill", refused="d", resume=True, report=report) == [
+        {"objects": 7, "refreshed": 6, "failed": 1}
+    ]
+    assert [json.loads(line) for line in report.read_text().splitlines()] == [*failed, failed[1]]
+    assert run.written[-2:] == ["b", "g"]
     assert run("backfill", resume=True) == [{"objects": 7, "refreshed": 7}]
-    assert (run.code, run.messages) == (0, ["Trying again first: 2 failed."])
+    assert (run.code, run.messages) == (0, ["Trying again first: 1 failed."])
+    assert run.written[-1] == "d"
+
+
+def test_records_that_others_keep_writing_are_counted(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refresh = killed.Disk.refresh
+
+    def contended(disk: killed.Disk, event: Any, settled_at: Any = None) -> None:
+        assert (event.bucket, event.name) == ("b", "Backfill")
+        if event.key in "abf":
+            raise ContentionError("others write it")
+        refresh(disk, event, settled_at)
+
+    monkeypatch.setattr(killed.Disk, "refresh", contended)
+
+    assert run("backfill", refused="g") == [{"objects": 7, "refreshed": 3, "failed": 1}]
+    assert run.noted["counts"]["contended"] == 3
+
+
+def test_what_is_left_is_backfilled_range_by_range(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backfill, "MOST_AT_ONCE", 2)
+
+    class Bucket:
+        """Its pages have three objects."""
+
+        def pages(self, prefix: str, after: str) -> Iterator[Page]:
+            assert prefix == "p"
+            keys = [key for key in "abcdefghij" if key > after]
+            for first in range(0, len(keys), 3):
+                objects = [Listed(key, "e", 1, NOW) for key in keys[first : first + 3]]
+                yield Page(objects, NOW)
+
+    left = Left((Range("a", "c"), Range("d", "g"), Range("i")))
+    bucket = cast(Listing, Bucket())
+
+    batches = list(backfill._batches(bucket, Address("b", "p"), left, retried=9))
+
+    assert [("".join(one.key for one in batch.objects), batch.ranges) for batch in batches] == [
+        ("bc", (Range("c", "c"), Range("d", "g"), Range("i"))),
+        ("ef", (Range("f", "g"), Range("i"))),
+        ("g", (Range("g", "g"), Range("i"))),
+        ("j", (Range("j"),)),
+    ]
+    assert {batch.retried for batch in batches} == {9}
 
 
 def test_a_repair_counts_what_it_did(run: Run, tmp_path: Path) -> None:
