@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ministack.core import iam_actions, iam_evaluator
-from ministack.services import iam, kms, lambda_svc
+from ministack.services import iam, lambda_svc
 
 from local.decisions import Decision, write
 
@@ -168,12 +168,6 @@ def _rule(call: _Call) -> str | None:
     return call.body.get("ResourceARN") or call.arn("events", f"rule/{rule}")
 
 
-def _key(call: _Call) -> str | None:
-    key = kms._resolve_key(call.body.get("KeyId"))
-    # DescribeKey makes the key of an AWS service where there is none yet.
-    return str(key["Arn"]) if key else call.resource.replace(":alias/aws/", ":key/of-")
-
-
 _RESOURCES: dict[str, Callable[[_Call], str | None]] = {
     "cloudwatch:DeleteAlarms": _alarm,
     "cloudwatch:DeleteDashboards": _dashboard,
@@ -195,7 +189,6 @@ _RESOURCES: dict[str, Callable[[_Call], str | None]] = {
     "events:RemoveTargets": _rule,
     "events:TagResource": _rule,
     "events:UntagResource": _rule,
-    "kms:DescribeKey": _key,
     "lambda:CreateFunction": lambda call: call.arn(
         "lambda", f"function:{call.body.get('FunctionName')}"
     ),
@@ -204,8 +197,6 @@ _RESOURCES: dict[str, Callable[[_Call], str | None]] = {
 
 def _conditions(call: _Call) -> dict[str, str]:
     """The condition keys of a call that the emulator does not know."""
-    if call.action == "kms:DescribeKey" and call.body.get("KeyId", "").startswith("alias/"):
-        return {"kms:RequestAlias": call.body["KeyId"]}
     if call.action == "lambda:CreateEventSourceMapping":
         name = call.body.get("FunctionName", "").rpartition(":")[2]
         return {"lambda:FunctionArn": call.arn("lambda", f"function:{name}")}
