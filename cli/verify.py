@@ -19,9 +19,10 @@ from typing import Any, TextIO
 
 from function.errors import ContentionError
 from function.event_parser import ObjectEvent
-from function.indexer import REPAIR, Indexer
+from function.indexer import REPAIR, Indexer, Settled
 from function.record import FileRecord, format_time
 from function.repository import FileIndex
+from function.sequencer import CLOCKS_DIFFER
 
 from .address import Address
 from .drift import Comparison, Kind, merged
@@ -35,8 +36,6 @@ from .text import answer, messages, say
 _MOST_WAITING = 50_000
 """Suspects held in memory; with more the comparison waits for the oldest."""
 _MOST_PLACES = 10_000
-_CLOCKS_DIFFER = timedelta(seconds=5)
-"""At most; of S3's hosts."""
 _ELSEWHERE = "(elsewhere)"
 _MOST_LOOKS = 5
 """A key that has changed before each of them is left unsettled."""
@@ -207,8 +206,10 @@ class Verification:
                 findings.unsettled += 1
 
     def _judge(self, bucket: str, suspect: Suspect) -> Drift | Suspect | None:
+        started = time.monotonic()
         listed, now = self._listing.look(suspect.key)
         record = self._index.read(bucket, suspect.key)
+        clock = now + timedelta(seconds=time.monotonic() - started)
         kind = self._comparison.kind(suspect.key, listed, record)
         if kind is None:
             return None
@@ -218,12 +219,18 @@ class Verification:
         repaired = self._indexer is not None
         if self._indexer:
             event = ObjectEvent(bucket=bucket, key=suspect.key, name=REPAIR)
-            # The object was so from the first look to this one: the middle is clear of both by
-            # half the grace period. An event after this look must not seem older, whatever the
-            # clocks of S3.
-            settled_at = now - max((now - suspect.seen_at) / 2, _CLOCKS_DIFFER)
+            settled = Settled(
+                # The object was so from the first look to this one: the middle is clear of both
+                # by half the grace period. An event after this look must not seem older, whatever
+                # the clocks of S3.
+                at=now - max((now - suspect.seen_at) / 2, CLOCKS_DIFFER),
+                clock=clock,
+                revision=record.revision if record else None,
+                etag=listed.etag if listed else None,
+                last_modified=listed.last_modified if listed else None,
+            )
             try:
-                self._indexer.refresh(event, settled_at)
+                self._indexer.refresh(event, settled)
             except ContentionError:
                 return again
         return Drift(kind, bucket, suspect.key, listed, record, repaired)

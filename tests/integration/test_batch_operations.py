@@ -7,11 +7,11 @@ import pytest
 from botocore.exceptions import ClientError
 
 from function.errors import MalformedEventError
-from function.handler import Function
+from function.handler import Function, create_function
 from function.objects import Objects
 from function.repository import FileIndex
 from tests.integration.conftest import BUCKET
-from tests.integration.test_handler import Invocation, function
+from tests.integration.test_handler import Invocation, function, settings
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -68,6 +68,19 @@ def test_an_object_that_is_gone_leaves_a_tombstone(function: Function, index: Fi
     tombstone = index.read(BUCKET, KEY)
     assert tombstone
     assert tombstone.deleted
+
+
+def test_an_object_of_another_bucket_fails_for_good(
+    index: FileIndex,
+    s3: "S3Client",  # noqa: ARG001 # the bucket exists
+) -> None:
+    fenced = create_function(settings(bucket_name="watched"))
+
+    (result,) = fenced.handle(job(KEY), Invocation())["results"]
+
+    assert result["resultCode"] == "PermanentFailure"
+    assert result["resultString"].startswith("OtherBucketError: the event is about bucket reports")
+    assert index.read(BUCKET, KEY) is None
 
 
 class Refusing:

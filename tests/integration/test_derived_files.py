@@ -3,13 +3,17 @@
 import hashlib
 import io
 import json
+import socket
+import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
-from botocore.exceptions import ReadTimeoutError
+from botocore.exceptions import IncompleteReadError, ReadTimeoutError
 from botocore.response import StreamingBody
 from botocore.stub import Stubber
+from moto.core.config import default_user_config
 from PIL import Image
 
 from function import derived_files
@@ -252,17 +256,119 @@ def _body(data: bytes) -> StreamingBody:
     return StreamingBody(io.BytesIO(data), len(data))
 
 
+def answering(body: Any, length: int) -> "S3Client":
+    """A client that answers the next GetObject with this body."""
+    s3 = boto3.client("s3")
+    stubber = Stubber(s3)
+    stubber.add_response(
+        "get_object", {"Body": StreamingBody(body, length), "ContentLength": length}
+    )
+    stubber.activate()
+    return s3
+
+
+class BreakingBody(io.BytesIO):
+    def read1(self, size: int | None = -1, /) -> bytes:
+        data = super().read1(size)
+        if not data:
+            raise ReadTimeoutError(endpoint_url="https://s3")
+        return data
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [(BreakingBody(b"ab"), ReadTimeoutError), (io.BytesIO(b"ab"), IncompleteReadError)],
+    ids=["breaks", "ends early"],
+)
 def test_a_connection_that_breaks_is_no_fault_of_the_content(
-    s3: "S3Client", monkeypatch: pytest.MonkeyPatch
+    body: Any, error: type[Exception]
 ) -> None:
-    def broken(*_: Any, **__: Any) -> bytes:
-        raise ReadTimeoutError(endpoint_url="https://s3")
+    with pytest.raises(error):
+        maker(answering(body, 3)).make(Source(bucket="b", key="k", etag="e"), 3)
 
-    whole = source(s3)
-    monkeypatch.setattr(StreamingBody, "read", broken)
 
-    with pytest.raises(ReadTimeoutError):
-        maker(s3).make(whole, 1)
+class Dripping(threading.Thread):
+    """Answers a GET with a byte every hundredth of a second."""
+
+    def __init__(self, length: int) -> None:
+        super().__init__(daemon=True)
+        self._length = length
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._server.getsockname()[1]}"
+        self.sent = 0
+        self.start()
+
+    def run(self) -> None:
+        with self._server, self._server.accept()[0] as connection:
+            connection.recv(65536)
+            head = f'HTTP/1.1 200 OK\r\nContent-Length: {self._length}\r\nETag: "e"\r\n\r\n'
+            connection.sendall(head.encode())
+            stopped = threading.Event()
+            with suppress(OSError):  # nobody reads any more
+                while self.sent < self._length and not stopped.wait(0.01):
+                    connection.sendall(b"x")
+                    self.sent += 1
+
+
+@pytest.mark.parametrize("urllib3", ["2", "1.26"])
+def test_a_body_that_drips_is_given_up(monkeypatch: pytest.MonkeyPatch, urllib3: str) -> None:
+    if urllib3 == "1.26":  # the one of some runtimes has no read1 of its own
+        monkeypatch.delattr("urllib3.response.HTTPResponse.read1")
+        monkeypatch.delattr("urllib3.response.BaseHTTPResponse.read1")
+    monkeypatch.setattr(derived_files, "_SECONDS", 0.1)
+    slow = Dripping(length=1000)
+    monkeypatch.setitem(default_user_config["core"], "passthrough", {"urls": [f"{slow.url}.*"]})
+
+    s3 = boto3.client("s3", endpoint_url=slow.url)
+    made = maker(s3, max_bytes=1000).make(Source(bucket="b", key="k", etag="e"), 1000)
+    slow.join(30)
+
+    assert made.reason
+    assert made.reason.startswith("TimeoutError: not read within 0.1 s")
+    assert 0 < slow.sent < 1000
+
+
+def test_a_body_is_read_in_the_sizes_that_are_asked_for() -> None:
+    class Pieces(io.BytesIO):
+        def read1(self, size: int | None = -1, /) -> bytes:
+            return super().read1(min(size or 0, 2))
+
+    read: list[bytes] = []
+
+    def derive(_: Source, content: Content) -> bytes:
+        read.extend([content.read(3), content.read(0), content.read(), content.read(1)])
+        raise ValueError("nothing to store")
+
+    s3 = answering(Pieces(b"abcdefgh"), 8)
+    maker(s3, derive=derive).make(Source(bucket="b", key="k", etag="e"), 8)
+
+    assert read == [b"abc", b"", b"defgh", b""]
+
+
+@pytest.mark.parametrize(
+    ("code", "status"), [("400", 400), ("BadRequest", 400), ("InvalidURI", 400)]
+)
+def test_a_name_that_s3_refuses_costs_the_derived_file_alone(code: str, status: int) -> None:
+    s3 = boto3.client("s3")
+    source = Source(bucket="b", key="a/b/../../../" + "c" * 500, etag="e")
+    with Stubber(s3) as stubber:
+        stubber.add_response("get_object", {"Body": _body(b"a"), "ContentLength": 1})
+        stubber.add_client_error("put_object", code, "Bad Request", http_status_code=status)
+        made = maker(s3).make(source, 1)
+
+    assert made.key is None
+    assert made.reason
+    assert made.reason.startswith("S3 does not accept the derived file's name m/a/b/../../../ccc")
+    assert len(made.reason) == 300
+
+
+def test_another_error_of_the_store_fails_the_event() -> None:
+    s3 = boto3.client("s3")
+    with Stubber(s3) as stubber:
+        stubber.add_response("get_object", {"Body": _body(b"a"), "ContentLength": 1})
+        stubber.add_client_error("put_object", "InvalidRequest", "no", http_status_code=400)
+        with pytest.raises(s3.exceptions.ClientError, match="InvalidRequest"):
+            maker(s3).make(Source(bucket="b", key="k", etag="e"), 1)
 
 
 def test_content_that_nothing_can_be_made_of_has_none(s3: "S3Client") -> None:

@@ -23,7 +23,13 @@ def nobody_known() -> None:
 
 
 def refuse(
-    client: "S3Client", operation: str, code: str, text: str = "", *, status: int = 403
+    client: "S3Client",
+    operation: str,
+    code: str,
+    text: str = "",
+    *,
+    status: int = 403,
+    headers: dict[str, str] | None = None,
 ) -> None:
     """Answer an operation with an error, as S3 would."""
 
@@ -31,7 +37,7 @@ def refuse(
         raise ClientError(
             {
                 "Error": {"Code": code, "Message": text},
-                "ResponseMetadata": {"HTTPStatusCode": status},  # type: ignore[typeddict-item] # the rest does not matter
+                "ResponseMetadata": {"HTTPStatusCode": status, "HTTPHeaders": headers or {}},  # type: ignore[typeddict-item] # the rest does not matter
             },
             operation,
         )
@@ -159,11 +165,81 @@ def test_a_listing_without_the_very_key_means_gone(s3: "S3Client") -> None:
     assert Objects(lambda: s3).look(BUCKET, "a b") is None
 
 
-def test_an_object_that_goes_before_its_tags_are_read_is_gone(s3: "S3Client") -> None:
+MARKER = {"x-amz-delete-marker": "true"}
+
+
+@pytest.mark.parametrize("operation", ["HeadObject", "GetObjectTagging"])
+@pytest.mark.parametrize(
+    ("code", "status", "headers"),
+    [
+        ("404", 404, {}),
+        ("404", 404, MARKER),
+        ("NoSuchKey", 404, {}),
+        ("NoSuchVersion", 404, {}),
+        ("NoSuchBucket", 404, {}),
+        ("MethodNotAllowed", 405, MARKER),
+        ("405", 405, MARKER),
+    ],
+)
+def test_an_object_that_s3_says_is_gone_is_gone(
+    s3: "S3Client", operation: str, code: str, status: int, headers: dict[str, str]
+) -> None:
     s3.put_object(Bucket=BUCKET, Key="a", Body=b"")
-    refuse(s3, "GetObjectTagging", "NoSuchKey", status=404)
+    refuse(s3, operation, code, status=status, headers=headers)
 
     assert Objects(lambda: s3, metadata=True, tags=True).look(BUCKET, "a") is None
+
+
+@pytest.mark.parametrize("code", ["NoSuchBucket", "NoSuchKey"])
+def test_an_object_that_is_gone_when_it_is_listed_is_gone(s3: "S3Client", code: str) -> None:
+    refuse(s3, "HeadObject", "400", status=400)
+    refuse(s3, "ListObjectsV2", code, status=404)
+
+    assert Objects(lambda: s3).look(BUCKET, "a") is None
+
+
+@pytest.mark.parametrize(
+    ("status", "headers"),
+    [(405, {}), (405, {"x-amz-delete-marker": "false"}), (500, MARKER)],
+)
+def test_a_method_that_is_not_allowed_otherwise_is_an_error(
+    s3: "S3Client", status: int, headers: dict[str, str]
+) -> None:
+    s3.put_object(Bucket=BUCKET, Key="a", Body=b"")
+    refuse(s3, "GetObjectTagging", "MethodNotAllowed", status=status, headers=headers)
+
+    with pytest.raises(ClientError, match="MethodNotAllowed"):
+        Objects(lambda: s3, metadata=True, tags=True).look(BUCKET, "a")
+
+
+# As S3 returns what has other characters than ASCII:
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html
+@pytest.mark.parametrize(
+    ("stored", "kept"),
+    [
+        ("ann", "ann"),
+        ("=?UTF-8?B?w4PChE1ORUxJ?=", "Ã\x84MNELI"),
+        ("=?UTF-8?B?asO2cmc=?=", "jörg"),
+        ("=?UTF-8?Q?j=C3=B6rg?=", "jörg"),
+        ("=?UTF-8?Q?j=C3=B6rg?= =?UTF-8?Q?_m=C3=BCller?=", "jörg müller"),
+        ("=?utf-8?b?5pel5pys?= and more", "日本 and more"),
+        # What does not decode stays.
+        ("=?UTF-8?B?w?=", "=?UTF-8?B?w?="),
+        ("=?UTF-8?Q?=FF?=", "=?UTF-8?Q?=FF?="),
+        ("=?KLINGON?Q?a?=", "=?KLINGON?Q?a?="),
+        ("=?UTF-7?Q?+2AA-?=", "=?UTF-7?Q?+2AA-?="),
+        ("a =? b", "a =? b"),
+        ("a  b ?=  c", "a  b ?=  c"),
+    ],
+)
+def test_user_metadata_is_kept_as_it_was_meant(s3: "S3Client", stored: str, kept: str) -> None:
+    s3.put_object(Bucket=BUCKET, Key="a", Body=b"", Metadata={"owner": stored})
+
+    state = Objects(lambda: s3, metadata=True).look(BUCKET, "a")
+
+    assert state
+    assert state.metadata
+    assert state.metadata.user_metadata == {"owner": kept}
 
 
 DENIAL = (

@@ -258,6 +258,8 @@ MALFORMED: list[tuple[object, str]] = [
     (s3_document(created("")), "key is missing or empty"),
     (s3_document(created("ä" * 513)), "key of 1026 bytes: S3 allows 1024"),
     (s3_document(created(sequencer="xyz")), "not a hexadecimal string"),
+    (s3_document(created(sequencer="A" * 65)), "sequencer of 65 digits, more than 64: it begins"),
+    (eventbridge(sequencer="A" * 65), "sequencer of 65 digits, more than 64"),
     (s3_document(created(size=-1)), "size is no number of bytes from 0"),
     (s3_document(created(size=True)), "size is no number of bytes from 0"),
     (s3_document(created(size=10**39)), "size is no number of bytes from 0"),
@@ -279,6 +281,121 @@ def test_a_payload_that_cannot_be_read_is_refused_with_the_reason(
 ) -> None:
     with pytest.raises(MalformedEventError, match=reason):
         parse(payload)
+
+
+CONFIRMATION = {
+    "Type": "SubscriptionConfirmation",
+    "MessageId": "165545c9-2a5c-472c-8df2-7ff2be2b3b1b",
+    "Token": "2336412f37",
+    "TopicArn": "arn:aws:sns:eu-central-1:123456789012:t",
+    "Message": "You have chosen to subscribe to the topic arn:aws:sns:eu-central-1:123456789012:t.",
+    "SubscribeURL": "https://sns.eu-central-1.amazonaws.com/?Action=ConfirmSubscription",
+}
+API_CALL = {
+    "version": "0",
+    "detail-type": "AWS API Call via CloudTrail",
+    "source": "aws.s3",
+    "time": "2026-11-23T08:15:30Z",
+    "detail": {
+        "eventSource": "s3.amazonaws.com",
+        "eventName": "PutObject",
+        "requestParameters": {"bucketName": BUCKET, "key": "a.txt"},
+    },
+}
+TRAIL = {
+    "Records": [
+        {
+            "eventVersion": "1.09",
+            "eventSource": "s3.amazonaws.com",
+            "eventName": "PutObject",
+            "eventTime": "2026-11-23T08:15:30Z",
+            "requestParameters": {"bucketName": BUCKET, "key": "a.txt"},
+        }
+    ]
+}
+
+
+@pytest.mark.parametrize(
+    ("document", "reasons"),
+    [
+        (
+            CONFIRMATION,
+            [
+                "an SNS SubscriptionConfirmation of topic "
+                '"arn:aws:sns:eu-central-1:123456789012:t", not an S3 event: ',
+                "aws sns confirm-subscription",
+                "then delete the message",
+            ],
+        ),
+        (
+            CONFIRMATION | {"Type": "UnsubscribeConfirmation"},
+            ["an SNS UnsubscribeConfirmation of topic", "no longer come from this topic"],
+        ),
+        (API_CALL, ["a CloudTrail event, not an S3", "Send S3's own events", "verify --repair"]),
+        (API_CALL | {"detail-type": "AWS Service Event via CloudTrail"}, ["a CloudTrail event"]),
+        (TRAIL, ["a CloudTrail event, not an S3"]),
+    ],
+    ids=["confirmation", "unsubscribed", "api call", "service event", "trail"],
+)
+@pytest.mark.parametrize("wrap", [lambda body: body, sqs, lambda body: sqs(sns_body(body))])
+def test_what_is_known_and_no_s3_event_is_named_with_what_to_do(
+    document: Any, reasons: list[str], wrap: Callable[[Any], Any]
+) -> None:
+    try:
+        (message,) = parse(wrap(document))
+        (error,) = message.errors
+    except MalformedEventError as raised:
+        error = raised
+
+    for reason in reasons:
+        assert reason in str(error)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"Type": "SubscriptionConfirmation"},
+        {"Type": ["SubscriptionConfirmation"], "TopicArn": "t"},
+        {"Type": "Invented", "TopicArn": "t"},
+        {"detail-type": "Object Created", "source": "aws.other"},
+    ],
+)
+def test_what_only_looks_like_it_is_not_named(document: Any) -> None:
+    with pytest.raises(MalformedEventError, match="not an event of S3, SQS"):
+        parse(document)
+
+
+COMPLETED_AT = "2024-04-05T04:09:42.000Z"  # 660F7986
+
+
+@pytest.mark.parametrize(
+    ("name", "sequencer", "began"),
+    [
+        ("ObjectCreated:CompleteMultipartUpload", "00660F7986D160712D", 0),
+        ("ObjectCreated:CompleteMultipartUpload", "00660F7980D160712D", 6),
+        ("ObjectCreated:CompleteMultipartUpload", "00660F7980", 6),
+        ("ObjectCreated:CompleteMultipartUpload", "00660F798", 6),
+        # No time, or one that cannot be right.
+        ("ObjectCreated:Put", "00660F7980D160712D", None),
+        ("ObjectCreated:CompleteMultipartUpload", "00660F7987D160712D", None),
+        ("ObjectCreated:CompleteMultipartUpload", "0055AED6DCD90281E5", None),
+        ("ObjectCreated:CompleteMultipartUpload", "FF660F7980D160712D", None),
+        ("ObjectCreated:CompleteMultipartUpload", None, None),
+    ],
+)
+def test_a_completed_upload_began_when_its_sequencer_says(
+    name: str, sequencer: str | None, began: int | None
+) -> None:
+    event = only_event(s3_document(native(name, sequencer=sequencer) | {"eventTime": COMPLETED_AT}))
+
+    expected = None if began is None else datetime(2024, 4, 5, 4, 9, 42 - began, tzinfo=UTC)
+    assert event.began_at == expected
+
+
+def test_without_its_time_nobody_knows_when_an_upload_began() -> None:
+    record = native("ObjectCreated:CompleteMultipartUpload", sequencer="00660F7980D160712D")
+
+    assert only_event(s3_document(record | {"eventTime": None})).began_at is None
 
 
 def test_endless_wrappers_are_refused() -> None:
@@ -482,7 +599,33 @@ def test_canonical_sequencers_order_as_s3_documents(one: str, other: str) -> Non
     assert (canonical[0] == canonical[1]) == (padded[0] == padded[1])
 
 
-@given(st.text("0123456789ABCDEF", min_size=16, max_size=16))
+# Recorded from production, natively and through EventBridge, and as S3's documents show them.
+@pytest.mark.parametrize(
+    ("sent", "eventbridge_form", "canonical"),
+    [
+        ("00660F7986D160712D", False, "00660F7986D160712D"),
+        ("00660F7986D160712D", True, "00660F7986D160712D"),
+        ("006386FE29685D0356", True, "006386FE29685D0356"),
+        ("617f08299329d189", True, "00617F08299329D189"),
+        ("617f08299329d1890c80", True, "00617F08299329D1890C8"),
+        ("617f0829", True, "00617F0829"),
+        # Native ones stay as they are.
+        ("617f08299329d189", False, "617F08299329D189"),
+        ("A" * 64, False, "A" * 64),
+    ],
+)
+def test_a_sequencer_has_one_canonical_form(
+    sent: str, eventbridge_form: bool, canonical: str
+) -> None:
+    assert canonical_sequencer(sent, eventbridge=eventbridge_form) == canonical
+
+
+# Until 2106 Unix seconds do not begin with 00.
+@given(
+    st.text("0123456789ABCDEF", min_size=16, max_size=24).filter(
+        lambda digits: not digits.startswith("00")
+    )
+)
 def test_both_forms_of_an_eventbridge_sequencer_are_equal(digits: str) -> None:
     native_form = canonical_sequencer("00" + digits)
 

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from random import Random
 
-from tests.unit.rule.model_bucket import Versioning
+from function.indexer import Settled
+from tests.unit.rule.model_bucket import NULL, Versioning
 from tests.unit.rule.model_table import ModelTable
 from tests.unit.rule.simulation import Simulation
 
@@ -37,7 +38,8 @@ def diverging(seed: int, table: Callable[[], ModelTable] = ModelTable) -> Simula
         table=table(),
         versioning=random.choice(list(Versioning)),
         object_metadata=random.random() < 0.4,
-        deployed=random.random() < 0.8,
+        derived_files=random.random() < 0.3,
+        deployed=random.random() < 0.7,
     )
     rounds = [_busy] * random.randint(1, 2) + [_quiet] * random.randint(1, 2)
     for happens in rounds:
@@ -51,29 +53,91 @@ def diverging(seed: int, table: Callable[[], ModelTable] = ModelTable) -> Simula
 def diverging_after_repair(
     seed: int, table: Callable[[], ModelTable] = ModelTable
 ) -> Simulation | None:
-    """The history of this seed, where a repair did not make up for events that were lost."""
+    """The history of this seed, where a repair did not make up for what went wrong before.
+
+    Events were lost, or one came with too great a sequencer, which shuts the key for all others.
+    """
     random = Random(seed)  # noqa: S311 # no secret
     simulation = Simulation(
         table=table(),
-        versioning=random.choice((Versioning.NEVER, *Versioning)),
-        object_metadata=random.random() < 0.2,
+        versioning=random.choice((*[Versioning.NEVER] * 6, *Versioning)),
+        object_metadata=random.random() < 0.1,
     )
-    for _ in range(random.randint(2, 8)):
-        random.choice((_put, _put, *_CHANGES, _duplicate, _switch_versioning))(simulation, random)
-        for _ in range(random.choice((0, 0, 1, 3))):
-            _move(simulation, random)
-        if simulation.pending and random.random() < 0.5:
-            simulation.lose(random.choice(simulation.pending))
-    if not simulation.verify_and_repair():
+    _go_wrong(simulation, random)
+    settled = simulation.verify()
+    if not settled:
         return None  # what was under way may still make a drift, for the next to find
-    if simulation.divergence():
-        return simulation
+    disturbed = random.random() < 0.4
+    if disturbed:
+        random.choice((_repair_twice, _repair_while_it_changes))(simulation, settled, random)
+    else:
+        simulation.finish(simulation.repair_settled(settled))
+        if simulation.divergence():
+            return simulation
+    simulation.abort_what_cannot_be_told()
     # What was under way or waiting comes late, and what was lost may yet come. Life goes on.
     for _ in range(random.randint(0, 3)):
-        random.choice((_duplicate, _duplicate, _put, _delete))(simulation, random)
+        random.choice((_duplicate, _duplicate, _put, _delete, _complete, _repair))(
+            simulation, random
+        )
         _move(simulation, random)
     simulation.settle(random)
+    if disturbed and simulation.is_shut():
+        simulation.verify_and_repair()  # the next one finds the key at rest
     return simulation if simulation.divergence() else None
+
+
+def _go_wrong(simulation: Simulation, random: Random) -> None:
+    """Lose events, or let one come with too great a sequencer."""
+    too_great = random.random() < 0.4
+    changes = _some((*_CHANGES, _duplicate, _wait_a_little), random)
+    for _ in range(random.randint(2, 6)):
+        random.choice((_put, _begin, *changes))(simulation, random)
+        for _ in range(random.choice((0, 0, 1, 3))):
+            _move(simulation, random)
+        if simulation.sent and too_great and random.random() < 0.3:
+            simulation.handle(simulation.send_too_great(random.choice(simulation.sent)))
+        elif simulation.pending and random.random() < 0.3:
+            simulation.lose(random.choice(simulation.pending))
+    if random.random() < 0.1:
+        simulation.switch_versioning()
+    random.choice((_put, _delete))(simulation, random)
+    if not too_great:
+        simulation.lose(simulation.pending[-1])
+
+
+def _repair_twice(simulation: Simulation, settled: Settled, random: Random) -> None:
+    """Another repair, of what is seen later, overtakes the first one."""
+    repair = simulation.repair_settled(settled)
+    for _ in range(random.randint(0, 2)):
+        simulation.advance(repair)
+    if random.random() < 0.5:
+        put = simulation.put(random.choice(CONTENTS))
+        simulation.lose(simulation.delete())
+        later = simulation.verify()
+        if not later:  # a key that does not differ is not settled
+            simulation.lose(put)
+        settled = later or settled
+    simulation.finish(simulation.repair_settled(settled))
+    _wait_a_little(simulation, random)
+    _change_and_deliver(simulation, random)
+    if repair in simulation.handlers:
+        simulation.finish(repair)
+
+
+def _repair_while_it_changes(simulation: Simulation, settled: Settled, random: Random) -> None:
+    repair = simulation.repair_settled(settled)
+    if settled.etag is not None:  # else see test_limits.py
+        _change_and_deliver(simulation, random)
+    if repair in simulation.handlers:
+        simulation.finish(repair)
+
+
+def _change_and_deliver(simulation: Simulation, random: Random) -> None:
+    for _ in range(random.randint(0, 2)):
+        random.choice((_put, _delete))(simulation, random)
+    for event in random.sample(simulation.pending, random.randint(0, len(simulation.pending))):
+        simulation.handle(event)
 
 
 def _busy(simulation: Simulation, random: Random) -> None:
@@ -89,13 +153,13 @@ def _busy(simulation: Simulation, random: Random) -> None:
 
 def _quiet(simulation: Simulation, random: Random) -> None:
     """Nothing changes for good that would set right what a late event has put wrong."""
-    random.choice((_duplicate, _repair))(simulation, random)
+    random.choice((_duplicate, _repair, _expire_null))(simulation, random)
     for _ in range(random.choice((0, 2))):
         _move(simulation, random)
-    random.choice((_switch_object_metadata, _wait, _switch_versioning, _flicker))(
+    random.choice((_switch_object_metadata, _wait, _wait, _switch_versioning, _flicker))(
         simulation, random
     )
-    _duplicate(simulation, random)
+    random.choice((_duplicate, _complete))(simulation, random)
 
 
 def _some(actions: Sequence[_Action], random: Random) -> list[_Action]:
@@ -119,6 +183,15 @@ def _delete(simulation: Simulation, random: Random) -> None:
     simulation.delete(random.choice(FAMILIES))
 
 
+def _begin(simulation: Simulation, random: Random) -> None:
+    simulation.begin(random.choice(CONTENTS))
+
+
+def _complete(simulation: Simulation, random: Random) -> None:
+    if simulation.uploads:
+        simulation.complete(random.choice(simulation.uploads))
+
+
 def _delete_version(simulation: Simulation, random: Random) -> None:
     if simulation.versions():
         simulation.delete_version(random.choice(simulation.versions()), random.choice(FAMILIES))
@@ -127,6 +200,12 @@ def _delete_version(simulation: Simulation, random: Random) -> None:
 def _delete_current(simulation: Simulation, random: Random) -> None:
     if simulation.versions():
         simulation.delete_version(simulation.versions()[-1], random.choice(FAMILIES))
+
+
+def _expire_null(simulation: Simulation, _random: Random) -> None:
+    for version in simulation.versions()[:-1]:
+        if version.id == NULL:
+            simulation.delete_version(version, "LifecycleExpiration")
 
 
 def _tag(simulation: Simulation, random: Random) -> None:
@@ -139,12 +218,19 @@ def _flicker(simulation: Simulation, random: Random) -> None:
     if not simulation.versions() or simulation.versions()[-1].marker:
         return
     current = simulation.versions()[-1]
-    tags = random.random() < 0.5
-    simulation.tag(current, "green") if tags else simulation.delete()
+    change = random.choice(("tags", "content", "delete"))
+    if change == "tags":
+        simulation.tag(current, "green")
+    elif change == "content":
+        simulation.put("other")
+    else:
+        simulation.delete()
     for handler in list(simulation.handlers):
         simulation.advance(handler)
-    if tags:
+    if change == "tags":
         simulation.tag(simulation.versions()[-1], current.tag)
+    elif change == "content":
+        simulation.put(current.etag.removesuffix("-etag"))
     elif simulation.versions():
         simulation.delete_version(simulation.versions()[-1])
 
@@ -183,6 +269,10 @@ def _wait(simulation: Simulation, random: Random) -> None:
         simulation.expire()
 
 
+def _wait_a_little(simulation: Simulation, _random: Random) -> None:
+    simulation.wait(timedelta(seconds=20))
+
+
 def _expire(simulation: Simulation, _random: Random) -> None:
     simulation.expire()
 
@@ -202,7 +292,24 @@ def _lose_answer(simulation: Simulation, random: Random) -> None:
         simulation.lose_answer(random.choice(simulation.handlers))
 
 
-_CHANGES = (_put, _delete, _flicker, _delete_version, _delete_current, _tag)
+def _redeliver(simulation: Simulation, random: Random) -> None:
+    running = [handler for handler in simulation.handlers if not handler.redelivered]
+    if running:
+        simulation.redeliver(random.choice(running))
+
+
+def _send_again(simulation: Simulation, random: Random) -> None:
+    writing = [handler for handler in simulation.handlers if handler.steps.pending == "write"]
+    if writing:
+        simulation.send_again(random.choice(writing))
+
+
+def _arrive(simulation: Simulation, _random: Random) -> None:
+    if simulation.late_requests:
+        simulation.arrive()
+
+
+_CHANGES = (_put, _delete, _flicker, _delete_version, _delete_current, _tag, _begin, _complete)
 _OTHERS = (
     _switch_versioning,
     _switch_object_metadata,
@@ -216,4 +323,7 @@ _OTHERS = (
     _crash,
     _deny,
     _lose_answer,
+    _redeliver,
+    _send_again,
+    _arrive,
 )
