@@ -121,10 +121,18 @@ def _writing(target: Target, address: Address) -> Callable[[Sequence[Listed]], i
 
         return refresh
     insertion = Insertion(target.client("dynamodb"), target.settings.table_name, target.index())
-    return lambda batch: insertion.insert([_record(bucket, listed) for listed in batch])
+    observed = target.versioned
+    return lambda batch: insertion.insert(
+        [_record(bucket, listed, observed=observed) for listed in batch]
+    )
 
 
-def _record(bucket: str, listed: Listed) -> FileRecord:
+def _record(bucket: str, listed: Listed, *, observed: bool) -> FileRecord:
+    """The record of a listed object.
+
+    Observed if the bucket has versions: an older one may go by an event that names no version, and
+    would take the key along.
+    """
     return FileRecord(
         bucket=bucket,
         key=listed.key,
@@ -134,6 +142,7 @@ def _record(bucket: str, listed: Listed) -> FileRecord:
         size=listed.size,
         last_modified=listed.last_modified,
         event_name=BACKFILL,
+        observed=observed,
     )
 
 

@@ -104,12 +104,23 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {
         ],
         False,
     ),
+    "versioned": (
+        Annotated[
+            bool,
+            typer.Option(
+                "--versioned",
+                help="With --table: bucket.versioned. The function looks at each object later.",
+            ),
+        ],
+        False,
+    ),
     "profile": (Annotated[str | None, typer.Option(help="AWS profile.")], None),
     "region": (Annotated[str | None, typer.Option(help="AWS Region.")], None),
     "endpoint_url": (Annotated[str | None, typer.Option(help="Another AWS, a local one.")], None),
 }
 _CONNECTION = ("profile", "region", "endpoint_url")
 _SETTINGS = ("partitions", "tombstone_days", "object_metadata", "object_tags")
+_OF_A_TABLE = (*_SETTINGS, "versioned")
 _READS = ("env", "table", "partitions", "filters", *_CONNECTION)
 _WRITES = (*_READS, *_SETTINGS[1:])
 
@@ -156,9 +167,13 @@ def _target(**chosen: Any) -> Target:
         raise CommandError("--table and --env name two indexes: leave one of them out")
     if table:
         connection.use()
-        return Target(settings=settings_of(table, **given), filters=filters or Filters())
-    for name, value in given.items():
-        if value != _OPTIONS[name][1]:
+        return Target(
+            settings=settings_of(table, **given),
+            filters=filters or Filters(),
+            versioned=chosen.get("versioned", False),
+        )
+    for name in _OF_A_TABLE:
+        if chosen.get(name, _OPTIONS[name][1]) != _OPTIONS[name][1]:
             raise CommandError(
                 f"--{name.replace('_', '-')} is for --table: of a deployment Terraform says it"
             )
@@ -223,7 +238,7 @@ def ls(
     )
 
 
-@_command(*_WRITES)
+@_command(*_WRITES, "versioned")
 def backfill(
     target: Target,
     prefix: Prefix,

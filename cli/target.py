@@ -123,6 +123,8 @@ class Target:
     """The module's, where the deployment is known."""
     filters_are_chosen: bool = False
     """Whether the filters are others than the deployment's."""
+    versioned: bool = False
+    """Whether the bucket has versions, and the function may look at objects therefore."""
 
     def output(self, name: str, why: str) -> Any:
         """One of the module's outputs. Raises CommandError where there is none."""
@@ -247,6 +249,7 @@ def of_deployment(env: str | None, filters: Filters | None) -> Target:
         bucket=outputs["bucket"]["name"],
         outputs=outputs,
         filters_are_chosen=filters is not None,
+        versioned=bool(outputs["bucket"].get("versioned")),
     )
 
 

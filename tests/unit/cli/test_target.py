@@ -72,6 +72,15 @@ def test_without_derived_files_none_are_made(terraform: Path) -> None:
     assert of_deployment("dev", None).settings.derived_bucket is None
 
 
+@pytest.mark.parametrize(("said", "versioned"), [({}, False), ({"versioned": True}, True)])
+def test_a_deployment_says_whether_the_bucket_has_versions(
+    terraform: Path, said: dict[str, Any], versioned: bool
+) -> None:
+    outputs(terraform, {**OUTPUTS, "bucket": {**OUTPUTS["bucket"], **said}})
+
+    assert of_deployment("dev", None).versioned is versioned
+
+
 def test_options_say_what_is_watched_instead(terraform: Path) -> None:
     outputs(terraform, OUTPUTS)
 
@@ -89,6 +98,7 @@ def test_options_say_what_is_watched_instead(terraform: Path) -> None:
         ),
         (("verify", "s3://reports", "--filter", "a", "--repair"), "leave --filter out, and"),
         (("ls", "s3://reports", "--table", ""), "--table is empty"),
+        (("backfill", "s3://reports", "--versioned"), "--versioned is for --table"),
     ],
 )
 def test_options_that_a_deployment_answers_itself_are_refused(
