@@ -248,10 +248,11 @@ class Indexer:
             if not any(self.outlived_tombstones(event) for event in events):
                 raise
             raise EventTooOldError(
-                "the event is too old to be applied (or does not say when it happened): the "
-                "tombstone of a newer one may have expired. The object must be looked at, and that "
-                "is not allowed: set object_metadata = { enabled = true }, apply, replay the "
-                f"event; you may set it back then. {denied}"
+                "the event, or the upload that it completes, is too old to be applied (or does not "
+                "say when it happened): the tombstone of a newer one may have expired. The object "
+                "must be looked at, and that is not allowed: set object_metadata = { enabled = "
+                "true }, apply, replay the event; you may set it back then. "
+                f"{denied}"
             ) from denied
 
     def _record(

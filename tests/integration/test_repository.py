@@ -391,6 +391,54 @@ def test_what_a_repair_has_settled_is_not_undone_by_older_events(index: FileInde
     assert index.read(BUCKET, newer.key) == newer
 
 
+COMPLETION = replace(
+    record(sequencer="00660F7980D160712D"),  # began at 04:09:36
+    event_name="ObjectCreated:CompleteMultipartUpload",
+    event_time=datetime(2024, 4, 5, 4, 12, tzinfo=UTC),
+    revision="completion",
+)
+
+
+@pytest.mark.parametrize(
+    ("event", "seconds", "written"),
+    [
+        (COMPLETION, 0, True),
+        (COMPLETION, 41, True),  # as far as clocks differ
+        (COMPLETION, 42, False),
+        (replace(COMPLETION, event_name="ObjectCreated:Put"), 42, True),
+        (replace(COMPLETION, sequencer="0055AED6DCD90281E5"), 42, True),
+    ],
+)
+@pytest.mark.parametrize("sequencer", [None, "0054"])
+def test_an_upload_does_not_replace_an_object_that_was_stored_after_it_began(
+    index: FileIndex, event: FileRecord, seconds: int, written: bool, sequencer: str | None
+) -> None:
+    stored_at = datetime(2024, 4, 5, 4, 9, seconds, tzinfo=UTC)
+    standing = record(sequencer=sequencer, revision="seen", last_modified=stored_at)
+    index.replace(standing, None)
+
+    if written:
+        index.put_newer(event)
+    else:
+        with pytest.raises(WriteRefusedError):
+            index.put_newer(event)
+
+    assert index.read(BUCKET, event.key) == (event if written else standing)
+
+
+def test_a_read_sees_every_write_that_was_answered(
+    dynamodb: "DynamoDBClient", index: FileIndex
+) -> None:
+    asked: list[dict[str, Any]] = []
+    dynamodb.meta.events.register(
+        "before-parameter-build.dynamodb.GetItem", lambda params, **_: asked.append(params)
+    )
+
+    index.read(BUCKET, "a")
+
+    assert [request["ConsistentRead"] for request in asked] == [True]
+
+
 def test_a_level_goes_on_after_a_page_of_its_own_keys(
     dynamodb: "DynamoDBClient", index: FileIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:

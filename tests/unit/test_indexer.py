@@ -7,7 +7,7 @@ import pytest
 
 from function.errors import ContentionError
 from function.event_parser import ObjectEvent
-from function.indexer import LONGEST_PAUSE, REFRESH_ATTEMPTS, Indexer, Outcome
+from function.indexer import LONGEST_PAUSE, REFRESH_ATTEMPTS, Indexer, Outcome, Settled
 from function.record import DerivedFile, FileRecord, ObjectState, Source
 from function.repository import WriteRefusedError
 
@@ -17,18 +17,21 @@ NOW = datetime(2026, 11, 23, tzinfo=UTC)
 class Table:
     """A table whose next writes are refused as many times as told."""
 
-    def __init__(self, refusals: int = 0) -> None:
+    def __init__(self, refusals: int = 0, refuses_with: FileRecord | None = None) -> None:
         self.refusals = refusals
+        self.refuses_with = refuses_with
         self.written: list[FileRecord] = []
+        self.replaced: list[FileRecord | None] = []
+        """What every write was to replace, also those that were refused."""
 
     def put_newer(self, record: FileRecord) -> None:
         self.replace(record, None)
 
     def replace(self, record: FileRecord, standing: FileRecord | None) -> None:
-        del standing
+        self.replaced.append(standing)
         if self.refusals:
             self.refusals -= 1
-            raise WriteRefusedError(record)
+            raise WriteRefusedError(self.refuses_with or record)
         self.written.append(record)
 
     def read(self, bucket: str, key: str) -> FileRecord | None:
@@ -37,12 +40,14 @@ class Table:
 
 
 class Looked:
-    def __init__(self, state: ObjectState | None) -> None:
-        self.state = state
+    """An object that is seen in these states, one after the other; the last one stays."""
+
+    def __init__(self, *states: ObjectState | None) -> None:
+        self.states = list(states)
 
     def look(self, bucket: str, key: str) -> ObjectState | None:
         del bucket, key
-        return self.state
+        return self.states.pop(0) if len(self.states) > 1 else self.states[0]
 
 
 def event(**changes: Any) -> ObjectEvent:
@@ -51,18 +56,19 @@ def event(**changes: Any) -> ObjectEvent:
 
 
 class Making:
-    """Makes a file of the object, or has a reason not to."""
+    """Makes a file of the object, or has a reason not to: as many times as told."""
 
-    def __init__(self, reason: str | None = None) -> None:
+    def __init__(self, reason: str | None = None, failures: int = 1000) -> None:
         self.reason = reason
+        self.failures = failures
         self.asked: list[str] = []
 
     def make(self, source: Source, size: int | None) -> DerivedFile:
         del size
         self.asked.append(source.etag)
-        return (
-            DerivedFile(reason=self.reason) if self.reason else DerivedFile(key=self.name(source))
-        )
+        if self.reason and len(self.asked) <= self.failures:
+            return DerivedFile(reason=self.reason)
+        return DerivedFile(key=self.name(source))
 
     def name(self, source: Source) -> str:
         return f"of {source.etag}"
@@ -70,13 +76,13 @@ class Making:
 
 def indexer(
     table: Table,
-    state: ObjectState | None = None,
+    *states: ObjectState | None,
     pauses: list[float] | None = None,
     derived_files: Making | None = None,
 ) -> Indexer:
     return Indexer(
         index=table,
-        objects=Looked(state),
+        objects=Looked(*(states or (None,))),
         object_metadata=False,
         tombstone_life=timedelta(days=30),
         now=lambda: NOW,
@@ -186,3 +192,203 @@ def test_of_what_is_gone_nothing_is_made() -> None:
     indexer(table, None, derived_files=making).process([event()])
 
     assert making.asked == []
+
+
+def test_a_derived_file_is_not_kept_for_another_content() -> None:
+    table, making = Table(refusals=1), Making()
+    seen = ObjectState(etag="e"), ObjectState(etag="f")
+
+    indexer(table, *seen, derived_files=making).process([event()])
+
+    assert making.asked == ["e", "f"]
+    assert (table.written[-1].etag, table.written[-1].derived_key) == ("f", "of f")
+
+
+def test_a_reason_that_was_true_of_a_moment_is_not_kept() -> None:
+    table, making = Table(refusals=2), Making("changed meanwhile", failures=1)
+
+    indexer(table, ObjectState(etag="e"), derived_files=making).process([event()])
+
+    assert making.asked == ["e", "e"]
+    assert (table.written[-1].derived_key, table.written[-1].derived_reason) == ("of e", None)
+
+
+def test_a_derived_file_of_a_content_that_left_and_came_back_is_made_again() -> None:
+    table, making = Table(refusals=2), Making()
+    seen = ObjectState(etag="e"), None, ObjectState(etag="e")
+
+    indexer(table, *seen, derived_files=making).process([event()])
+
+    assert making.asked == ["e", "e"]
+    assert table.written[-1].derived_key == "of e"
+
+
+PUT = {"name": "ObjectCreated:Put", "sequencer": "01", "etag": "e", "size": 1}
+DELETE = {"name": "ObjectRemoved:Delete", "sequencer": "01"}
+
+
+@pytest.mark.parametrize(
+    ("about", "seen", "deleted"),
+    [
+        (event(**PUT), None, False),
+        (event(), ObjectState(etag="e"), False),
+        (event(**DELETE), None, True),
+        (event(), None, True),
+    ],
+    ids=["put is applied", "seen", "delete is applied", "seen gone"],
+)
+def test_a_tombstone_expires_and_a_record_does_not(
+    about: ObjectEvent, seen: ObjectState | None, deleted: bool
+) -> None:
+    table = Table()
+
+    indexer(table, seen).process([about])
+
+    (written,) = table.written
+    assert written.deleted is deleted
+    in_30_days = int((NOW + timedelta(days=30)).timestamp())
+    assert written.expires_at == (in_30_days if deleted else None)
+
+
+@pytest.mark.parametrize("seen", [None, ObjectState(etag="e")])
+def test_a_key_that_is_observed_stays_so(seen: ObjectState | None) -> None:
+    table = Holding(standing(observed=True))
+
+    indexer(table, seen).process([event()])
+
+    assert table.written[-1].observed
+
+
+@pytest.mark.parametrize(
+    ("of_event", "of_record", "kept"),
+    [("02", "01", "02"), ("01", "02", "02"), (None, "01", "01"), ("01", None, "01"), (None,) * 3],
+)
+def test_the_greater_sequencer_is_kept(
+    of_event: str | None, of_record: str | None, kept: str | None
+) -> None:
+    table = Holding(standing(sequencer=of_record))
+
+    indexer(table).process([event(name="ObjectRemoved:Delete", version_id="v", sequencer=of_event)])
+
+    assert table.written[-1].sequencer == kept
+
+
+def test_what_was_refused_is_tried_again_over_what_stands_now() -> None:
+    now = standing(revision="now", sequencer="09", observed=True, settled_at=NOW)
+    table = Table(refusals=1, refuses_with=now)
+
+    indexer(table).process([event()])
+
+    assert table.replaced == [None, now]
+    (written,) = table.written
+    assert (written.sequencer, written.observed, written.settled_at) == ("09", True, NOW)
+
+
+EARLIER, LATER = NOW - timedelta(hours=1), NOW + timedelta(hours=1)
+
+
+def settled(**changes: Any) -> Settled:
+    values: dict[str, Any] = {"at": NOW, "clock": NOW, "revision": "r"}
+    return Settled(**(values | changes))
+
+
+@pytest.mark.parametrize(
+    ("repaired", "before", "kept"),
+    [
+        (None, None, None),
+        (None, EARLIER, EARLIER),
+        (settled(), None, NOW),
+        (settled(), EARLIER, NOW),
+        (settled(), LATER, LATER),
+    ],
+)
+def test_the_later_time_of_repair_is_kept(
+    repaired: Settled | None, before: datetime | None, kept: datetime | None
+) -> None:
+    table = Holding(standing(settled_at=before))
+
+    indexer(table).refresh(event(name="Repair"), repaired)
+
+    assert table.written[-1].settled_at == kept
+
+
+AHEAD = "00FFFFFFFF"
+"""Its time is 2106."""
+AT_NOW = f"00{int(NOW.timestamp()):X}"
+IN_SIX_SECONDS = f"00{int(NOW.timestamp()) + 6:X}"
+SEEN = ObjectState(etag="e", last_modified=EARLIER)
+SAW = {"etag": "e", "last_modified": EARLIER}
+
+
+@pytest.mark.parametrize(
+    ("sequencer", "state", "changes", "is_taken_away"),
+    [
+        (AHEAD, SEEN, SAW, True),
+        (IN_SIX_SECONDS, SEEN, SAW, True),
+        ("FF", SEEN, SAW, True),
+        (AHEAD, None, {}, True),
+        (AHEAD, SEEN, {**SAW, "last_modified": EARLIER + timedelta(milliseconds=9)}, True),
+        # It may be S3's, as far as its hosts' clocks differ.
+        (AT_NOW, SEEN, SAW, False),
+        (f"00{int(NOW.timestamp()) + 5:X}", SEEN, SAW, False),
+        ("0055AED6DCD90281E5", SEEN, SAW, False),
+        # Another record, or another object, than was looked at.
+        (AHEAD, SEEN, {**SAW, "revision": "other"}, False),
+        (AHEAD, SEEN, {**SAW, "revision": None}, False),
+        (AHEAD, SEEN, {**SAW, "etag": "f"}, False),
+        (AHEAD, SEEN, {**SAW, "last_modified": EARLIER - timedelta(seconds=1)}, False),
+        (AHEAD, SEEN, {}, False),
+        (AHEAD, None, SAW, False),
+        (AHEAD, ObjectState(etag="e"), SAW, False),
+    ],
+)
+def test_a_repair_takes_a_sequencer_away_that_cannot_be_s3s_yet(
+    sequencer: str, state: ObjectState | None, changes: dict[str, Any], is_taken_away: bool
+) -> None:
+    table = Holding(standing(sequencer=sequencer))
+
+    indexer(table, state).refresh(event(name="Repair"), settled(**changes))
+
+    assert table.written[-1].sequencer == (None if is_taken_away else sequencer)
+
+
+def test_a_repair_takes_no_sequencer_away_after_its_write_was_refused() -> None:
+    table = Holding(standing(sequencer=AHEAD), refusals=1)
+    table.refuses_with = standing(sequencer=AHEAD, revision="other")
+
+    indexer(table, SEEN).refresh(event(name="Repair"), settled(**SAW))
+
+    assert table.written[-1].sequencer == AHEAD
+
+
+def test_a_record_without_a_sequencer_is_repaired() -> None:
+    table = Holding(standing(sequencer=None))
+
+    indexer(table, SEEN).refresh(event(name="Repair"), settled(**SAW))
+
+    assert table.written[-1].sequencer is None
+
+
+def completion(began: timedelta, **changes: Any) -> ObjectEvent:
+    """An event of now that completes an upload which began so long ago."""
+    values: dict[str, Any] = {
+        "name": "ObjectCreated:CompleteMultipartUpload",
+        "sequencer": f"00{int((NOW - began).timestamp()):X}",
+    }
+    return event(**(values | changes))
+
+
+@pytest.mark.parametrize(
+    ("about", "is_old"),
+    [
+        (completion(timedelta(days=29)), False),
+        (completion(timedelta(days=29, seconds=1)), True),
+        (completion(timedelta(days=400)), False),  # not a time, so perhaps not S3's
+        (completion(timedelta(days=40), name="ObjectCreated:Put"), False),
+        (event(time=NOW - timedelta(days=29)), False),
+        (event(time=NOW - timedelta(days=29, milliseconds=1)), True),
+        (event(time=None), True),
+    ],
+)
+def test_an_upload_is_as_old_as_its_start(about: ObjectEvent, is_old: bool) -> None:
+    assert indexer(Table()).outlived_tombstones(about) is is_old

@@ -23,14 +23,14 @@ from tests.unit.rule.broken_rules import (
     BrokenRule,
 )
 from tests.unit.rule.model_table import ModelTable
-from tests.unit.rule.random_histories import HISTORIES, diverging_after_repair
+from tests.unit.rule.random_histories import REPAIRS, diverging_after_repair
 from tests.unit.rule.simulation import Simulation
 
 SOAK = int(os.environ.get("SOAK", "1"))
 
 
 def first_divergence(table: Callable[[], ModelTable] = ModelTable) -> Simulation | None:
-    histories = (diverging_after_repair(seed, table) for seed in range(HISTORIES * SOAK))
+    histories = (diverging_after_repair(seed, table) for seed in range(REPAIRS * SOAK))
     return next((history for history in histories if history), None)
 
 
