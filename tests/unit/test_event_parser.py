@@ -247,12 +247,25 @@ MALFORMED: list[tuple[object, str]] = [
     (None, "the payload is null"),
     ([], "the payload is an array"),
     ("text", "the payload is a string"),
+    (b"bytes", "the payload is bytes, expected an object"),
     ({}, "not an event of S3"),
+    ({b"bytes": 1}, "not an event of S3"),
     ({"Records": {}}, "Records is an object, expected an array"),
     ({"Records": [1]}, "an entry of Records is a whole number"),
     ({"Records": [{}]}, "s3 is null"),
     (broken(eventName=None), "eventName is missing"),
-    (broken(eventVersion="3.0"), "only 2.x"),
+    (
+        broken(eventVersion="3.0"),
+        '^eventVersion "3.0": only 2.x is understood; a newer release of the module may read it$',
+    ),
+    (broken(s3=S3_PART | {"object": 1}), "^s3.object is a whole number, expected an object$"),
+    (broken(s3=S3_PART | {"bucket": []}), "^s3.bucket is an array, expected an object$"),
+    ({**eventbridge(), "detail": 1}, "^detail is a whole number, expected an object$"),
+    ({**eventbridge(), "detail": {"object": 1}}, "^detail.object is a whole number"),
+    (
+        {**eventbridge(), "detail": {"object": {"key": "k"}, "bucket": 1}},
+        "^detail.bucket is a whole number",
+    ),
     (broken(eventTime="yesterday"), "eventTime"),
     (broken(s3=S3_PART | {"bucket": {"name": ""}}), "name is missing or empty"),
     (s3_document(created("")), "key is missing or empty"),
@@ -266,7 +279,10 @@ MALFORMED: list[tuple[object, str]] = [
     (s3_document(created(size=float("nan"))), "size is a number, expected a whole number"),
     (s3_document(created(size="3")), "size is a string, expected a whole number"),
     (broken(eventTime="0001-01-01T00:00:00+23:59"), "is not an ISO-8601 time"),
-    (broken(s3=S3_PART | {"object": {"key": "%FF"}}), "does not decode to UTF-8"),
+    (
+        broken(s3=S3_PART | {"object": {"key": "%FF"}}),
+        '^key "%FF" does not decode to UTF-8$',
+    ),
     (broken(s3=S3_PART | {"object": {"key": "\ud800"}}), "not valid Unicode"),
     (eventbridge(key="\ud800"), "not valid Unicode"),
     ({"Records": [{"eventSource": "aws:sqs", "body": "{}"}]}, "messageId is missing"),
@@ -392,6 +408,16 @@ def test_a_completed_upload_began_when_its_sequencer_says(
     assert event.began_at == expected
 
 
+@pytest.mark.parametrize(("late", "is_known"), [(0, True), (1, False)])
+def test_an_upload_is_open_for_a_year_at_most(late: int, is_known: bool) -> None:
+    completed = datetime(2025, 4, 6, 4, 9, 42 + late, tzinfo=UTC)  # 366 days later
+    record = native("ObjectCreated:CompleteMultipartUpload", sequencer="00660F7986D160712D")
+
+    event = only_event(s3_document(record | {"eventTime": completed.isoformat()}))
+
+    assert (event.began_at is not None) is is_known
+
+
 def test_without_its_time_nobody_knows_when_an_upload_began() -> None:
     record = native("ObjectCreated:CompleteMultipartUpload", sequencer="00660F7980D160712D")
 
@@ -403,8 +429,34 @@ def test_endless_wrappers_are_refused() -> None:
     for _ in range(20):
         payload = failure_record(payload)
 
-    with pytest.raises(MalformedEventError, match="more than 8 wrappers"):
+    with pytest.raises(MalformedEventError, match=r"^more than 8 wrappers around an S3 event$"):
         parse(payload)
+
+
+@pytest.mark.parametrize(
+    ("wrap", "most"), [(failure_record, 8), (lambda body: sqs(failure_record(body)), 7)]
+)
+def test_eight_wrappers_are_read_and_nine_are_not(wrap: Callable[[Any], Any], most: int) -> None:
+    def wrapped(times: int) -> Any:
+        payload: Any = eventbridge()
+        for _ in range(times - 1):
+            payload = failure_record(payload)
+        return wrap(payload)
+
+    assert only_event(wrapped(most)).key == "a.txt"
+    try:
+        (message,) = parse(wrapped(most + 1))
+        (error,) = message.errors
+    except MalformedEventError as raised:
+        error = raised
+    assert "more than 8 wrappers" in str(error)
+
+
+def test_text_that_is_not_json_is_shown() -> None:
+    (message,) = parse(sqs("not json"))
+
+    assert str(message.errors[0]).startswith("the SQS body is not JSON (")
+    assert str(message.errors[0]).endswith('): "not json"')
 
 
 def test_json_nested_too_deeply_is_refused() -> None:
@@ -418,10 +470,13 @@ def test_many_malformed_records_are_counted_and_the_first_is_explained() -> None
         parse(s3_document(created(""), *[created(sequencer="-")] * 99))
 
 
-def test_the_text_of_an_error_is_bounded() -> None:
-    (message,) = parse(sqs("x" * 10_000))
+@pytest.mark.parametrize(
+    ("length", "shown"), [(198, '"' + "x" * 198 + '"'), (199, '"' + "x" * 199)]
+)
+def test_the_text_of_an_error_is_bounded(length: int, shown: str) -> None:
+    (message,) = parse(sqs("x" * length))
 
-    assert len(str(message.errors[0])) < 400
+    assert str(message.errors[0]).endswith(f": {shown}" if length < 199 else f": {shown}...")
 
 
 def test_a_malformed_record_beside_a_test_event_loses_neither() -> None:

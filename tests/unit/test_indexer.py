@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from function.errors import ContentionError
+from function.errors import ContentionError, EventTooOldError, PermissionDeniedError
 from function.event_parser import ObjectEvent
 from function.indexer import LONGEST_PAUSE, REFRESH_ATTEMPTS, Indexer, Outcome, Settled
-from function.record import DerivedFile, FileRecord, ObjectState, Source
+from function.record import DerivedFile, FileRecord, ObjectMetadata, ObjectState, Source
 from function.repository import WriteRefusedError
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
@@ -35,7 +35,7 @@ class Table:
         self.written.append(record)
 
     def read(self, bucket: str, key: str) -> FileRecord | None:
-        del bucket, key
+        assert (bucket, key) == ("b", "k")
         return None
 
 
@@ -46,7 +46,7 @@ class Looked:
         self.states = list(states)
 
     def look(self, bucket: str, key: str) -> ObjectState | None:
-        del bucket, key
+        assert (bucket, key) == ("b", "k")
         return self.states.pop(0) if len(self.states) > 1 else self.states[0]
 
 
@@ -64,7 +64,7 @@ class Making:
         self.asked: list[str] = []
 
     def make(self, source: Source, size: int | None) -> DerivedFile:
-        del size
+        assert (source.bucket, source.key, size) == ("b", "k", 1)
         self.asked.append(source.etag)
         if self.reason and len(self.asked) <= self.failures:
             return DerivedFile(reason=self.reason)
@@ -145,8 +145,16 @@ class Holding(Table):
         self.record = record
 
     def read(self, bucket: str, key: str) -> FileRecord | None:
-        del bucket, key
+        assert (bucket, key) == ("b", "k")
         return self.record
+
+
+class Denying(Table):
+    """A table that the function may write and not read."""
+
+    def read(self, bucket: str, key: str) -> FileRecord | None:
+        del bucket, key
+        raise PermissionDeniedError("role r may not dynamodb:GetItem.")
 
 
 @pytest.mark.parametrize(
@@ -170,7 +178,7 @@ def test_a_derived_file_is_made_where_content_may_be_new(
 ) -> None:
     table, making = Holding(record), Making(reason)
 
-    indexer(table, ObjectState(etag="e"), derived_files=making).refresh(event(name=name))
+    indexer(table, ObjectState(etag="e", size=1), derived_files=making).refresh(event(name=name))
 
     assert making.asked == asked
     assert table.written[-1].derived_key == key
@@ -180,7 +188,7 @@ def test_a_derived_file_is_made_where_content_may_be_new(
 def test_a_derived_file_is_made_once_however_often_the_write_is_tried() -> None:
     table, making = Table(refusals=3), Making()
 
-    indexer(table, ObjectState(etag="e"), derived_files=making).process([event()])
+    indexer(table, ObjectState(etag="e", size=1), derived_files=making).process([event()])
 
     assert making.asked == ["e"]
     assert table.written[-1].derived_key == "of e"
@@ -196,7 +204,7 @@ def test_of_what_is_gone_nothing_is_made() -> None:
 
 def test_a_derived_file_is_not_kept_for_another_content() -> None:
     table, making = Table(refusals=1), Making()
-    seen = ObjectState(etag="e"), ObjectState(etag="f")
+    seen = ObjectState(etag="e", size=1), ObjectState(etag="f", size=1)
 
     indexer(table, *seen, derived_files=making).process([event()])
 
@@ -207,7 +215,7 @@ def test_a_derived_file_is_not_kept_for_another_content() -> None:
 def test_a_reason_that_was_true_of_a_moment_is_not_kept() -> None:
     table, making = Table(refusals=2), Making("changed meanwhile", failures=1)
 
-    indexer(table, ObjectState(etag="e"), derived_files=making).process([event()])
+    indexer(table, ObjectState(etag="e", size=1), derived_files=making).process([event()])
 
     assert making.asked == ["e", "e"]
     assert (table.written[-1].derived_key, table.written[-1].derived_reason) == ("of e", None)
@@ -215,7 +223,7 @@ def test_a_reason_that_was_true_of_a_moment_is_not_kept() -> None:
 
 def test_a_derived_file_of_a_content_that_left_and_came_back_is_made_again() -> None:
     table, making = Table(refusals=2), Making()
-    seen = ObjectState(etag="e"), None, ObjectState(etag="e")
+    seen = ObjectState(etag="e", size=1), None, ObjectState(etag="e", size=1)
 
     indexer(table, *seen, derived_files=making).process([event()])
 
@@ -392,3 +400,144 @@ def completion(began: timedelta, **changes: Any) -> ObjectEvent:
 )
 def test_an_upload_is_as_old_as_its_start(about: ObjectEvent, is_old: bool) -> None:
     assert indexer(Table()).outlived_tombstones(about) is is_old
+
+
+OLD = event(**PUT, time=NOW - timedelta(days=29, seconds=1))
+TOUCHED = event()
+
+
+@pytest.mark.parametrize("events", [[OLD], [OLD, TOUCHED], [TOUCHED, OLD]])
+def test_an_event_that_is_too_old_fails_if_the_record_may_not_be_read(
+    events: list[ObjectEvent],
+) -> None:
+    with pytest.raises(EventTooOldError) as failed:
+        indexer(Denying()).process(events)
+
+    assert str(failed.value) == (
+        "the event, or the upload that it completes, is too old to be applied (or does not say "
+        "when it happened): the tombstone of a newer one may have expired. The object must be "
+        "looked at, and that is not allowed: set object_metadata = { enabled = true }, apply, "
+        "replay the event; you may set it back then. role r may not dynamodb:GetItem."
+    )
+
+
+def test_another_event_whose_record_may_not_be_read_fails_as_refused() -> None:
+    with pytest.raises(PermissionDeniedError, match=r"^role r may not dynamodb:GetItem\.$"):
+        indexer(Denying()).process([TOUCHED])
+
+
+def test_what_an_event_says_is_written() -> None:
+    table = Table()
+    about = event(**PUT, request_id="request")
+
+    assert indexer(table).process([about]) == [Outcome.INDEXED]
+
+    (written,) = table.written
+    assert len(written.revision) == 16
+    assert written == FileRecord(
+        bucket="b",
+        key="k",
+        indexed_at=NOW,
+        revision=written.revision,
+        etag="e",
+        size=1,
+        event_name="ObjectCreated:Put",
+        event_time=NOW,
+        sequencer="01",
+        request_id="request",
+    )
+
+
+def test_what_is_seen_is_written() -> None:
+    table = Table()
+    metadata = ObjectMetadata(storage_class="STANDARD")
+    seen = ObjectState(etag="e", size=1, last_modified=EARLIER, version_id="v", metadata=metadata)
+
+    assert indexer(table, seen).refresh(event(name="Backfill", time=None)) is Outcome.INDEXED
+
+    (written,) = table.written
+    assert written == FileRecord(
+        bucket="b",
+        key="k",
+        indexed_at=NOW,
+        revision=written.revision,
+        etag="e",
+        size=1,
+        last_modified=EARLIER,
+        version_id="v",
+        event_name="Backfill",
+        observed=True,
+        metadata=metadata,
+    )
+
+
+def test_what_is_seen_without_an_event_is_not_observed() -> None:
+    table = Table()
+
+    indexer(table, ObjectState(etag="e")).refresh(event(name="Backfill"))
+
+    assert table.written[0].observed is False
+
+
+def test_only_the_newest_event_of_a_group_is_applied() -> None:
+    newest = event(**PUT | {"sequencer": "03"})
+    older = event(**PUT | {"sequencer": "02"}), event(**DELETE)
+    table = Table()
+
+    outcomes = indexer(table).process([older[0], newest, older[1]])
+
+    assert outcomes == [Outcome.SUPERSEDED, Outcome.INDEXED, Outcome.SUPERSEDED]
+    assert [record.sequencer for record in table.written] == ["03"]
+    assert indexer(Table()).process([event(**DELETE)]) == [Outcome.REMOVED]
+
+
+@pytest.mark.parametrize(
+    ("observed", "outcome", "writes"),
+    [(False, Outcome.SUPERSEDED, 0), (True, Outcome.REMOVED, 1)],
+)
+def test_an_event_that_an_observed_record_refuses_is_looked_at(
+    observed: bool, outcome: Outcome, writes: int
+) -> None:
+    table = Table(refusals=1, refuses_with=standing(observed=observed, sequencer="09"))
+
+    assert indexer(table).process([event(**PUT)]) == [outcome]
+    assert len(table.written) == writes
+
+
+def test_the_sequencer_of_a_group_that_is_looked_at_is_its_greatest() -> None:
+    table = Table()
+
+    indexer(table).process([event(), event(**PUT)])
+
+    assert table.written[0].sequencer == "01"
+
+
+def test_the_pauses_between_attempts_grow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("function.indexer.random.uniform", lambda least, most: most - least)
+    pauses: list[float] = []
+
+    indexer(Table(refusals=7), pauses=pauses).process([event()])
+
+    assert pauses == [0.04, 0.08, 0.16, 0.32, 0.64, 1.0, 1.0]
+
+
+def test_an_event_without_an_etag_is_indexed_without_a_derived_file() -> None:
+    table, making = Table(), Making()
+
+    indexer(table, derived_files=making).process([event(**PUT | {"etag": None})])
+
+    assert making.asked == []
+    (written,) = table.written
+    assert (written.size, written.derived_key, written.derived_reason) == (
+        1,
+        None,
+        "the event names no ETag",
+    )
+
+
+def test_an_upload_is_derived_when_it_is_applied() -> None:
+    table, making = Table(), Making()
+
+    indexer(table, derived_files=making).process([event(**PUT)])
+
+    assert (making.asked, table.written[0].derived_key) == (["e"], "of e")
