@@ -670,6 +670,7 @@ def test_canonical_sequencers_order_as_s3_documents(one: str, other: str) -> Non
         # Native ones stay as they are.
         ("617f08299329d189", False, "617F08299329D189"),
         ("A" * 64, False, "A" * 64),
+        ("000", False, "0"),
     ],
 )
 def test_a_sequencer_has_one_canonical_form(
