@@ -289,7 +289,12 @@ MALFORMED: list[tuple[object, str]] = [
     (broken(s3=S3_PART | {"object": {"key": "\ud800"}}), "not valid Unicode"),
     (eventbridge(key="\ud800"), "not valid Unicode"),
     ({"Records": [{"eventSource": "aws:sqs", "body": "{}"}]}, "messageId is missing"),
-    ({"Records": [{"EventSource": "aws:sns"}]}, "Sns is null"),
+    ({"Records": [{"EventSource": "aws:sns"}]}, "^Sns is null, expected an object$"),
+    (
+        {"Records": [{"EventSource": "aws:sns", "Sns": {"Message": "no"}}]},
+        r'^the SNS message is not JSON \(.*: "no"$',
+    ),
+    ({"Type": "Notification", "Message": "no"}, r'^the SNS message is not JSON \(.*: "no"$'),
     (failure_record(failure_record({})), "not an event of S3"),
 ]
 
@@ -437,7 +442,13 @@ def test_endless_wrappers_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrap", "most"), [(failure_record, 8), (lambda body: sqs(failure_record(body)), 7)]
+    ("wrap", "most"),
+    [
+        (failure_record, 8),
+        (lambda body: sqs(failure_record(body)), 7),
+        (lambda body: sns(failure_record(body)), 7),
+        (lambda body: sqs(sns_body(failure_record(body))), 6),
+    ],
 )
 def test_eight_wrappers_are_read_and_nine_are_not(wrap: Callable[[Any], Any], most: int) -> None:
     def wrapped(times: int) -> Any:
