@@ -1,5 +1,6 @@
 """The table, on moto: conditions, tombstones, order, pages, partitions."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -146,6 +147,7 @@ def test_replace_refuses_and_returns_what_changed_meanwhile(
         index.replace(record(revision="two"), seen)
 
     assert refused.value.standing == record(revision="one")
+    assert str(refused.value) == "another record stands in the table"
 
 
 def test_replace_refuses_where_the_record_has_gone_meanwhile(index: FileIndex) -> None:
@@ -260,11 +262,29 @@ DENIAL = (
 )
 
 
-def refuse(dynamodb: "DynamoDBClient", code: str, text: str) -> None:
+def refuse(dynamodb: "DynamoDBClient", code: str, text: str, operation: str = "PutItem") -> None:
     def fail(**_: Any) -> None:
-        raise ClientError({"Error": {"Code": code, "Message": text}}, "PutItem")
+        raise ClientError({"Error": {"Code": code, "Message": text}}, operation)
 
-    dynamodb.meta.events.register_first("before-call.dynamodb.PutItem", fail)
+    dynamodb.meta.events.register_first(f"before-call.dynamodb.{operation}", fail)
+
+
+@pytest.mark.parametrize(
+    ("operation", "call"),
+    [
+        ("PutItem", lambda index: index.put_newer(record())),
+        ("GetItem", lambda index: index.read(BUCKET, "a")),
+        ("Query", lambda index: list(index.list_prefix(BUCKET))),
+        ("Query", lambda index: index.has_its_partitions(BUCKET)),
+    ],
+)
+def test_a_refusal_that_names_nothing_names_the_action_and_the_table(
+    dynamodb: "DynamoDBClient", operation: str, call: Callable[[FileIndex], object]
+) -> None:
+    refuse(dynamodb, "AccessDeniedException", "no", operation)
+
+    with pytest.raises(PermissionDeniedError, match=rf"dynamodb:{operation} on table {TABLE}\."):
+        call(FileIndex(dynamodb, TABLE))
 
 
 @pytest.mark.parametrize(
@@ -437,6 +457,40 @@ def test_a_read_sees_every_write_that_was_answered(
     index.read(BUCKET, "a")
 
     assert [request["ConsistentRead"] for request in asked] == [True]
+
+
+def test_a_level_of_keys_that_begin_with_a_slash_is_the_slash(index: FileIndex) -> None:
+    for key in ("/a", "/b", "c"):
+        index.replace(record(key), None)
+
+    level = list(index.list_level(BUCKET))
+
+    assert [entry if isinstance(entry, str) else entry.key for entry in level] == ["/", "c"]
+
+
+@pytest.mark.parametrize("directory", ["in/", "日" * 100 + "/"])
+def test_a_level_goes_on_after_the_last_key_that_can_be_below(
+    dynamodb: "DynamoDBClient",
+    index: FileIndex,
+    monkeypatch: pytest.MonkeyPatch,
+    directory: str,
+) -> None:
+    for number in range(15):
+        index.replace(record(f"{directory}{number:02}"), None)
+    query = dynamodb.query
+    starts: list[str] = []
+
+    def few_at_once(**request: Any) -> Any:
+        if "ExclusiveStartKey" in request:
+            starts.append(request["ExclusiveStartKey"]["key"]["S"])
+        return query(**request, Limit=10)
+
+    monkeypatch.setattr(dynamodb, "query", few_at_once)
+
+    assert list(index.list_level(BUCKET)) == [directory]
+    (start,) = starts
+    assert start.startswith(f"{directory}\U0010ffff")
+    assert 1024 - 4 < len(start.encode()) <= 1024  # DynamoDB allows no longer one
 
 
 def test_a_level_goes_on_after_a_page_of_its_own_keys(
