@@ -272,7 +272,7 @@ def _native_event(record: Mapping[str, object]) -> ObjectEvent:
         size=_optional_size(entity),
         etag=_optional_text(entity, "eTag"),
         version_id=_optional_text(entity, "versionId"),
-        sequencer=_content_sequencer(entity, name),
+        sequencer=_content_sequencer(entity, name, eventbridge=False),
         request_id=_optional_text(answer, "x-amz-request-id")
         if isinstance(answer, Mapping)
         else None,
@@ -316,7 +316,7 @@ def _foreign(document: Mapping[str, object]) -> str | None:
     kind = document.get("Type")
     if isinstance(kind, str) and kind in _SNS_ADVICE and "TopicArn" in document:
         return _SNS_ADVICE[kind].format(kind, _shown(document["TopicArn"]))
-    if str(document.get("detail-type", "")).endswith("via CloudTrail"):
+    if str(document.get("detail-type")).endswith("via CloudTrail"):
         return _CLOUDTRAIL
     return None
 
@@ -360,9 +360,7 @@ def _checked_key(key: str) -> str:
     return key
 
 
-def _content_sequencer(
-    entity: Mapping[str, object], name: str, *, eventbridge: bool = False
-) -> str | None:
+def _content_sequencer(entity: Mapping[str, object], name: str, *, eventbridge: bool) -> str | None:
     """The canonical sequencer, if the event is one of those whose sequencers order content."""
     sequencer = _optional_text(entity, "sequencer")
     if sequencer is None or _change(name) in (Change.TOUCHED, Change.UNRELATED):

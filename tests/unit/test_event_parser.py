@@ -1,6 +1,7 @@
 """What the function reads out of everything that can invoke it."""
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -266,10 +267,14 @@ MALFORMED: list[tuple[object, str]] = [
         {**eventbridge(), "detail": {"object": {"key": "k"}, "bucket": 1}},
         "^detail.bucket is a whole number",
     ),
-    (broken(eventTime="yesterday"), "eventTime"),
+    (broken(eventTime="yesterday"), '^eventTime "yesterday" is not an ISO-8601 time$'),
     (broken(s3=S3_PART | {"bucket": {"name": ""}}), "name is missing or empty"),
     (s3_document(created("")), "key is missing or empty"),
-    (s3_document(created("ä" * 513)), "key of 1026 bytes: S3 allows 1024"),
+    (
+        s3_document(created("ä" * 513)),
+        r'^key of 1026 bytes: S3 allows 1024; it begins "\\u00e4\\u00e4',
+    ),
+    (s3_document(created(size=2**63)), "size is no number of bytes from 0"),
     (s3_document(created(sequencer="xyz")), '^sequencer "xyz" is not a hexadecimal string$'),
     (
         s3_document(created(sequencer="A" * 65)),
@@ -506,8 +511,20 @@ def test_only_a_batch_of_nothing_but_sqs_messages_is_answered_as_one() -> None:
     assert [event.key for event in message.events] == ["a", "b"]
 
 
-def test_an_empty_file_has_a_size() -> None:
-    assert only_event(s3_document(created(size=0))).size == 0
+@pytest.mark.parametrize("size", [0, 2**63 - 1])
+def test_any_size_is_read_that_a_table_can_keep(size: int) -> None:
+    assert only_event(s3_document(created(size=size))).size == size
+
+
+@pytest.mark.parametrize("key", ["a" * 1024, "ä" * 512])
+def test_a_key_of_the_greatest_length_is_read(key: str) -> None:
+    assert only_event(s3_document(created(key))).key == key
+
+
+def test_a_native_sequencer_is_not_taken_for_one_of_eventbridge() -> None:
+    event = only_event(s3_document(created(sequencer="617f08299329d189")))
+
+    assert event.sequencer == "617F08299329D189"
 
 
 def test_an_upload_on_eventbridge_without_a_reason_is_an_upload() -> None:
@@ -516,13 +533,24 @@ def test_an_upload_on_eventbridge_without_a_reason_is_an_upload() -> None:
     assert (event.name, event.change) == ("ObjectCreated", Change.STORED)
 
 
+@pytest.fixture
+def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A machine that is not set to UTC."""
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
 @pytest.mark.parametrize(
-    "time", ["2026-11-23T08:15:30.123Z", "2026-11-23T08:15:30.123", "2026-11-23T09:15:30.123+01:00"]
+    "text", ["2026-11-23T08:15:30.123Z", "2026-11-23T08:15:30.123", "2026-11-23T09:15:30.123+01:00"]
 )
-def test_times_are_in_utc(time: str) -> None:
-    assert only_event(broken(eventTime=time)).time == datetime(
-        2026, 11, 23, 8, 15, 30, 123000, tzinfo=UTC
-    )
+def test_times_are_in_utc(text: str, elsewhere: None) -> None:  # noqa: ARG001 # the machine
+    found = only_event(broken(eventTime=text)).time
+
+    assert found == datetime(2026, 11, 23, 8, 15, 30, 123000, tzinfo=UTC)
+    assert found.tzinfo is UTC
 
 
 def test_fields_that_say_nothing_are_absent() -> None:

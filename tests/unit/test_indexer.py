@@ -1,5 +1,6 @@
 """The rule, one decision at a time; tests/unit/rule has it under any history."""
 
+import dataclasses
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -125,7 +126,10 @@ def test_a_refresh_that_others_disturb_is_tried_again_after_a_pause() -> None:
 def test_a_refresh_that_others_always_disturb_fails_without_a_last_pause() -> None:
     table, pauses = Table(refusals=REFRESH_ATTEMPTS), list[float]()
 
-    with pytest.raises(ContentionError, match="redelivered"):
+    message = (
+        "^the record changed 10 times while the object was looked at; the event is redelivered$"
+    )
+    with pytest.raises(ContentionError, match=message):
         indexer(table, pauses=pauses).process([event()])
 
     assert table.written == []
@@ -541,3 +545,28 @@ def test_an_upload_is_derived_when_it_is_applied() -> None:
     indexer(table, derived_files=making).process([event(**PUT)])
 
     assert (making.asked, table.written[0].derived_key) == (["e"], "of e")
+
+
+@pytest.mark.parametrize(
+    ("about", "object_metadata", "is_looked_at"),
+    [
+        (event(**PUT), False, False),
+        (event(**PUT), True, True),
+        (event(**DELETE), False, False),
+        (event(name="ObjectRemoved:DeleteMarkerCreated", sequencer="01"), False, True),
+        (event(name="ObjectCreated:Put", version_id="v", sequencer="01"), False, True),
+        (event(name="ObjectCreated:Put"), False, True),
+        (OLD, False, True),
+    ],
+)
+def test_an_object_is_looked_at_if_the_event_does_not_decide(
+    about: ObjectEvent, object_metadata: bool, is_looked_at: bool
+) -> None:
+    table = Table()
+    rule = dataclasses.replace(
+        indexer(table, ObjectState(etag="seen", size=1)), object_metadata=object_metadata
+    )
+
+    rule.process([about])
+
+    assert (table.written[0].etag == "seen") is is_looked_at
