@@ -231,11 +231,19 @@ def test_a_refusal_fails_the_event(code: str, message: str, refusal: str) -> Non
             maker(s3).make(Source(bucket="b", key="k", etag="e"), 1)
 
 
-def test_other_errors_fail_the_event() -> None:
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("SlowDown", "Reduce"),
+        ("InvalidRequest", "Missing required header"),
+        ("AnotherError", "The object was stored using a form of Server Side Encryption."),
+    ],
+)
+def test_other_errors_fail_the_event(code: str, message: str) -> None:
     s3 = boto3.client("s3")
     with Stubber(s3) as stubber:
-        stubber.add_client_error("get_object", "SlowDown", "Reduce", http_status_code=503)
-        with pytest.raises(s3.exceptions.ClientError, match="SlowDown"):
+        stubber.add_client_error("get_object", code, message, http_status_code=400)
+        with pytest.raises(s3.exceptions.ClientError, match=code):
             maker(s3).make(Source(bucket="b", key="k", etag="e"), 1)
 
 

@@ -242,6 +242,51 @@ def test_user_metadata_is_kept_as_it_was_meant(s3: "S3Client", stored: str, kept
     assert state.metadata.user_metadata == {"owner": kept}
 
 
+def test_a_listing_of_nothing_means_gone(s3: "S3Client") -> None:
+    refuse(s3, "HeadObject", "400", status=400)
+
+    assert Objects(lambda: s3).look(BUCKET, "a") is None
+
+
+def test_one_object_is_listed_with_its_tags(s3: "S3Client") -> None:
+    for key in ("a", "ab"):
+        s3.put_object(Bucket=BUCKET, Key=key, Body=b"1", Tagging=f"key={key}")
+    refuse(s3, "HeadObject", "400", status=400)
+    asked: list[dict[str, Any]] = []
+    s3.meta.events.register(
+        "before-parameter-build.s3.ListObjectsV2", lambda params, **_: asked.append(dict(params))
+    )
+
+    state = Objects(lambda: s3, metadata=True, tags=True).look(BUCKET, "a")
+
+    assert state
+    assert state.metadata
+    assert state.metadata.tags == {"key": "a"}
+    assert [(request["Prefix"], request["MaxKeys"]) for request in asked] == [("a", 1)]
+
+
+@pytest.mark.parametrize(
+    ("operation", "refusal"),
+    [
+        ("HeadObject", "s3:GetObject or s3:ListBucket on object reports/a, or on bucket reports."),
+        ("ListObjectsV2", "s3:ListBucket on bucket reports."),
+        ("GetObjectTagging", "s3:GetObjectTagging on object reports/a."),
+    ],
+)
+def test_a_refusal_that_names_nothing_names_what_was_asked_for(
+    s3: "S3Client", operation: str, refusal: str
+) -> None:
+    s3.put_object(Bucket=BUCKET, Key="a", Body=b"")
+    if operation == "ListObjectsV2":
+        refuse(s3, "HeadObject", "400", status=400)
+    refuse(s3, operation, "AccessDenied", "no")
+
+    with pytest.raises(PermissionDeniedError) as denied:
+        Objects(lambda: s3, metadata=True, tags=True).look(BUCKET, "a")
+
+    assert f" may not {refusal}" in str(denied.value)
+
+
 DENIAL = (
     "User: arn:aws:sts::123456789012:assumed-role/indexer/indexer is not authorized to perform: "
     "{action} on resource: {resource} because no identity-based policy allows the {action} action"

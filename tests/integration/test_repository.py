@@ -505,3 +505,23 @@ def test_a_level_goes_on_after_a_page_of_its_own_keys(
     level = list(index.list_level(BUCKET, "in/"))
 
     assert [entry if isinstance(entry, str) else entry.key for entry in level] == keys
+
+
+@pytest.mark.parametrize(
+    ("of_table", "asked", "answer"),
+    [(1, 1, True), (3, 3, True), (1, 3, False), (3, 1, False), (3, 5, False), (5, 3, False)],
+)
+def test_a_table_tells_whether_it_has_so_many_partitions(
+    dynamodb: "DynamoDBClient", of_table: int, asked: int, answer: bool
+) -> None:
+    written = FileIndex(dynamodb, TABLE, of_table)
+    assert FileIndex(dynamodb, TABLE, asked).has_its_partitions(BUCKET)
+    for number in range(60):
+        written.replace(record(f"{number:02}"), None)
+    requests: list[dict[str, Any]] = []
+    dynamodb.meta.events.register(
+        "before-parameter-build.dynamodb.Query", lambda params, **_: requests.append(params)
+    )
+
+    assert FileIndex(dynamodb, TABLE, asked).has_its_partitions(BUCKET) is answer
+    assert {request["Limit"] for request in requests} == {20}
