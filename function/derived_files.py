@@ -145,7 +145,7 @@ class _Reader:
 
     def __init__(self, body: Any, length: int) -> None:
         self._receive = _receiving(body)
-        self._left = length
+        self._length = self._left = length
         self._until = time.monotonic() + _SECONDS
         self.error: Exception | None = None
 
@@ -167,7 +167,9 @@ class _Reader:
         try:
             piece = self._receive(most)
             if not piece:
-                raise IncompleteReadError(actual_bytes=0, expected_bytes=self._left)
+                raise IncompleteReadError(
+                    actual_bytes=self._length - self._left, expected_bytes=self._length
+                )
         except Exception as error:
             self.error = error
             raise

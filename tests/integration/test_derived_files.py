@@ -6,7 +6,8 @@ import json
 import socket
 import threading
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
+from unittest.mock import Mock
 
 import boto3
 import pytest
@@ -129,7 +130,8 @@ def test_without_a_manifest_there_is_no_record_yet(s3: "S3Client", index: FileIn
 
     with pytest.raises(
         ObjectEventsFailedError,
-        match=r"bucket absent does not exist: derived_files.bucket_name names it",
+        match=r"bucket absent does not exist: derived_files.bucket_name names it; create it, or "
+        r"correct the name and apply$",
     ):
         create_function(settings(derived_bucket="absent")).handle(s3_document(event), Invocation())
 
@@ -284,14 +286,17 @@ class BreakingBody(io.BytesIO):
 
 
 @pytest.mark.parametrize(
-    ("body", "error"),
-    [(BreakingBody, ReadTimeoutError), (io.BytesIO, IncompleteReadError)],
+    ("body", "error", "said"),
+    [
+        (BreakingBody, ReadTimeoutError, "Read timeout"),
+        (io.BytesIO, IncompleteReadError, "2 read, but total bytes expected is 3"),
+    ],
     ids=["breaks", "ends early"],
 )
 def test_a_connection_that_breaks_is_no_fault_of_the_content(
-    body: type[io.BytesIO], error: type[Exception]
+    body: type[io.BytesIO], error: type[Exception], said: str
 ) -> None:
-    with pytest.raises(error):
+    with pytest.raises(error, match=said):
         maker(answering(body(b"ab"), 3)).make(Source(bucket="b", key="k", etag="e"), 3)
 
 
@@ -353,6 +358,33 @@ def test_a_body_is_read_in_the_sizes_that_are_asked_for() -> None:
     assert read == [b"abc", b"", b"defgh", b""]
 
 
+class WholeBody:
+    """A body that can only be read in whole pieces."""
+
+    def __init__(self, data: bytes) -> None:
+        self._content = io.BytesIO(data)
+
+    def read(self, size: int) -> bytes:
+        return self._content.read(size)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._content.close()
+
+
+def test_a_body_of_another_kind_is_read_too(s3: "S3Client") -> None:
+    def derive(_: Source, content: Content) -> bytes:
+        return content.read(2) + b"|" + content.read(2)
+
+    client = Mock(wraps=s3)
+    client.get_object.side_effect = lambda **_: {"Body": WholeBody(b"abc"), "ContentLength": 3}
+    made = maker(client, derive=derive).make(Source(bucket="b", key="k", etag="e"), 3)
+
+    assert stored(s3) == {made.key: b"ab|c"}
+
+
 @pytest.mark.parametrize(
     ("code", "status"), [("400", 400), ("BadRequest", 400), ("InvalidURI", 400)]
 )
@@ -397,7 +429,10 @@ def test_what_takes_too_long_has_none(s3: "S3Client", monkeypatch: pytest.Monkey
     made = maker(s3).make(source(s3, body=b"abc"), 3)
 
     assert made.reason
-    assert made.reason.startswith("TimeoutError: not read within -1 s: raise function.memory_mb")
+    assert made.reason == (
+        "TimeoutError: not read within -1 s: raise function.memory_mb, or lower queue.batch_size or "
+        "derived_files.max_mb"
+    )
 
 
 @pytest.mark.parametrize(
