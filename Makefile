@@ -8,11 +8,15 @@ ENVIRONMENTS := $(patsubst environments/%.tfvars,%,$(wildcard environments/*.tfv
 LOCAL := .venv/installed-local
 DEV := .venv/installed-dev
 
-# What waits more than it computes.
-FAULTS := $(patsubst %,tests/e2e/test_%.py,examples faults monitoring queue redrive)
+PARTS := unit integration terraform e2e
+
+# More than there are cores, because many tests wait.
+WORKERS ?= 6
+PYTEST := $(BIN)/python -m pytest
+SIDE_BY_SIDE := --numprocesses $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-faults test-python test-terraform soak faults large bench picture lint package plan apply destroy workspace deployed initialised environment clean
+.PHONY: help demo test test-quick test-all part soak faults large bench picture lint package plan apply destroy workspace initialised environment clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -20,28 +24,28 @@ help: ## Show the targets
 demo: $(LOCAL) ## Apply the module to a local AWS and show it at work; KEEP=1 leaves it running until Ctrl-C
 	@$(BIN)/python -m local.demo $(if $(filter-out 0,$(KEEP)),--keep)
 
-test: $(DEV) ## Run all tests but lint
-	@$(MAKE) --no-print-directory -j3 test-terraform test-faults test-python
+test: part $(DEV) ## Run the tests; PART=unit, integration, terraform or e2e runs one part
+	@$(PYTEST) $(SIDE_BY_SIDE) $(if $(PART),tests/$(PART),--cov)
 
-test-python: $(DEV)
-	@$(BIN)/python -m pytest --cov $(FAULTS:%=--ignore=%)
+test-quick: $(DEV) ## Run the unit tests, the rule's among them: for every save
+	@$(PYTEST) tests/unit
 
-# In one piece, since other tests run beside them.
-test-faults: $(DEV)
-	@said=$$($(BIN)/python -m pytest $(FAULTS) 2>&1); status=$$?; echo "$$said"; exit $$status
+test-all: $(DEV) ## Run all tests, the long ones too: for every release
+	@SOAK=10 OPERATIONS=10000 OBJECTS=100000 $(PYTEST) $(SIDE_BY_SIDE) -m 'long or not long' --cov
 
-test-terraform: $(DEV)
-	@terraform fmt -check -recursive
-	@$(BIN)/python -m tools.terraform_test
+part:
+ifneq ($(filter-out $(PARTS),$(PART)),)
+	@echo 'There is no part $(PART) of the tests. There are: $(PARTS)' >&2; exit 1
+endif
 
 soak: $(DEV) ## Search for histories that diverge 50 times longer than the tests, anew each time
-	@SOAK=50 $(BIN)/python -m pytest tests/unit/rule
+	@SOAK=50 $(PYTEST) tests/unit/rule
 
 faults: $(DEV) ## Inject faults under 10,000 operations in every combination of trigger and queue
-	@OPERATIONS=$(or $(OPERATIONS),10000) $(BIN)/python -m pytest tests/e2e/test_faults.py --capture=no -q
+	@OPERATIONS=$(or $(OPERATIONS),10000) $(PYTEST) tests/e2e/test_faults.py --capture=no -q
 
 large: $(DEV) ## Backfill and verify a bucket of 100,000 objects; prints memory and rate
-	@OBJECTS=$(or $(OBJECTS),100000) $(BIN)/python -m pytest tests/e2e/test_backfill.py -k memory --capture=no -q
+	@OBJECTS=$(or $(OBJECTS),100000) $(PYTEST) tests/e2e/test_backfill.py -k memory --capture=no -q
 
 bench: $(DEV) ## Measure a backfill against a loop of put_item
 	@$(BIN)/python -m benchmarks.backfill $(OBJECTS)
@@ -65,16 +69,11 @@ plan: workspace ## Show what an apply would change; ENV=dev
 apply: workspace ## Deploy to AWS; ENV=dev
 	terraform apply -var-file=environments/$(ENV).tfvars
 
-destroy: deployed ## Remove a deployment from AWS unless something would be lost; ENV=dev
-	@$(BIN)/python -m tools.look_before_destroy
-	terraform destroy -var-file=environments/$(ENV).tfvars
+destroy: initialised ## Remove a deployment from AWS unless something would be lost; ENV=dev
+	@$(BIN)/python -m tools.look_before_destroy $(ENV) terraform destroy -var-file=environments/$(ENV).tfvars
 
 workspace: initialised
 	terraform workspace select -or-create $(ENV)
-
-# Not created: without one nothing is deployed.
-deployed: initialised
-	terraform workspace select $(ENV)
 
 initialised: environment $(LOCAL)
 	@$(BIN)/python -m tools.terraform_init

@@ -59,14 +59,39 @@ locals {
   )
   two_sided_filters = [for filter in var.filters : filter if filter.prefix != "" && filter.suffix != ""]
 
-  event_pattern = jsonencode({
-    source      = ["aws.s3"]
-    detail-type = local.detail_types
-    detail = merge(
-      { bucket = { name = [local.bucket_name] } },
-      local.watches_everything ? {} : { object = { key = local.key_matchers } },
-    )
-  })
+  # A first plan does not know the account id in the name of a created bucket, but it knows its length.
+  event_patterns = {
+    for use, bucket in { rule = local.bucket_name, length = coalesce(var.bucket.name, "${var.name}-000000000000") } :
+    use => jsonencode({
+      source      = ["aws.s3"]
+      detail-type = local.detail_types
+      detail = merge(
+        { bucket = { name = [bucket] } },
+        local.watches_everything ? {} : { object = { key = local.key_matchers } },
+      )
+    })
+  }
+}
+
+locals {
+  filters_with_slash = [for filter in var.filters : filter.prefix if startswith(filter.prefix, "/")]
+  encoded_texts = [
+    for text in flatten([for filter in var.filters : [filter.prefix, filter.suffix]]) : text
+    if can(regex("%[0-9A-Fa-f]{2}", text))
+  ]
+}
+
+# Warnings and not errors, because S3 allows such keys.
+check "filters_match_keys" {
+  assert {
+    condition     = length(local.filters_with_slash) == 0
+    error_message = "A prefix in filters begins with a slash, but keys normally do not: \"incoming/\" matches incoming/q1.csv. Remove the slash unless your keys begin with one: ${jsonencode(local.filters_with_slash)}."
+  }
+
+  assert {
+    condition     = length(local.encoded_texts) == 0
+    error_message = "A prefix or suffix in filters looks URL-encoded, but the module encodes filters itself: write \"in box/\", not \"in%20box/\". Ignore this if your keys contain the percent sign: ${jsonencode(local.encoded_texts)}."
+  }
 }
 
 # --- Trigger: the bucket's notifications, the owner's, or EventBridge ---
@@ -75,7 +100,7 @@ resource "aws_s3_bucket_notification" "bucket" {
   # With EventBridge the bucket only has to be told once, and only if it is the module's own.
   count = var.trigger == "notification" || var.trigger == "eventbridge" && var.bucket.create ? 1 : 0
 
-  bucket      = local.bucket_name
+  bucket      = var.bucket.create ? aws_s3_bucket.watched[0].id : var.bucket.name
   eventbridge = var.trigger == "eventbridge"
 
   dynamic "lambda_function" {
@@ -115,22 +140,26 @@ resource "aws_cloudwatch_event_rule" "bucket" {
 
   name        = var.name
   description = "Events of the objects that the file index ${var.name} holds."
+  state       = "ENABLED" # also after somebody disabled it
   tags        = var.tags
 
-  event_pattern = local.event_pattern
+  event_pattern = local.event_patterns["rule"]
 
   lifecycle {
     precondition {
-      condition     = length(local.event_pattern) <= 2048
-      error_message = "The filters make an event pattern of ${length(local.event_pattern)} characters, EventBridge takes 2,048: give fewer or shorter filters, such as one prefix for several."
+      condition     = length(local.event_patterns["length"]) <= 2048
+      error_message = "The filters make an event pattern of ${length(local.event_patterns["length"])} characters, EventBridge takes 2,048: give fewer or shorter filters, such as one prefix for several."
     }
   }
+
+  # EventBridge takes a rule of this name from whoever has it; IAM refuses a second role.
+  depends_on = [aws_iam_role.function]
 }
 
 resource "aws_cloudwatch_event_target" "bucket" {
   count = var.trigger == "eventbridge" ? 1 : 0
 
-  rule      = aws_cloudwatch_event_rule.bucket[0].name
+  rule      = aws_cloudwatch_event_rule.bucket[0].id
   target_id = "file-index"
   arn       = var.queue == null ? aws_lambda_function.function.arn : aws_sqs_queue.queue[0].arn
 
@@ -208,6 +237,9 @@ resource "aws_sqs_queue" "queue" {
     deadLetterTargetArn = aws_sqs_queue.dead_letter.arn
     maxReceiveCount     = var.queue.max_receives
   })
+
+  # SQS takes a queue of this name from whoever has it; IAM refuses a second role.
+  depends_on = [aws_iam_role.function]
 }
 
 resource "aws_lambda_event_source_mapping" "queue" {
@@ -306,4 +338,7 @@ resource "aws_sqs_queue" "dead_letter" {
     var.queue == null ? jsonencode({ redrivePermission = "denyAll" }) :
     jsonencode({ redrivePermission = "byQueue", sourceQueueArns = [local.queue_arn] })
   )
+
+  # SQS takes a queue of this name from whoever has it; IAM refuses a second role.
+  depends_on = [aws_iam_role.function]
 }

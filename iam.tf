@@ -1,8 +1,17 @@
 # What the function may do: one policy for each resource that it touches.
+# `role` is the role's id, not its name: IAM deletes policies with their role, and only the id is unknown in a plan that
+# replaces the role, so that the policies are replaced too.
 
 locals {
   # DynamoDB uses the key on behalf of whoever reads or writes the table.
   through_dynamodb = { StringLike = { "kms:ViaService" = "dynamodb.*.amazonaws.com" } }
+
+  use_of_key = [for arn in var.kms_key[*].arn : {
+    Effect    = "Allow"
+    Action    = ["kms:Decrypt", "kms:GenerateDataKey"]
+    Resource  = arn
+    Condition = local.through_dynamodb
+  }]
 
   # A prefix that another one begins is covered by it.
   prefixes = distinct(length(var.filters) > 0 ? var.filters[*].prefix : [""])
@@ -38,14 +47,18 @@ resource "aws_iam_role" "function" {
 
 resource "aws_iam_role_policy" "table" {
   name = "table"
-  role = aws_iam_role.function.name
+  role = aws_iam_role.function.id
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [{
-      Effect   = "Allow"
-      Action   = concat(["dynamodb:PutItem"], local.looks_at_objects ? ["dynamodb:GetItem"] : [])
-      Resource = aws_dynamodb_table.table.arn
-    }]
+    Statement = concat(
+      [{
+        Effect   = "Allow"
+        Action   = concat(["dynamodb:PutItem"], local.looks_at_objects ? ["dynamodb:GetItem"] : [])
+        Resource = aws_dynamodb_table.table.arn
+      }],
+      # This policy changes after the table, so it allows a former key until the table has left it.
+      local.use_of_key,
+    )
   })
 }
 
@@ -53,7 +66,7 @@ resource "aws_iam_role_policy" "bucket" {
   count = local.looks_at_objects || var.derived_files != null ? 1 : 0
 
   name = "bucket"
-  role = aws_iam_role.function.name
+  role = aws_iam_role.function.id
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = [
@@ -77,7 +90,7 @@ resource "aws_iam_role_policy" "derived_files" {
   count = var.derived_files == null ? 0 : 1
 
   name = "derived-files"
-  role = aws_iam_role.function.name
+  role = aws_iam_role.function.id
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{
@@ -91,7 +104,7 @@ resource "aws_iam_role_policy" "derived_files" {
     # A manifest that is watched would get a manifest, and so on. Their names go on with those of the
     # objects, so a watched prefix that begins with theirs is one too many as well.
     precondition {
-      condition = var.derived_files.bucket_name != local.bucket_name_given || !anytrue([
+      condition = var.derived_files.bucket_name != coalesce(var.bucket.name, "${var.name}-${data.aws_caller_identity.current.account_id}") || !anytrue([
         for prefix in local.prefixes :
         startswith(var.derived_files.prefix, prefix) || startswith(prefix, var.derived_files.prefix)
       ])
@@ -102,7 +115,7 @@ resource "aws_iam_role_policy" "derived_files" {
 
 resource "aws_iam_role_policy" "logs" {
   name = "logs"
-  role = aws_iam_role.function.name
+  role = aws_iam_role.function.id
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{
@@ -117,7 +130,7 @@ resource "aws_iam_role_policy" "queue" {
   count = var.queue == null ? 0 : 1
 
   name = "queue"
-  role = aws_iam_role.function.name
+  role = aws_iam_role.function.id
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{
@@ -133,7 +146,7 @@ resource "aws_iam_role_policy" "dead_letter" {
   count = var.queue == null ? 1 : 0
 
   name = "dead-letter"
-  role = aws_iam_role.function.name
+  role = aws_iam_role.function.id
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{
@@ -144,18 +157,14 @@ resource "aws_iam_role_policy" "dead_letter" {
   })
 }
 
+# Changes before the table, so it allows a new key before the table uses it.
 resource "aws_iam_role_policy" "key" {
   count = var.kms_key == null ? 0 : 1
 
   name = "key"
-  role = aws_iam_role.function.name
+  role = aws_iam_role.function.id
   policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [{
-      Effect    = "Allow"
-      Action    = ["kms:Decrypt", "kms:GenerateDataKey"]
-      Resource  = local.kms_key_arn
-      Condition = local.through_dynamodb
-    }]
+    Version   = "2012-10-17"
+    Statement = local.use_of_key
   })
 }

@@ -2,9 +2,8 @@
 # How events get from the bucket to the function is in delivery.tf, what the function may do in iam.tf,
 # what a backfill by S3 Batch Operations needs in backfill.tf.
 
+# These two only validate input at plan.
 data "aws_caller_identity" "current" {}
-
-data "aws_partition" "current" {}
 
 # For the Region: data.aws_region warns in one version of the provider or the other.
 data "aws_service_principal" "s3" {
@@ -12,12 +11,13 @@ data "aws_service_principal" "s3" {
 }
 
 locals {
-  account_id = data.aws_caller_identity.current.account_id
-  partition  = data.aws_partition.current.partition
-  region     = data.aws_service_principal.s3.region
-
-  # Known before the bucket is there.
-  bucket_name_given = var.bucket.name == null ? "${var.name}-${local.account_id}" : var.bucket.name
+  # From a resource in the state: arn:PARTITION:logs:REGION:ACCOUNT:… If the module block has `depends_on` and the
+  # dependency changes, Terraform reads data sources only at apply. Names and ARNs made of them would be unknown at plan,
+  # and Terraform would replace the bucket, queues and rule with everything in them.
+  log_group_arn = split(":", aws_cloudwatch_log_group.function.arn)
+  account_id    = local.log_group_arn[4]
+  partition     = local.log_group_arn[1]
+  region        = local.log_group_arn[3]
 
   bucket_name = var.bucket.create ? aws_s3_bucket.watched[0].bucket : var.bucket.name
   bucket_arn  = var.bucket.create ? aws_s3_bucket.watched[0].arn : "arn:${local.partition}:s3:::${var.bucket.name}"
@@ -40,8 +40,8 @@ data "aws_s3_bucket" "watched" {
 
   lifecycle {
     postcondition {
-      condition     = strcontains(self.bucket_regional_domain_name, ".s3.${local.region}.")
-      error_message = "The bucket ${var.bucket.name} is not in ${local.region} (${self.bucket_regional_domain_name}), and S3 sends events within a Region only: use the module with a provider of the bucket's Region."
+      condition     = strcontains(self.bucket_regional_domain_name, ".s3.${data.aws_service_principal.s3.region}.")
+      error_message = "The bucket ${var.bucket.name} is not in ${data.aws_service_principal.s3.region} (${self.bucket_regional_domain_name}), and S3 sends events within a Region only: use the module with a provider of the bucket's Region."
     }
   }
 }
@@ -49,15 +49,22 @@ data "aws_s3_bucket" "watched" {
 resource "aws_s3_bucket" "watched" {
   count = var.bucket.create ? 1 : 0
 
-  bucket        = local.bucket_name_given
+  bucket        = coalesce(var.bucket.name, "${var.name}-${local.account_id}")
   force_destroy = var.bucket.force_destroy
   tags          = var.tags
+
+  lifecycle {
+    precondition {
+      condition     = terraform_data.kept["bucket"].input == local.kept["bucket"].name
+      error_message = "A new name replaces the bucket ${terraform_data.kept["bucket"].input} (* is the account id), and S3 does not delete a bucket that holds objects. Nothing was changed. Set bucket.name to the present name to keep the bucket. To delete it with its objects, set bucket.force_destroy = true, apply, then change the name."
+    }
+  }
 }
 
 resource "aws_s3_bucket_public_access_block" "watched" {
   count = var.bucket.create ? 1 : 0
 
-  bucket                  = aws_s3_bucket.watched[0].bucket
+  bucket                  = aws_s3_bucket.watched[0].id
   block_public_acls       = true
   block_public_policy     = true
   ignore_public_acls      = true
@@ -67,7 +74,7 @@ resource "aws_s3_bucket_public_access_block" "watched" {
 resource "aws_s3_bucket_ownership_controls" "watched" {
   count = var.bucket.create ? 1 : 0
 
-  bucket = aws_s3_bucket.watched[0].bucket
+  bucket = aws_s3_bucket.watched[0].id
 
   rule {
     object_ownership = "BucketOwnerEnforced"
@@ -77,7 +84,7 @@ resource "aws_s3_bucket_ownership_controls" "watched" {
 resource "aws_s3_bucket_server_side_encryption_configuration" "watched" {
   count = var.bucket.create ? 1 : 0
 
-  bucket = aws_s3_bucket.watched[0].bucket
+  bucket = aws_s3_bucket.watched[0].id
 
   rule {
     apply_server_side_encryption_by_default {
@@ -89,7 +96,7 @@ resource "aws_s3_bucket_server_side_encryption_configuration" "watched" {
 resource "aws_s3_bucket_versioning" "watched" {
   count = var.bucket.create ? 1 : 0
 
-  bucket = aws_s3_bucket.watched[0].bucket
+  bucket = aws_s3_bucket.watched[0].id
 
   versioning_configuration {
     # Not "Suspended": a bucket that once had versions keeps them and goes on sending their events,
@@ -101,7 +108,7 @@ resource "aws_s3_bucket_versioning" "watched" {
 resource "aws_s3_bucket_policy" "watched" {
   count = var.bucket.create ? 1 : 0
 
-  bucket = aws_s3_bucket.watched[0].bucket
+  bucket = aws_s3_bucket.watched[0].id
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{
@@ -121,7 +128,7 @@ resource "aws_s3_bucket_policy" "watched" {
 resource "aws_s3_bucket_lifecycle_configuration" "watched" {
   count = var.bucket.create && var.bucket.abort_uploads ? 1 : 0
 
-  bucket = aws_s3_bucket.watched[0].bucket
+  bucket = aws_s3_bucket.watched[0].id
 
   rule {
     id     = "abort-incomplete-uploads"
@@ -163,6 +170,15 @@ resource "aws_lambda_function" "function" {
 
   tags = var.tags
 
+  # AWS's defaults, set so that an apply restores them.
+  ephemeral_storage {
+    size = 512
+  }
+
+  tracing_config {
+    mode = "PassThrough"
+  }
+
   environment {
     variables = merge(
       {
@@ -185,6 +201,15 @@ resource "aws_lambda_function" "function" {
     log_format            = "JSON"
     application_log_level = var.function.log_level
     log_group             = aws_cloudwatch_log_group.function.name
+    system_log_level      = "INFO"
+  }
+
+  lifecycle {
+    # Not at the data source of the bucket: it would be read at apply, after terraform_data.
+    precondition {
+      condition     = var.bucket.create || !terraform_data.bucket_created.input
+      error_message = "The module created its bucket, and bucket.create = false would destroy it. Nothing was changed. To keep the bucket, take it out of the state first: see \"Hand the bucket over\" in docs/operations.md."
+    }
   }
 
   # A function that is told to do something may do it already.
@@ -197,6 +222,61 @@ resource "aws_lambda_function" "function" {
     aws_iam_role_policy.queue,
     aws_iam_role_policy.table,
   ]
+}
+
+# --- Protection ---
+
+# DynamoDB does not delete a protected table, nor S3 a bucket that holds objects, but they refuse only after Terraform
+# has destroyed what depends on them. So a plan that would replace either is refused. The protection that counts is the
+# one last applied: otherwise a plan could take it away and replace what it protects at once.
+locals {
+  kept = merge(
+    { table = { name = var.name, protected = var.table.deletion_protection } },
+    # Without the account id, which is not always known at plan.
+    var.bucket.create ? {
+      bucket = {
+        name      = var.bucket.name == null ? "${var.name}-*" : replace(var.bucket.name, "/-[0-9]{12}$/", "-*")
+        protected = !var.bucket.force_destroy
+      }
+    } : {},
+  )
+}
+
+# The name at the time when the protection was last switched on or off: only a replacement takes a new one.
+resource "terraform_data" "switched" {
+  for_each = local.kept
+
+  triggers_replace = each.value.protected
+  input            = each.value.name
+
+  lifecycle {
+    ignore_changes = [input]
+  }
+}
+
+# The name that is kept. It follows a change only if the protection is off and this plan does not switch it off.
+resource "terraform_data" "kept" {
+  for_each = local.kept
+
+  triggers_replace = (
+    each.value.protected ? "kept"
+    : terraform_data.switched[each.key].input == each.value.name ? "kept"
+    : each.value.name
+  )
+  input = each.value.name
+
+  lifecycle {
+    ignore_changes = [input]
+  }
+}
+
+# Whether the module created the bucket, for a plan in which it is to do without.
+resource "terraform_data" "bucket_created" {
+  input = var.bucket.create
+
+  lifecycle {
+    ignore_changes = [input]
+  }
 }
 
 # --- Table ---
@@ -233,7 +313,7 @@ resource "aws_dynamodb_table" "table" {
   }
 
   server_side_encryption {
-    enabled     = true
+    enabled     = var.kms_key != null # otherwise with a key that AWS owns, free of charge
     kms_key_arn = local.kms_key_arn
   }
 
@@ -244,5 +324,13 @@ resource "aws_dynamodb_table" "table" {
 
   lifecycle {
     replace_triggered_by = [terraform_data.table_partitions]
+
+    precondition {
+      condition     = terraform_data.kept["table"].input == local.kept["table"].name
+      error_message = "A new name replaces the table ${terraform_data.kept["table"].input} and everything beside it, and the table is protected. Nothing was changed. Set table.deletion_protection = false, apply, then change the name: the index starts empty. Change name and protection in two applies."
+    }
   }
+
+  # The function may use a key before the table does.
+  depends_on = [aws_iam_role_policy.key]
 }

@@ -120,19 +120,54 @@ locals {
 }
 
 resource "aws_cloudwatch_metric_alarm" "alarm" {
-  for_each = { for name, alarm in local.alarms : name => alarm if alarm.wanted && var.monitoring.enabled }
+  for_each = {
+    for name, alarm in local.alarms : name => merge(alarm, {
+      # Whatever `no_data` says, CloudWatch ignores missing data of DynamoDB's metrics: an alarm would never end. Zeros
+      # replace them.
+      # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
+      filled = alarm.metric[0] == "AWS/DynamoDB"
+    }) if alarm.wanted && var.monitoring.enabled
+  }
 
   alarm_name        = "${var.name}-${each.key}"
   alarm_description = "${each.value.about} More: docs/operations.md#${each.value.section} of terraform-aws-file-index."
   tags              = var.tags
 
-  namespace   = each.value.metric[0]
-  metric_name = each.value.metric[1]
-  dimensions  = { (each.value.metric[2]) = each.value.metric[3] }
+  namespace          = each.value.filled ? null : each.value.metric[0]
+  metric_name        = each.value.filled ? null : each.value.metric[1]
+  dimensions         = each.value.filled ? null : { (each.value.metric[2]) = each.value.metric[3] }
+  statistic          = each.value.filled || startswith(each.value.statistic, "p") ? null : each.value.statistic
+  extended_statistic = startswith(each.value.statistic, "p") ? each.value.statistic : null
+  period             = each.value.filled ? null : 60
 
-  statistic           = startswith(each.value.statistic, "p") ? null : each.value.statistic
-  extended_statistic  = startswith(each.value.statistic, "p") ? each.value.statistic : null
-  period              = 60
+  dynamic "metric_query" {
+    for_each = each.value.filled ? [each.value] : []
+
+    content {
+      id          = "filled"
+      expression  = "FILL(measured, 0)"
+      label       = metric_query.value.metric[1]
+      return_data = true
+    }
+  }
+
+  dynamic "metric_query" {
+    for_each = each.value.filled ? [each.value] : []
+
+    content {
+      id          = "measured"
+      return_data = false
+
+      metric {
+        namespace   = metric_query.value.metric[0]
+        metric_name = metric_query.value.metric[1]
+        dimensions  = { (metric_query.value.metric[2]) = metric_query.value.metric[3] }
+        stat        = metric_query.value.statistic
+        period      = 60
+      }
+    }
+  }
+
   comparison_operator = "GreaterThanThreshold"
   threshold           = each.value.limit
   datapoints_to_alarm = each.value.minutes
@@ -234,4 +269,7 @@ resource "aws_cloudwatch_query_definition" "query" {
   name            = "${var.name}/${each.key}"
   log_group_names = [aws_cloudwatch_log_group.function.name]
   query_string    = each.value
+
+  # CloudWatch keeps any number of queries of one name; a second deployment of that name fails before.
+  depends_on = [aws_lambda_function.function]
 }

@@ -1,12 +1,17 @@
+locals {
+  backfill = one([for role in aws_iam_role.backfill : {
+    reports_bucket = aws_s3_bucket.backfill_reports[0].bucket
+    role_arn       = role.arn
+  }])
+  partitions = terraform_data.table_partitions.triggers_replace # what the records were written with
+}
+
 output "backfill" {
   description = <<-EOT
     What `file-index backfill --engine batch-operations` uses: ARN of the role of its jobs, and name of the bucket for
     their reports; null without `backfill_role`.
   EOT
-  value = one([for role in aws_iam_role.backfill : {
-    reports_bucket = aws_s3_bucket.backfill_reports[0].bucket
-    role_arn       = role.arn
-  }])
+  value       = local.backfill
 
   # A job that is created may do all that it has to.
   depends_on = [
@@ -38,14 +43,39 @@ output "dead_letter_queue" {
   }
 }
 
-output "derived_files" {
-  description = "Where the manifests of the objects go: `bucket_name`, `prefix`, and `max_mb` of an object; null without `derived_files`."
-  value       = var.derived_files
-}
-
-output "filters" {
-  description = "Which objects are indexed: prefix and suffix, as given, of each of `filters`; none: all."
-  value       = var.filters
+output "deployment" {
+  description = <<-EOT
+    What the command line `file-index` needs to know of this index. In a stack that uses the module, output it under any
+    name: `output "file_index" { value = module.file_index.deployment }`.
+  EOT
+  value = {
+    backfill = local.backfill
+    bucket = {
+      name      = local.bucket_name
+      versioned = var.bucket.versioned
+    }
+    dead_letter_queue = {
+      arn = aws_sqs_queue.dead_letter.arn
+      url = aws_sqs_queue.dead_letter.url
+    }
+    derived_files = var.derived_files
+    filters       = var.filters
+    function = {
+      arn  = aws_lambda_function.function.arn
+      name = aws_lambda_function.function.function_name
+    }
+    object_metadata = var.object_metadata
+    queue = one([for queue in aws_sqs_queue.queue : {
+      arn = queue.arn
+      url = queue.url
+    }])
+    table = {
+      arn            = aws_dynamodb_table.table.arn
+      name           = aws_dynamodb_table.table.name
+      partitions     = local.partitions
+      tombstone_days = var.table.tombstone_days
+    }
+  }
 }
 
 output "function" {
@@ -108,11 +138,6 @@ output "notification" {
   ]
 }
 
-output "object_metadata" {
-  description = "Whether records carry what S3 says of the object beyond its events (`enabled`), and its tags (`tags`)."
-  value       = var.object_metadata
-}
-
 output "queue" {
   description = "The queue between trigger and function: name, ARN and URL; null without `queue`."
   value = one([for queue in aws_sqs_queue.queue : {
@@ -138,7 +163,7 @@ output "table" {
   value = {
     arn            = aws_dynamodb_table.table.arn
     name           = aws_dynamodb_table.table.name
-    partitions     = terraform_data.table_partitions.triggers_replace # what the records were written with
+    partitions     = local.partitions
     stream_arn     = var.table.stream == null ? null : aws_dynamodb_table.table.stream_arn
     tombstone_days = var.table.tombstone_days
   }

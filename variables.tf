@@ -26,7 +26,8 @@ variable "bucket" {
     - `create`: let the module create it, hardened.
     - `versioned`: for a created bucket, whether to keep versions; for an existing one, whether it has versioning
       enabled or ever had (what is suspended counts). It lets the function look at objects, which it needs for such a
-      bucket. S3 can suspend versions but not undo them, so a created bucket can't be turned back to `false`.
+      bucket. S3 can suspend versions but not undo them, so a created bucket can't be turned back to `false`. It must be
+      known at plan.
     - `force_destroy`: destroy the created bucket even when it holds objects.
     - `abort_uploads`: abort multipart uploads to the created bucket that are incomplete after 7 days.
   EOT
@@ -55,6 +56,11 @@ variable "bucket" {
   }
 
   validation {
+    condition     = var.bucket.create || !can(regex("(-s3alias|--ol-s3|[.]mrap|--x-s3|--table-s3)$", var.bucket.name))
+    error_message = "bucket.name is an access point alias, a directory bucket or a table bucket: these send no events that the index can follow. Name the general purpose bucket itself."
+  }
+
+  validation {
     condition = !var.bucket.create || !can(regex(
       "^(xn--|sthree-|amzn-s3-demo-)|(-s3alias|--ol-s3|[.]mrap|--x-s3|--table-s3)$|^[0-9]+[.][0-9]+[.][0-9]+[.][0-9]+$",
       coalesce(var.bucket.name, "${var.name}-0"),
@@ -77,7 +83,7 @@ variable "bucket" {
 variable "derived_files" {
   description = <<-EOT
     Store a small JSON manifest of each object's content (SHA-256, length, media type, …) in another bucket, before its
-    record, which points to it.
+    record, which points to it. Whether it is null must be known at plan.
     - `bucket_name`: where. It is not created here. The watched bucket only under a prefix that has nothing to do with
       those of `filters`.
     - `prefix`: what the manifests' keys begin with.
@@ -113,7 +119,7 @@ variable "derived_files" {
 variable "filters" {
   description = <<-EOT
     Which objects to index: those whose key begins with `prefix` and ends with `suffix` of any of these. None: all.
-    Plain key text, without a leading slash and not encoded: the module encodes it as S3 wants it.
+    Plain key text, not encoded: the module encodes it as S3 wants it. Keys normally begin without a slash.
   EOT
   type = list(object({
     prefix = optional(string, "")
@@ -235,7 +241,7 @@ variable "kms_key" {
 variable "monitoring" {
   description = <<-EOT
     Alarms, a dashboard and queries of the function's log.
-    - `enabled`: `false` for none of them.
+    - `enabled`: `false` for none of them. It must be known at plan.
     - `sns_topics`: ARNs of the SNS topics that are told when an alarm fires, and when it is over.
     - `limits`: an alarm fires above
       - `dead_letters`: messages in the dead-letter queue,
@@ -313,6 +319,7 @@ variable "object_metadata" {
 variable "queue" {
   description = <<-EOT
     A queue between trigger and function, for bursts: `{}` for one with these defaults; null: events invoke the function.
+    Whether it is null must be known at plan.
     - `batch_size`: the most messages of one invocation, 1 to 10000. S3 sends a message for each event.
     - `batching_window_seconds`: how long Lambda gathers a batch, 0 to 300; more than 10 messages need at least 1.
     - `max_concurrency`: the most invocations at once, 2 to 1000. Null: 10, or `function.reserved_concurrency` if that is
@@ -380,7 +387,7 @@ variable "replace_bucket_notifications" {
   description = <<-EOT
     Allow the module to replace all notifications of a bucket that it does not create. S3 keeps a single notification
     configuration for each bucket, so those that exist would be lost; and again all that there are when the module is
-    destroyed or `trigger` changed.
+    destroyed or `trigger` changed. Nothing else may configure them, nor a second index of the bucket.
   EOT
   type        = bool
   default     = false
@@ -388,7 +395,7 @@ variable "replace_bucket_notifications" {
 
   validation {
     condition     = var.replace_bucket_notifications || var.bucket.create || var.trigger != "notification"
-    error_message = "The module would replace all notifications that bucket.name already has. Set trigger = \"eventbridge\" to leave them alone, or trigger = \"external\" to add the output `notification` to their owner's configuration, or replace_bucket_notifications = true if there are none to lose."
+    error_message = "The module would replace all notifications that bucket.name already has. Set trigger = \"eventbridge\" to leave them alone, or trigger = \"external\" to add the output `notification` to their owner's configuration, or replace_bucket_notifications = true if there are none to lose and nothing else configures the bucket's notifications, such as a second index: each apply of one would remove those of the other."
   }
 
   validation {

@@ -94,7 +94,7 @@ def _backfill(client: Any, table: str, records: list[FileRecord]) -> None:
     batches = [
         records[first : first + MOST_AT_ONCE] for first in range(0, len(records), MOST_AT_ONCE)
     ]
-    written = sum(count for _, count in each(insertion.insert, batches))
+    written = sum(inserted.written for _, inserted in each(insertion.insert, batches))
     if written != len(records):
         raise RuntimeError(f"{written} of {len(records)} were written")
 

@@ -1,12 +1,19 @@
 """`s3://bucket/key`, and which keys a deployment watches."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from function.event_parser import MAX_KEY_BYTES
 
 from .errors import CommandError
-from .text import shown
+from .text import as_it_was
+
+_ACCESS_POINT = re.compile(r"arn:|.*(?:-s3alias|--ol-s3|\.mrap)$")
+"""An ARN, or an alias, which ends so: no bucket's name does.
+
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,18 +29,50 @@ class Address:
         scheme, _, rest = text.partition("://")
         bucket, _, key = rest.partition("/")
         if scheme != "s3" or not bucket:
-            raise CommandError(f"{shown(text)} is no address: write s3://bucket/key")
+            raise CommandError(f"{text} is not an address: use s3://bucket/key")
         try:
             length = len(text.encode())
         except UnicodeEncodeError:
             raise CommandError("the address is not in UTF-8, as all keys are") from None
         length -= len(f"{scheme}://{bucket}/".encode())
         if length > MAX_KEY_BYTES:
-            raise CommandError(f"the key is longer than {MAX_KEY_BYTES:,} bytes: S3 has none such")
+            raise CommandError(
+                f"the key is longer than {MAX_KEY_BYTES:,} bytes, the most that S3 allows"
+            )
         return cls(bucket, key)
 
+    @property
+    def is_access_point(self) -> bool:
+        """Whether it names an access point where the bucket belongs."""
+        return _ACCESS_POINT.match(self.bucket) is not None
+
     def __str__(self) -> str:
-        return shown(f"s3://{self.bucket}/{self.key}")
+        return f"s3://{self.bucket}/{self.key}"
+
+
+def meanings(text: str) -> list[Address]:
+    """Return what an address can mean that may be typed, or copied from what `ls` printed.
+
+    First the text as it is, then with its escapes read, then a directory as it is with the escapes
+    read in the rest: `ls` prints the part below its prefix. Raises CommandError if none is an
+    address.
+    """
+    slashes = [number for number, char in enumerate(text) if char == "/"]
+    texts = (
+        text,
+        as_it_was(text),
+        *(text[: slash + 1] + as_it_was(text[slash + 1 :]) for slash in reversed(slashes)),
+    )
+    found: list[Address] = []
+    refusal: CommandError | None = None
+    for one in dict.fromkeys(texts):
+        try:
+            found.append(Address.parse(one))
+        except CommandError as error:
+            refusal = refusal or error
+    if refusal and not found:
+        raise refusal
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +105,7 @@ class Filters:
         for text in texts:
             prefix, _, suffix = text.partition("*")
             if "*" in suffix:
-                raise CommandError(
-                    f"--filter {shown(text)} has more than one *: write PREFIX*SUFFIX"
-                )
+                raise CommandError(f"--filter {text} has more than one *: use PREFIX*SUFFIX")
             filters.append(Filter(prefix, suffix))
         return cls(tuple(filters)) if filters else cls()
 
@@ -94,4 +131,4 @@ class Filters:
         ]
 
     def __str__(self) -> str:
-        return ", ".join(shown(f"{one.prefix}*{one.suffix}") for one in self.filters)
+        return ", ".join(f"{one.prefix}*{one.suffix}" for one in self.filters)

@@ -41,17 +41,19 @@ class Plan:
     @classmethod
     def of(cls, target: Target, address: Address) -> "Plan":
         """Raises CommandError where the deployment has no role for such jobs."""
-        made = target.output(
-            "backfill",
-            "S3 Batch Operations needs a role and a bucket for reports: set backfill_role = true,"
-            " apply, and name the deployment with --env",
-        )
+        deployment = target.deployment
+        if deployment is None or deployment.backfill is None:
+            raise CommandError(
+                "S3 Batch Operations needs a role and a bucket for reports: set backfill_role ="
+                " true, apply, and leave --table out"
+            )
+        jobs = deployment.backfill
         return cls(
-            account=made["role_arn"].split(":")[4],
+            account=jobs.role_arn.split(":")[4],
             bucket=address.bucket,
-            function_arn=target.outputs["function"]["arn"],
-            role_arn=made["role_arn"],
-            reports_bucket=made["reports_bucket"],
+            function_arn=deployment.function_arn,
+            role_arn=jobs.role_arn,
+            reports_bucket=jobs.reports_bucket,
         )
 
     def request(self, watched: Filter) -> dict[str, Any]:
@@ -143,7 +145,7 @@ def _run(
         answer(json.dumps(line | {"causes": dict(causes)}))
     else:
         answer(f"{tasks:,} objects: {tasks - failed:,} refreshed, {failed:,} failed.")
-        answer_causes(causes)
+        answer_causes(causes, "object")
     if status != "Complete":
         reasons = "; ".join(
             f"{reason.get('FailureCode')}: {reason.get('FailureReason')}"

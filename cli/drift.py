@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from function.indexer import BACKFILL
 from function.record import FileRecord
 
 from .address import Filters
@@ -43,11 +42,28 @@ class Comparison:
             return Kind.FILTERED_OUT
         if listed is None:
             return Kind.PHANTOM
-        same = (record.etag, record.size) == (listed.etag, listed.size)
-        # A backfill lists objects, and a listing does not say which version is the current one.
-        if same and self.versions and record.event_name != BACKFILL:
-            same = known_version(record.version_id) == listed.version_id
-        return None if same else Kind.MISMATCH
+        return None if self._are_equal(listed, record) else Kind.MISMATCH
+
+    def _are_equal(self, listed: Listed, record: FileRecord) -> bool:
+        """Whether the record tells of the object, in all that both of them know."""
+        if record.etag != listed.etag or record.size not in (None, listed.size):
+            return False
+        known = record.last_modified
+        if known and _seconds(known) != _seconds(listed.last_modified):
+            return False
+        metadata = record.metadata
+        if metadata and listed.storage_class not in (None, metadata.storage_class):
+            return False
+        # A record of what was looked at has the version, unless the look could not tell it: a
+        # listing does not, nor does HEAD of an object encrypted with a key of its owner's (SSE-C).
+        if not self.versions or (known and record.version_id is None):
+            return True
+        return known_version(record.version_id) == listed.version_id
+
+
+def _seconds(time: datetime) -> datetime:
+    # HEAD tells whole seconds.
+    return time.replace(microsecond=0)
 
 
 def merged(

@@ -30,24 +30,26 @@ class CommandError(Exception):
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """Raise CommandError with a line for the user where AWS, or the index, says no."""
+    """Raise CommandError with a line for the user if AWS, or the index, says no."""
     try:
         yield
-    except PermissionDeniedError as error:
-        raise CommandError(
-            f"{error.refusal} The policy of whoever runs this must allow it"
-            f"{': ' + error.said if error.said else '.'}"
-        ) from error
-    except TableMissingError as error:
-        raise CommandError(
-            f"{str(error).partition(':')[0]} in {region()}: is it the right Region and account?"
-        ) from error
-    except (FileIndexError, ClientError) as error:
-        raise CommandError(str(error)) from error
-    except (NoCredentialsError, NoRegionError, PartialCredentialsError, ProfileNotFound) as error:
-        raise CommandError(f"{error} (credentials and Region are as for the AWS CLI)") from error
-    except BotoCoreError as error:
-        raise CommandError(str(error)) from error
+    except (FileIndexError, BotoCoreError, ClientError) as error:
+        raise CommandError(cause(error)) from error
+
+
+def cause(error: Exception) -> str:
+    """Return what went wrong and what to do about it, in a line."""
+    match error:
+        case PermissionDeniedError():
+            said = f": {error.said}" if error.said else "."
+            return f"{error.refusal} The policy of whoever runs this must allow it{said}"
+        case TableMissingError():
+            missing = str(error).partition(":")[0]
+            return f"{missing} in {region()}: is it the right Region and account?"
+        case NoCredentialsError() | NoRegionError() | PartialCredentialsError() | ProfileNotFound():
+            return f"{error} (credentials and Region are as for the AWS CLI)"
+        case _:
+            return str(error)
 
 
 def region() -> str:

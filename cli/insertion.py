@@ -2,15 +2,18 @@
 
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from function.denials import explained
 from function.errors import TableMissingError
 from function.record import FileRecord
 from function.repository import FileIndex
+
+from .failures import is_of_object
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -22,12 +25,23 @@ _PRESENT = "DuplicateItem"
 _AGAIN = {
     "InternalServerError",
     "ProvisionedThroughputExceeded",
+    "ProvisionedThroughputExceededException",
     "RequestLimitExceeded",
     "ThrottlingError",
+    "ThrottlingException",
     "TransactionConflict",
 }
 _ATTEMPTS = 12
 _LONGEST_PAUSE = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Inserted:
+    """What became of some records; of those in neither number the key had one."""
+
+    written: int
+    failed: Mapping[str, Exception]
+    """By key."""
 
 
 class Insertion:
@@ -38,13 +52,16 @@ class Insertion:
         self._table_name = table_name
         self._index = index
 
-    def insert(self, records: Sequence[FileRecord]) -> int:
+    def insert(self, records: Sequence[FileRecord]) -> Inserted:
         """Write those of the records, at most 25, whose key has none, not even a tombstone.
 
-        Returns how many were written. What DynamoDB throttles is tried again, for about a minute.
-        Raises PermissionDeniedError, TableMissingError or ClientError.
+        A record that is throttled is tried again, for about a minute. Raises
+        PermissionDeniedError, TableMissingError, and every error that is not of one record.
         """
+        if not records:
+            return Inserted(0, {})
         written = 0
+        failed: dict[str, Exception] = {}
         left = list(records)
         for attempt in range(_ATTEMPTS):
             if attempt:
@@ -52,22 +69,23 @@ class Insertion:
                 time.sleep(random.uniform(0, longest))  # noqa: S311 # no secret
             again = []
             for record, error in zip(left, self._execute(left), strict=True):
-                if error is None:
-                    written += 1
-                elif error["Code"] in _AGAIN:
-                    again.append(record)
-                elif error["Code"] != _PRESENT:
-                    self._raise(error)
+                match error:
+                    case None:
+                        written += 1
+                    case ClientError() if _code(error) == _PRESENT:
+                        pass
+                    case ClientError() if _code(error) in _AGAIN:
+                        again.append(record)
+                    case _:
+                        failed[record.key] = error
             if not again:
-                return written
+                return Inserted(written, failed)
             left = again
-        raise ClientError(
-            {"Error": {"Code": "Throttled", "Message": f"{_ATTEMPTS} times in a row"}},
-            "BatchExecuteStatement",
-        )
+        throttled = _error("Throttled", f"{_ATTEMPTS} times in a row")
+        return Inserted(written, failed | {record.key: throttled for record in left})
 
-    def _execute(self, records: Sequence[FileRecord]) -> list[Any]:
-        """For each record why it was not written; None where it was."""
+    def _execute(self, records: Sequence[FileRecord]) -> list[Exception | None]:
+        """For each record why it was not written; None if it was."""
         try:
             with explained("dynamodb:PartiQLInsert", f"table {self._table_name}"):
                 answer = self._client.batch_execute_statement(
@@ -75,7 +93,11 @@ class Insertion:
                 )
         except self._client.exceptions.ResourceNotFoundException as error:
             raise self._missing() from error
-        return [response.get("Error") for response in answer["Responses"]]
+        except (BotoCoreError, ClientError) as error:
+            if not is_of_object(error):
+                raise
+            return [error for _ in records]
+        return [self._error(response.get("Error")) for response in answer["Responses"]]
 
     def _statement(self, record: FileRecord) -> Any:
         item = self._index.to_item(record)
@@ -85,16 +107,27 @@ class Insertion:
             "Parameters": list(item.values()),
         }
 
-    def _raise(self, error: dict[str, str]) -> None:
-        if error["Code"] == "ResourceNotFound":
+    def _error(self, found: Any) -> Exception | None:
+        """What the answer says of a record. Raises what it would say of every other too."""
+        if found is None:
+            return None
+        if found["Code"] == "ResourceNotFound":
             raise self._missing()
-        # Denials have another name here than where all of the request is denied.
-        code = {"AccessDenied": "AccessDeniedException"}.get(error["Code"], error["Code"])
-        message = error.get("Message", "")
-        with explained("dynamodb:PartiQLInsert", f"table {self._table_name}"):
-            raise ClientError(
-                {"Error": {"Code": code, "Message": message}}, "BatchExecuteStatement"
-            )
+        # A denial has another name here than if all of the request is denied.
+        code = {"AccessDenied": "AccessDeniedException"}.get(found["Code"], found["Code"])
+        error = _error(code, found.get("Message", ""))
+        if code == "AccessDeniedException":
+            with explained("dynamodb:PartiQLInsert", f"table {self._table_name}"):
+                raise error
+        return error
 
     def _missing(self) -> TableMissingError:
         return TableMissingError(f"table {self._table_name} does not exist")
+
+
+def _error(code: str, message: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": message}}, "BatchExecuteStatement")
+
+
+def _code(error: ClientError) -> str:
+    return error.response["Error"]["Code"]

@@ -35,6 +35,7 @@ class Listed:
     last_modified: datetime
     version_id: str | None = None
     """Where versions are listed; None in a bucket without."""
+    storage_class: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,10 @@ class Listing:
             while page := coming.result():
                 coming = ahead.submit(next, pages, None)
                 yield page
+
+    def reach(self, prefix: str) -> None:
+        """Raise what listing the prefix raises."""
+        next(self._list(prefix, "", at_most=1))
 
     def look(self, key: str) -> tuple[Listed | None, datetime]:
         """One object, if it is watched and there, and the time by S3's clock."""
@@ -116,4 +121,5 @@ class Listing:
                     size=found["Size"],
                     last_modified=found["LastModified"],
                     version_id=known_version(found.get("VersionId")),
+                    storage_class=found.get("StorageClass"),
                 )

@@ -18,8 +18,10 @@ from . import batch_operations, errors, reading
 from . import redrive as redriving
 from . import verify as verifying
 from .address import Filters
+from .deployment import find
 from .errors import FAILED, INTERRUPTED, PIPE_CLOSED, CommandError
-from .target import Connection, Target, of_deployment, settings_of
+from .settings import settings_of
+from .target import Connection, Target
 from .text import say
 
 app = typer.Typer(
@@ -43,6 +45,12 @@ class Engine(StrEnum):
 
 Key = Annotated[str, typer.Argument(metavar="s3://BUCKET/KEY", show_default=False)]
 Prefix = Annotated[str, typer.Argument(metavar="s3://BUCKET[/PREFIX]", show_default=False)]
+Resume = Annotated[
+    bool,
+    typer.Option(
+        "--resume", help="Try again what failed in the last run, and go on where it stopped."
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line on standard output.")]
 
 # Options that several commands have: annotation and default.
@@ -51,8 +59,20 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {
         Annotated[
             str | None,
             typer.Option(
-                help="Terraform workspace, of this directory, whose outputs say the rest.",
+                help="Workspace of the Terraform configuration in this directory; table, bucket"
+                " and filters come from its outputs.",
                 show_default="the selected one",
+            ),
+        ],
+        None,
+    ),
+    "index": (
+        Annotated[
+            str | None,
+            typer.Option(
+                metavar="NAME",
+                help="Which index, if Terraform's outputs hold several.",
+                show_default=False,
             ),
         ],
         None,
@@ -74,7 +94,7 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {
             typer.Option(
                 "--filter",
                 metavar="PREFIX[*SUFFIX]",
-                help="What is watched, if not what Terraform says. May be repeated.",
+                help="Override the deployment's filters. May be repeated.",
                 show_default=False,
             ),
         ],
@@ -105,23 +125,20 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {
         False,
     ),
     "versioned": (
-        Annotated[
-            bool,
-            typer.Option(
-                "--versioned",
-                help="With --table: bucket.versioned. The function looks at each object later.",
-            ),
-        ],
+        Annotated[bool, typer.Option("--versioned", help="With --table: bucket.versioned.")],
         False,
     ),
     "profile": (Annotated[str | None, typer.Option(help="AWS profile.")], None),
     "region": (Annotated[str | None, typer.Option(help="AWS Region.")], None),
-    "endpoint_url": (Annotated[str | None, typer.Option(help="Another AWS, a local one.")], None),
+    "endpoint_url": (
+        Annotated[str | None, typer.Option(help="Endpoint of another AWS, such as a local one.")],
+        None,
+    ),
 }
 _CONNECTION = ("profile", "region", "endpoint_url")
 _SETTINGS = ("partitions", "tombstone_days", "object_metadata", "object_tags")
 _OF_A_TABLE = (*_SETTINGS, "versioned")
-_READS = ("env", "table", "partitions", "filters", *_CONNECTION)
+_READS = ("env", "index", "table", "partitions", "filters", *_CONNECTION)
 _WRITES = (*_READS, *_SETTINGS[1:])
 
 
@@ -163,8 +180,9 @@ def _target(**chosen: Any) -> Target:
     given = {name: chosen[name] for name in _SETTINGS if name in chosen}
     if table == "":
         raise CommandError("--table is empty: name a table, or leave it out")
-    if table and chosen["env"]:
-        raise CommandError("--table and --env name two indexes: leave one of them out")
+    for name in ("env", "index"):
+        if table and chosen[name]:
+            raise CommandError(f"--table and --{name} name two indexes: leave one of them out")
     if table:
         connection.use()
         return Target(
@@ -175,11 +193,12 @@ def _target(**chosen: Any) -> Target:
     for name in _OF_A_TABLE:
         if chosen.get(name, _OPTIONS[name][1]) != _OPTIONS[name][1]:
             raise CommandError(
-                f"--{name.replace('_', '-')} is for --table: of a deployment Terraform says it"
+                f"--{name.replace('_', '-')} only goes with --table: for a deployment it comes from"
+                " Terraform"
             )
-    target = of_deployment(chosen["env"], filters)
-    connection.use(target.outputs["table"]["arn"].split(":")[3])
-    return target
+    deployment = find(chosen["env"], chosen["index"])
+    connection.use(deployment.region)
+    return Target.of(deployment, filters)
 
 
 def _answered(command: Callable[[], int]) -> int:
@@ -210,7 +229,7 @@ def _answered(command: Callable[[], int]) -> int:
 @_command(*_READS)
 def get(target: Target, key: Key, *, as_json: Json = False) -> int:
     """Show the record of an object."""
-    return reading.get(target, target.address(key), as_json=as_json)
+    return reading.get(target, target.objects(key), as_json=as_json)
 
 
 @_command(*_READS)
@@ -230,7 +249,7 @@ def ls(
     """List records, as `aws s3 ls` lists objects."""
     return reading.ls(
         target,
-        target.watched(prefix),
+        target.prefixes(prefix),
         recursive=recursive,
         summarize=summarize,
         human_readable=human_readable,
@@ -246,17 +265,19 @@ def backfill(
     engine: Annotated[
         Engine, typer.Option(help="This machine, or S3 Batch Operations for very many objects.")
     ] = Engine.LOCAL,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on where the last one was stopped.")
-    ] = False,
+    resume: Resume = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Count what would be written, write nothing.")
     ] = False,
+    report: Annotated[
+        Path | None, typer.Option(help="Write each object that failed to this file, as JSON lines.")
+    ] = None,
     as_json: Json = False,
 ) -> int:
     """Insert a record for every object that has none; refresh all where records hold more.
 
-    Records that are there, and what events write meanwhile, are left alone.
+    Records that are there, and what events write meanwhile, are left alone. Exit code 0: done, 1:
+    no object has the prefix, 2: some objects failed, or it stopped.
     """
     if target.filters_are_chosen:
         raise CommandError(
@@ -264,15 +285,18 @@ def backfill(
             " a prefix instead"
         )
     address = target.watched(prefix)
-    if resume and dry_run:
-        raise CommandError("--dry-run looks at everything: leave --resume out")
+    if dry_run and (resume or report):
+        raise CommandError("--dry-run only counts: leave --resume and --report out")
     if engine is Engine.LOCAL:
         target.check_partitions(address.bucket)
+        target.check_derived_files(address.bucket)
         return backfilling.backfill(
-            target, address, resume=resume, dry_run=dry_run, as_json=as_json
+            target, address, resume=resume, dry_run=dry_run, report=report, as_json=as_json
         )
     if resume or dry_run:
         raise CommandError("--resume and --dry-run are for --engine local: leave them out")
+    if report:
+        raise CommandError("--report is for --engine local: the job has a report of its own")
     return batch_operations.backfill(target, address, as_json=as_json)
 
 
@@ -291,12 +315,18 @@ def verify(
             min=0, help="Seconds after which a difference is looked at again: it may be under way."
         ),
     ] = 120,
+    resume: Resume = False,
     report: Annotated[
-        Path | None, typer.Option(help="Write each difference to this file, as JSON lines.")
+        Path | None,
+        typer.Option(help="Write each difference and each failure to this file, as JSON lines."),
     ] = None,
     as_json: Json = False,
 ) -> int:
-    """Compare index and bucket. Exit code 0: no difference, 1: some, 2: could not compare."""
+    """Compare index and bucket.
+
+    Exit code 0: no difference, 1: some, repaired or not, 2: some keys could not be compared or
+    repaired, or it stopped.
+    """
     if repair and target.filters_are_chosen:
         raise CommandError(
             "--repair would take what --filter leaves out from the index: leave --filter out, and"
@@ -304,18 +334,21 @@ def verify(
         )
     address = target.watched(prefix)
     target.check_partitions(address.bucket)
+    if repair:
+        target.check_derived_files(address.bucket)
     return verifying.verify(
         target,
         address,
         repair=repair,
         versions=versions,
         grace=grace,
+        resume=resume,
         report=report,
         as_json=as_json,
     )
 
 
-@_command("env", *_CONNECTION)
+@_command("env", "index", *_CONNECTION)
 def redrive(
     target: Target,
     *,
@@ -334,4 +367,4 @@ def run() -> None:
     sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
-    app()
+    app(prog_name=app.info.name)

@@ -11,10 +11,10 @@ from .drift import Kind
 from .text import answers, shown
 
 if TYPE_CHECKING:
-    from .verify import Findings
+    from .findings import Findings
 
 _WIDTH = 30
-_WORST = 8
+_MOST_DIRECTORIES = 8
 _KINDS = {
     Kind.PHANTOM: ("red", "in the index, not in the bucket"),
     Kind.ORPHAN: ("yellow", "in the bucket, not in the index"),
@@ -27,10 +27,8 @@ def show(findings: "Findings", address: Address, console: Console | None = None)
     """Print counts by kind and the directories with most drift."""
     console = console or answers()
     drift = findings.kinds.total()
-    state = "repaired" if drift and drift == findings.repaired else "drift"
-    found = f"{drift:,} {state}" if drift else "no drift"
-    console.print(Text(f"{address}: {findings.compared:,} keys compared, {found}."), soft_wrap=True)
-    equal = findings.compared - drift - findings.unsettled
+    console.print(Text(f"{shown(str(address))}: {_sentence(findings)}."), soft_wrap=True)
+    equal = findings.equal
     most = max(equal, *findings.kinds.values(), 1) if drift else max(equal, 1)
     table = Table(
         Column(), Column(justify="right"), Column(), Column(), box=None, show_header=False
@@ -45,17 +43,39 @@ def show(findings: "Findings", address: Address, console: Console | None = None)
             row(kind, findings.kinds[kind], colour, meaning)
     if findings.unsettled:
         row("unsettled", findings.unsettled, "blue", "kept changing: not judged")
+    if findings.unread:
+        row("failed", findings.unread, "red", "could not be read: not judged")
     if findings.compared:
         console.print(table)
-    if drift:
-        console.print(_worst(findings))
+    if findings.places.keys() - {address.key}:
+        console.print(_directories(findings, address))
 
 
-def _worst(findings: "Findings") -> Table:
-    table = Table(Column("worst", overflow="fold"), Column(justify="right"), Column(), box=None)
-    places = findings.places.most_common(_WORST)
+def _sentence(findings: "Findings") -> str:
+    drift = findings.kinds.total()
+    if not drift:
+        found = "no drift"
+    elif drift == findings.repaired:
+        found = f"{drift:,} repaired"
+    elif findings.repaired:
+        found = f"{drift:,} drift, {findings.repaired:,} of it repaired"
+    else:
+        found = f"{drift:,} drift"
+    failed = f", {findings.failed:,} failed" if findings.failed else ""
+    return f"{findings.compared:,} keys compared, {found}{failed}"
+
+
+def _directories(findings: "Findings", address: Address) -> Table:
+    table = Table(
+        Column("directories with most drift", overflow="fold"),
+        Column("keys", justify="right"),
+        Column(),
+        box=None,
+    )
+    places = findings.places.most_common(_MOST_DIRECTORIES)
     for place, count in places:
-        table.add_row(Text(shown(place) or "(all)"), f"{count:,}", _bar(count, places[0][1], "red"))
+        name = place or f"s3://{address.bucket}/"
+        table.add_row(Text(shown(name)), f"{count:,}", _bar(count, places[0][1], "red"))
     return table
 
 

@@ -1,69 +1,265 @@
-"""Where a backfill was when it stopped."""
+"""What a run that stopped has left to do, kept in files of the user's.
+
+NAME.json is the checkpoint: the ranges of keys that are left, what was counted up to there, and how
+much of the file of failed keys belongs to it. It is replaced in one step. The failed keys are
+appended to NAME.TOKEN.failed, a line each, before a checkpoint counts them: after `kill -9` what is
+beyond the size that it names is cut off, because those keys are in a range that is left.
+"""
 
 import hashlib
 import json
 import os
+import secrets
 import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from .errors import CommandError
+from .address import Address
+from .errors import CommandError, region
+from .failures import Failure
+from .target import Target
 from .text import say
 
 _SECONDS = 1.0
 
 
-class Place:
-    """The last key up to which everything is done, kept in a file of the user's."""
+def identity(target: Target, address: Address) -> tuple[str, ...]:
+    """Return what tells one run of a command from another."""
+    settings = target.settings
+    what = f"{settings.object_metadata} {settings.object_tags} {settings.derived_bucket}"
+    return settings.table_name, region(), address.bucket, address.key, str(target.filters), what
 
-    def __init__(self, *what: str) -> None:
-        """`what` tells one backfill from another: table, bucket, prefix, filters."""
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """The keys after one, up to and including another."""
+
+    after: str = ""
+    up_to: str | None = None
+    """None: to the end."""
+
+    def __contains__(self, key: str) -> bool:
+        # Python orders strings by code points, which is the order of their UTF-8 bytes.
+        return self.after < key and (self.up_to is None or key <= self.up_to)
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What is left to do, and what was counted until then."""
+
+    ranges: tuple[Range, ...] = (Range(),)
+    """In key order."""
+    retried: int = 0
+    """So many bytes of the failed keys were tried again."""
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    """The file of failed keys, as far as a checkpoint counts it."""
+
+    path: Path
+    size: int
+
+
+class Place:
+    """Where a command is, and which keys failed. Not safe to share between threads."""
+
+    def __init__(self, command: str, *what: str) -> None:
+        """`what` tells one run of the command from another: table, bucket, prefix, filters."""
         try:
             state = Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state").expanduser()
         except RuntimeError:
             raise CommandError(
                 "there is no home directory to keep its place in: set HOME"
             ) from None
-        name = hashlib.sha256("\0".join(what).encode()).hexdigest()[:16]
-        self.path = state / "file-index" / f"backfill-{name}.json"
+        digest = hashlib.sha256("\0".join(what).encode()).hexdigest()[:16]
+        self._command = command
         self._what = what
+        self._directory = state / "file-index"
+        self._name = f"{command}-{digest}"
+        self.path = self._directory / f"{self._name}.json"
+        self._failed = _Failed(
+            self._directory / f"{self._name}.{secrets.token_hex(4)}.failed", size=0
+        )
+        self._earlier: _Failed | None = None
+        self._unwritten: list[bytes] = []
+        """Lines of failed keys since the last checkpoint."""
         self._written = 0.0
         self.is_kept = True
         """Whether it could be written so far."""
 
-    def read(self) -> str | None:
-        """The key; None where no backfill of this kind has stopped halfway."""
+    def begin(self, *, resume: bool) -> Left | None:
+        """Return what an earlier run has left, if that is to be resumed; say so in any case."""
+        left = self.read()
+        if left is None:
+            if resume:
+                say("There is nothing to resume: from the beginning.")
+            return None
+        after = left.ranges[0].after if left.ranges else ""
+        failed = sum(1 for _ in self.failures(left))
+        if not resume:
+            if left.ranges:
+                say(
+                    "An earlier {} stopped after {}: --resume would go on there.",
+                    self._command,
+                    after,
+                )
+            else:
+                say(
+                    "An earlier {} left {:,} failed: --resume would try them again.",
+                    self._command,
+                    failed,
+                )
+            return None
+        if failed:
+            say("Trying again first: {:,} failed.", failed)
+        if left.ranges:
+            say("Going on after {}.", after)
+        self._resume()
+        return left
+
+    def read(self) -> Left | None:
+        """Return what is left; None if no run of this kind has stopped halfway."""
         try:
-            key: str = json.loads(self.path.read_text())["start_after"]
+            noted = json.loads(self.path.read_text())
+            left, failed = self._left(noted), noted["failed"]
+            file = self._directory / Path(failed["file"]).name
+            self._earlier = _Failed(file, int(failed["size"]))
+            is_whole = not self._earlier.size or (
+                self._earlier.path.stat().st_size >= self._earlier.size >= left.retried
+            )
         except FileNotFoundError:
             return None
         except OSError as error:
             self._lose(error)
             return None
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, LookupError, TypeError, AttributeError):
             # Half a file cannot be: it is replaced in one step. Somebody else wrote it.
             return None
-        return key if isinstance(key, str) else None
+        return left if is_whole else None
 
-    def write(self, key: str, *, now: bool = False) -> None:
-        """Remember the key: at once, or within a second of the last time.
+    @staticmethod
+    def _left(noted: Mapping[str, Any]) -> Left:
+        return Left(
+            ranges=tuple(Range(one["after"] + "", one["up_to"]) for one in noted["ranges"]),
+            retried=int(noted["failed"]["retried"]),
+            counts={str(name): int(count) for name, count in noted["counts"].items()},
+        )
 
-        Where that is not possible it is said once: the work itself does not need it.
+    def _resume(self) -> None:
+        """Go on with the earlier run's failed keys, less what its checkpoint does not count."""
+        if self._earlier is None or not self._earlier.size:
+            return
+        try:
+            os.truncate(self._earlier.path, self._earlier.size)
+        except OSError as error:
+            self._lose(error)
+            return
+        self._failed = self._earlier
+
+    def failures(self, left: Left) -> Iterator[tuple[Failure, int]]:
+        """Give the keys that failed and are to be tried again, and the place after each.
+
+        What fails anew is not among them.
         """
-        if not self.is_kept or (not now and time.monotonic() - self._written < _SECONDS):
+        if self._earlier is None or not self._earlier.size:
+            return
+        with self._earlier.path.open("rb") as file:
+            place = file.seek(left.retried)
+            while place < self._earlier.size:
+                line = file.readline()
+                place += len(line)
+                yield Failure.from_line(line), place
+
+    def add(self, failure: Failure) -> None:
+        """Keep a key that failed, for the next checkpoint."""
+        if self.is_kept:
+            self._unwritten.append(f"{failure.as_line()}\n".encode())
+
+    @property
+    def failed_size(self) -> int:
+        """The bytes of the failed keys that the last checkpoint counts."""
+        return self._failed.size
+
+    @property
+    def is_due(self) -> bool:
+        """Whether the last checkpoint is a second old."""
+        return self.is_kept and time.monotonic() - self._written >= _SECONDS
+
+    def write(self, left: Left) -> None:
+        """Replace the checkpoint.
+
+        If that is not possible it is said once: the work itself does not need it.
+        """
+        if not self.is_kept:
             return
         self._written = time.monotonic()
         new = self.path.with_suffix(f".{os.getpid()}")
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            new.write_text(json.dumps({"backfill": self._what, "start_after": key}))
+            self._directory.mkdir(parents=True, exist_ok=True)
+            self._append()
+            with new.open("w") as file:
+                json.dump(self._noted(left), file)
+                file.flush()
+                os.fsync(file.fileno())
             new.replace(self.path)
+            self._remove_earlier()
         except OSError as error:
             self._lose(error)
 
+    def _append(self) -> None:
+        if not self._unwritten:
+            return
+        lines = b"".join(self._unwritten)
+        with self._failed.path.open("ab") as file:
+            file.write(lines)
+            file.flush()
+            os.fsync(file.fileno())
+        self._failed = _Failed(self._failed.path, self._failed.size + len(lines))
+        self._unwritten.clear()
+
+    def _noted(self, left: Left) -> dict[str, Any]:
+        return {
+            self._command: self._what,
+            "ranges": [{"after": one.after, "up_to": one.up_to} for one in left.ranges],
+            "counts": dict(left.counts),
+            "failed": {
+                "file": self._failed.path.name,
+                "size": self._failed.size,
+                "retried": left.retried,
+            },
+        }
+
+    def end(self, left: Left, *, is_done: bool) -> None:
+        """Note that only the failed keys are left, or that nothing is."""
+        if is_done:
+            self.forget()
+        else:
+            self.write(left)
+
+    def say_stopped(self, left: Left, done: str) -> None:
+        """Say where the command stopped, and how to go on."""
+        how = ": go on with --resume" if self.is_kept else ""
+        after = left.ranges[0].after if left.ranges else ""
+        if after:
+            say("Stopped after {}, {}{}.", after, done, how)
+        else:
+            say("Stopped, {}{}.", done, how)
+
     def forget(self) -> None:
-        """There is nothing left to do."""
+        """Remove the files, also those of runs that were killed: there is nothing left to do."""
         if self.is_kept:
-            self.path.unlink(missing_ok=True)
+            for path in self._directory.glob(f"{self._name}.*"):
+                path.unlink(missing_ok=True)
+
+    def _remove_earlier(self) -> None:
+        """Remove the failed keys that the replaced checkpoint named."""
+        if self._earlier is not None and self._earlier.path != self._failed.path:
+            self._earlier.path.unlink(missing_ok=True)
+            self._earlier = None
 
     def _lose(self, error: OSError) -> None:
         self.is_kept = False

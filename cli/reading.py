@@ -1,8 +1,9 @@
 """`file-index get` and `file-index ls`."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from itertools import chain
 from typing import Any
 
 from rich.table import Table
@@ -10,11 +11,14 @@ from rich.text import Text
 
 from function.errors import PermissionDeniedError
 from function.record import FileRecord
+from function.repository import FileIndex
 
 from .address import Address
 from .errors import NO, OK
 from .target import Target
-from .text import answer, answers, say, shown, size
+from .text import answer, answers, say, shown, shown_json, size
+
+_UNKNOWN = "-"
 
 
 def plain(record: FileRecord) -> dict[str, Any]:
@@ -33,47 +37,73 @@ def _value(attribute: dict[str, Any]) -> Any:
             return value
 
 
-def get(target: Target, address: Address, *, as_json: bool) -> int:
-    """Show a record."""
-    if not target.filters.match(address.key):
-        say("{} is not watched: the filters are {}", str(address), str(target.filters))
+def get(target: Target, addresses: Sequence[Address], *, as_json: bool) -> int:
+    """Show the record of the first of these addresses that has one."""
+    watched = [one for one in addresses if target.filters.match(one.key)]
+    if not watched:
+        say("{} is not watched: the filters are {}", str(addresses[0]), str(target.filters))
         return NO
-    record = target.index().read(address.bucket, address.key)
-    if record is None or record.deleted:
-        with suppress(PermissionDeniedError):  # whoever may only get cannot be told
-            target.check_partitions(address.bucket)
-        why = "it was deleted" if record else "the index has no record of it"
-        say("No record of {}: {}.", str(address), why)
-        return NO
+    index = target.index()
+    was_deleted = False
+    for number, address in enumerate(watched):
+        record = index.read(address.bucket, address.key)
+        if record and not record.deleted:
+            _show_record(record, as_json=as_json)
+            _warn_of_others(index, watched[number + 1 :])
+            return OK
+        was_deleted = was_deleted or record is not None
+    with suppress(PermissionDeniedError):  # whoever may only get cannot be told
+        target.check_partitions(watched[0].bucket)
+    why = "it was deleted" if was_deleted else "the index has no record of it"
+    say("No record of {}: {}.", str(watched[0]), why)
+    return NO
+
+
+def _show_record(record: FileRecord, *, as_json: bool) -> None:
     if as_json:
         answer(json.dumps(plain(record)))
-        return OK
+        return
     table = Table(show_header=False, box=None, pad_edge=False)
     for name, value in plain(record).items():
-        text = json.dumps(value) if isinstance(value, dict) else str(value)
-        table.add_row(name, Text(shown(text), overflow="fold"))
+        text = shown_json(value) if isinstance(value, dict) else shown(str(value))
+        table.add_row(name, Text(text, overflow="fold"))
     answers().print(table)
-    return OK
+
+
+def _warn_of_others(index: FileIndex, addresses: Sequence[Address]) -> None:
+    """Say so if the address can also mean another object."""
+    for address in addresses:
+        if index.get(address.bucket, address.key):
+            say(
+                "The address also reads as that of another object, {}. To get it, give its control"
+                " characters as they are, as in bash by $'…'.",
+                str(address),
+            )
 
 
 def ls(
     target: Target,
-    address: Address,
+    addresses: Sequence[Address],
     *,
     recursive: bool,
     summarize: bool,
     human_readable: bool,
     as_json: bool,
 ) -> int:
-    """List records as `aws s3 ls` lists objects."""
+    """List records as `aws s3 ls` lists objects, below the first address that has any."""
     index = target.index()
-    found = (
-        index.list_prefix(address.bucket, address.key)
-        if recursive
-        else index.list_level(address.bucket, address.key)
-    )
+    for address in addresses:
+        found = (
+            index.list_prefix(address.bucket, address.key)
+            if recursive
+            else index.list_level(address.bucket, address.key)
+        )
+        entries = _watched(target, found)
+        first = next(entries, None)
+        if first is not None:
+            break
     objects = total = lines = 0
-    for entry in _watched(target, found):
+    for entry in () if first is None else chain((first,), entries):
         lines += 1
         if isinstance(entry, str):
             _show_prefix(entry, address, as_json=as_json)
@@ -83,21 +113,23 @@ def ls(
         if as_json:
             answer(json.dumps(plain(entry)))
         else:
-            amount = size(entry.size or 0) if human_readable else str(entry.size)
+            amount = _size(entry.size, human_readable=human_readable)
             name = entry.key if recursive else _below(entry.key, address)
             answer(f"{_time(entry)} {amount:>10} {shown(name)}")
     if summarize and as_json:
         answer(json.dumps({"objects": objects, "bytes": total}))
     elif summarize:
-        amount = size(total) if human_readable else str(total)
+        amount = _size(total, human_readable=human_readable)
         answer(f"\nTotal Objects: {objects}\n   Total Size: {amount}")
     if not lines:
-        target.check_partitions(address.bucket)
-        say("Nothing in the index begins with {}.", str(address))
+        target.check_partitions(addresses[0].bucket)
+        say("Nothing in the index begins with {}.", str(addresses[0]))
     return OK if lines else NO
 
 
-def _watched(target: Target, found: Iterator[FileRecord | str] | Iterator[FileRecord]) -> Any:
+def _watched(
+    target: Target, found: Iterator[FileRecord | str] | Iterator[FileRecord]
+) -> Iterator[FileRecord | str]:
     for entry in found:
         if isinstance(entry, str):
             if target.filters.within(entry):
@@ -111,6 +143,12 @@ def _show_prefix(prefix: str, address: Address, *, as_json: bool) -> None:
         answer(json.dumps({"prefix": prefix}))
     else:
         answer(f"{'PRE':>30} {shown(_below(prefix, address))}")
+
+
+def _size(count: int | None, *, human_readable: bool) -> str:
+    if count is None:  # not every event says it
+        return _UNKNOWN
+    return size(count) if human_readable else str(count)
 
 
 def _below(key: str, address: Address) -> str:

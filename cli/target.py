@@ -1,28 +1,26 @@
-"""Which index a command works on: by the options, or by the outputs of a Terraform deployment."""
+"""Which index a command works on: a deployment of the module, or a table by itself."""
 
-import json
 import os
-import subprocess
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
 
 from function.derived_files import DerivedFiles
-from function.errors import SettingsError
 from function.indexer import Indexer
 from function.objects import Objects
 from function.record import FileRecord, ObjectState
 from function.repository import FileIndex
 from function.settings import Settings
 
-from .address import Address, Filters
+from .address import Address, Filters, meanings
+from .deployment import Deployment
 from .errors import CommandError
-from .text import shown
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -35,7 +33,7 @@ _CREDENTIALS = (
     "AWS_ROLE_ARN",
     "AWS_WEB_IDENTITY_TOKEN_FILE",
 )
-_OF_A_MODULE = {"table", "filters", "dead_letter_queue"}
+_RECORDS_LOOKED_AT = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +89,7 @@ class KeepingIndex:
         for option, is_missing in self._missing(record) if record else ():
             if is_missing:
                 raise CommandError(
-                    f"the record of {shown(key)} holds more than these options tell, and would"
+                    f"the record of {key} holds more than these options tell, and would"
                     f" lose it: {option}"
                 )
         return record
@@ -100,7 +98,8 @@ class KeepingIndex:
         settings, metadata = self.settings, record.metadata
         yield "add --object-metadata", metadata is not None and not settings.object_metadata
         yield "add --object-tags", bool(metadata and metadata.tags) and not settings.object_tags
-        yield "name its deployment with --env", record.derived_key is not None
+        derived = record.derived_key or record.derived_reason
+        yield "name its deployment with --env", derived is not None
 
     def put_newer(self, record: FileRecord) -> None:
         """See `function.repository.FileIndex`."""
@@ -117,21 +116,28 @@ class Target:
 
     settings: Settings
     filters: Filters
-    bucket: str | None = None
-    """None where only the table is known."""
-    outputs: Mapping[str, Any] = field(default_factory=dict)
-    """The module's, where the deployment is known."""
+    deployment: Deployment | None = None
+    """None if only the table is known."""
     filters_are_chosen: bool = False
     """Whether the filters are others than the deployment's."""
     versioned: bool = False
-    """Whether the bucket has versions, and the function may look at objects therefore."""
+    """Whether the bucket has versions, so that the function looks at its objects."""
 
-    def output(self, name: str, why: str) -> Any:
-        """One of the module's outputs. Raises CommandError where there is none."""
-        value = self.outputs.get(name)
-        if value is None:
-            raise CommandError(why)
-        return value
+    @classmethod
+    def of(cls, deployment: Deployment, filters: Filters | None) -> "Target":
+        """Return a deployment's index, with other filters than its own if there are any."""
+        return cls(
+            settings=deployment.settings,
+            filters=filters or deployment.filters,
+            deployment=deployment,
+            filters_are_chosen=filters is not None,
+            versioned=deployment.versioned,
+        )
+
+    @property
+    def bucket(self) -> str | None:
+        """The bucket that the index follows; None if only the table is known."""
+        return self.deployment.bucket if self.deployment else None
 
     def client(self, service: Any, **config: Any) -> Any:
         """A client of boto3 for all workers."""
@@ -154,10 +160,24 @@ class Target:
 
     def check_partitions(self, bucket: str) -> None:
         """Raise CommandError where a table that is named by itself has others than were said."""
-        if not self.outputs and not self.index().has_its_partitions(bucket):
+        if not self.deployment and not self.index().has_its_partitions(bucket):
             raise CommandError(
                 f"table {self.settings.table_name} has other --partitions than"
                 f" {self.settings.table_partitions}: give table.partitions of its deployment"
+            )
+
+    def check_derived_files(self, bucket: str) -> None:
+        """Raise CommandError if a table that is named by itself is of a deployment that has them.
+
+        Nothing but the records can tell, so some are looked at.
+        """
+        if self.deployment:
+            return
+        records = islice(self.index().list_prefix(bucket), _RECORDS_LOOKED_AT)
+        if any(record.derived_key or record.derived_reason for record in records):
+            raise CommandError(
+                f"the records of table {self.settings.table_name} name derived files, which --table"
+                " cannot make: leave --table out, and name its deployment with --env"
             )
 
     def indexer(self) -> Indexer:
@@ -166,7 +186,7 @@ class Target:
         objects = Objects(self.s3, metadata=settings.object_metadata, tags=settings.object_tags)
         return Indexer(
             # A deployment's settings are its own: what they leave out is to go.
-            index=self.index() if self.outputs else KeepingIndex(self.index(), settings),
+            index=self.index() if self.deployment else KeepingIndex(self.index(), settings),
             objects=WatchedObjects(objects, self.filters),
             object_metadata=settings.object_metadata,
             tombstone_life=settings.tombstone_life,
@@ -182,113 +202,41 @@ class Target:
         client: S3Client = self.client("s3")
         return client
 
-    def address(self, text: str) -> Address:
-        """The address, if it is one that this index can know. Raises CommandError."""
-        address = Address.parse(text)
-        if self.bucket is not None and address.bucket != self.bucket:
-            raise CommandError(f"the deployment watches bucket {self.bucket}, not {address.bucket}")
-        return address
+    def objects(self, text: str) -> list[Address]:
+        """Return the objects that an address can mean, the likeliest first. Raises CommandError."""
+        addresses = [self._known(one) for one in meanings(text)]
+        if not addresses[0].key:
+            raise CommandError(
+                f"{text} has no key: add the object's key, or list the bucket with file-index ls"
+            )
+        return addresses
+
+    def prefixes(self, text: str) -> list[Address]:
+        """Return the prefixes that an address can mean, the likeliest first.
+
+        Something below each of them is watched. Raises CommandError.
+        """
+        addresses = [self._known(one) for one in meanings(text)]
+        watched = [one for one in addresses if self.filters.within(one.key)]
+        return watched or [self.watched(text)]
 
     def watched(self, text: str) -> Address:
-        """The address of a prefix, of which something at least is watched. Raises CommandError."""
-        address = self.address(text)
+        """Return the address of a prefix, below which something is watched. Raises CommandError."""
+        address = self._known(Address.parse(text))
         if not self.filters.within(address.key):
             raise CommandError(
                 f"nothing below {address} is watched: the filters are {self.filters}"
             )
         return address
 
-
-def settings_of(
-    table: str,
-    *,
-    partitions: int = 1,
-    tombstone_days: int = 30,
-    object_metadata: bool = False,
-    object_tags: bool = False,
-    derived_files: Mapping[str, Any] | None = None,
-) -> Settings:
-    """The function's settings, as its environment variables would say them.
-
-    Raises CommandError.
-    """
-    derived = derived_files or {}
-    try:
-        return Settings.from_environment(
-            {
-                "TABLE_NAME": table,
-                "TABLE_PARTITIONS": str(partitions),
-                "TOMBSTONE_DAYS": str(tombstone_days),
-                "OBJECT_METADATA": str(object_metadata).lower(),
-                "OBJECT_TAGS": str(object_tags).lower(),
-                "DERIVED_BUCKET": derived.get("bucket_name", ""),
-                "DERIVED_PREFIX": derived.get("prefix", ""),
-                "DERIVED_MAX_BYTES": str(derived.get("max_mb", 0) * 1024**2),
-            }
-        )
-    except SettingsError as error:
-        raise CommandError(str(error)) from error
-
-
-def of_deployment(env: str | None, filters: Filters | None) -> Target:
-    """What Terraform says in this directory; `env` is the workspace, else the selected one."""
-    outputs = _module(_outputs(env), env)
-    table = outputs["table"]
-    metadata = outputs["object_metadata"]
-    settings = settings_of(
-        table["name"],
-        partitions=table["partitions"],
-        tombstone_days=table["tombstone_days"],
-        object_metadata=metadata["enabled"],
-        object_tags=metadata["tags"],
-        derived_files=outputs.get("derived_files"),
-    )
-    return Target(
-        settings=settings,
-        filters=filters or Filters.of(outputs["filters"]),
-        bucket=outputs["bucket"]["name"],
-        outputs=outputs,
-        filters_are_chosen=filters is not None,
-        versioned=bool(outputs["bucket"].get("versioned")),
-    )
-
-
-def _outputs(env: str | None) -> dict[str, Any]:
-    environment = {**os.environ, **({"TF_WORKSPACE": env} if env else {})}
-    try:
-        answer = subprocess.run(
-            ["terraform", "output", "-json", "-no-color"],
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    except FileNotFoundError:
-        raise CommandError("terraform is not installed: name the table with --table") from None
-    if answer.returncode != 0:
-        raise CommandError(
-            f"terraform output failed: {' '.join(answer.stderr.split())} "
-            "Run this where Terraform was applied, or name the table with --table"
-        )
-    return {name: output["value"] for name, output in json.loads(answer.stdout).items()}
-
-
-def _module(outputs: dict[str, Any], env: str | None) -> dict[str, Any]:
-    """The module's outputs: those of this directory, or a single one that holds them."""
-    found = [
-        value
-        for value in (outputs, *outputs.values())
-        if isinstance(value, dict) and value.keys() >= _OF_A_MODULE
-    ]
-    if len(found) == 1:
-        return found[0]
-    where = f"workspace {env}" if env else "the selected workspace"
-    if found:
-        raise CommandError(
-            f"Terraform's outputs hold {len(found)} indexes: choose one with --table"
-        )
-    raise CommandError(
-        f"nothing is deployed in {where}, or not with this version of the module: among Terraform's"
-        " outputs are none of its. Was the stack applied here, with the same backend? From a stack"
-        ' that uses the module, output all of it: output "file_index" { value = module.file_index }'
-    )
+    def _known(self, address: Address) -> Address:
+        """Return the address if this index can know its bucket. Raises CommandError."""
+        if address.is_access_point:
+            bucket = self.bucket or "BUCKET"
+            raise CommandError(
+                f"{address.bucket} is an access point, and the index knows objects by their bucket:"
+                f" use s3://{bucket}/KEY"
+            )
+        if self.bucket is not None and address.bucket != self.bucket:
+            raise CommandError(f"the deployment watches bucket {self.bucket}, not {address.bucket}")
+        return address

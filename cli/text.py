@@ -1,11 +1,15 @@
 """What a terminal may be shown."""
 
+import json
+import re
 import sys
 from collections import Counter
 from contextlib import suppress
 from typing import Any
 
 from rich.console import Console
+
+_KIB = 1024
 
 
 class _Console(Console):
@@ -22,15 +26,54 @@ def answers() -> Console:
 messages = _Console(stderr=True, highlight=False)
 """For people; what a command answers goes to standard output."""
 
+_CONTROLS = (
+    r"\x00-\x1f\x7f-\x9f"  # C0, DEL, C1
+    r"\u2028\u2029"  # line and paragraph separator
+    r"\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # bidirectional controls
+    r"\ud800-\udfff"  # surrogates, which no UTF-8 text has
+)
+_ESCAPED = (
+    r"(?:[nrt]|x[0-9a-f]{2}|u[0-9a-f]{4}|U00(?:0[0-9a-f]|10)[0-9a-f]{4})"  # behind a backslash
+)
+_CONTROL = re.compile(f"[{_CONTROLS}]")
+_TO_ESCAPE = re.compile(rf"(\\*)([{_CONTROLS}])|(\\+)(?={_ESCAPED})")
+_TO_UNESCAPE = re.compile(rf"(\\+)({_ESCAPED})")
+
 
 def shown(text: str) -> str:
-    """The text on one line: line breaks, terminal escapes and invisible characters are escaped."""
-    if text.isprintable():
-        return text
-    return "".join(
-        char if char.isprintable() and char != "\\" else char.encode("unicode_escape").decode()
-        for char in text
-    )
+    r"""Return the text on one line that does nothing to a terminal.
+
+    Control characters, line separators, bidirectional controls and lone surrogates are written as
+    escapes (`\n`, `\x1b`, `\u202e`), and backslashes before what would read as an escape are
+    doubled. `as_it_was` reads it back.
+    """
+    return _TO_ESCAPE.sub(_escape, text)
+
+
+def _escape(match: re.Match[str]) -> str:
+    before, control, backslashes = match.groups()
+    if control is None:
+        return str(backslashes) * 2
+    return str(before) * 2 + control.encode("unicode_escape").decode()
+
+
+def as_it_was(line: str) -> str:
+    """Return the text that `shown` wrote so."""
+    return _TO_UNESCAPE.sub(_unescape, line)
+
+
+def _unescape(match: re.Match[str]) -> str:
+    backslashes, escaped = match.groups()
+    kept = backslashes[: len(backslashes) // 2]
+    if len(backslashes) % 2 == 0:
+        return f"{kept}{escaped}"
+    return kept + f"\\{escaped}".encode().decode("unicode_escape")
+
+
+def shown_json(value: Any) -> str:
+    """Return the value as JSON on one line, with every character that a terminal can show."""
+    text = json.dumps(value, ensure_ascii=False)
+    return _CONTROL.sub(lambda control: f"\\u{ord(control[0]):04x}", text)
 
 
 def answer(line: str) -> None:
@@ -38,10 +81,10 @@ def answer(line: str) -> None:
     sys.stdout.write(f"{line}\n")
 
 
-def answer_causes(causes: Counter[str]) -> None:
-    """Write how often each cause occurred, the most frequent first."""
+def answer_causes(causes: Counter[str], thing: str) -> None:
+    """Write how many things each cause explains, the most frequent first."""
     for cause, count in causes.most_common():
-        answer(f"  {count:,} x {shown(cause)}")
+        answer(f"  {count:,} {thing}{'s' if count != 1 else ''}: {shown(cause)}")
 
 
 def say(text: str, *values: Any) -> None:
@@ -56,12 +99,12 @@ def say(text: str, *values: Any) -> None:
 
 
 def size(count: int) -> str:
-    """Bytes as `aws s3 ls --human-readable` writes them."""
-    if count < 1024:  # noqa: PLR2004 # the unit
+    """Return bytes as `aws s3 ls --human-readable` writes them."""
+    if count < _KIB:
         return f"{count} Byte{'s' if count != 1 else ''}"
     number = float(count)
-    for unit in ("KiB", "MiB", "GiB", "TiB"):
-        number /= 1024
-        if number < 1024:  # noqa: PLR2004 # the unit
+    for unit in ("KiB", "MiB", "GiB", "TiB", "PiB"):
+        number /= _KIB
+        if round(number) < _KIB:  # as the AWS CLI does: 1024.0 KiB is 1.0 MiB
             return f"{number:.1f} {unit}"
-    return f"{number / 1024:.1f} PiB"
+    return f"{number / _KIB:.1f} EiB"

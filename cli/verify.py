@@ -8,30 +8,34 @@ changed, its time starts anew.
 
 import json
 import time
-from collections import Counter, deque
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, TextIO
 
 from function.errors import ContentionError
 from function.event_parser import ObjectEvent
 from function.indexer import REPAIR, Indexer, Settled
-from function.record import FileRecord, format_time
+from function.record import FileRecord
 from function.repository import FileIndex
 from function.sequencer import CLOCKS_DIFFER
 
 from .address import Address
-from .drift import Comparison, Kind, merged
-from .errors import FAILED, NO, OK, CommandError
+from .drift import Comparison, merged
+from .errors import NO, OK, CommandError
+from .failures import CALL_ERRORS, Failure, Failures
+from .findings import UNSETTLED, Drift, Findings
 from .listing import Listed, Listing
 from .picture import show
+from .place import Left, Place, Range, identity
 from .progress import Work
+from .report import opened
 from .target import WORKERS, Target
 from .text import answer, messages, say
+from .workers import each
 
 _MOST_WAITING = 50_000
 """Suspects held in memory; with more the comparison waits for the oldest."""
@@ -42,9 +46,45 @@ _MOST_LOOKS = 5
 
 
 @dataclass(frozen=True, slots=True)
+class Look:
+    """An object and its record, and when they were so, by S3's clock."""
+
+    key: str
+    listed: Listed | None
+    record: FileRecord | None
+    time: datetime | None
+    """None before S3 has told it."""
+    clock: datetime | None = None
+    """S3's when the record was read, or later; None if nobody looked at it alone."""
+
+    @property
+    def revision(self) -> str | None:
+        """The record's; None without a record."""
+        return None if self.record is None or self.record.deleted else self.record.revision
+
+
+@dataclass(slots=True)
+class Step:
+    """A key, and the equal ones that follow it. Steps end in the order in which they began."""
+
+    ranges: tuple[Range, ...]
+    """What is left to compare after it."""
+    retried: int
+    """How much of the failed keys of an earlier run is done after it."""
+    keys: int
+    """That were compared."""
+    earlier: Failure | None = None
+    """What an earlier run found of the key."""
+    found: Drift | Failure | None = None
+    is_open: bool = False
+    """Whether the key is looked at again."""
+
+
+@dataclass(frozen=True, slots=True)
 class Suspect:
     """A key whose object and record differ, or differed when last looked at."""
 
+    step: Step
     key: str
     listed: Listed | None
     revision: str | None
@@ -54,72 +94,6 @@ class Suspect:
     due: float
     """When to look again, by the monotonic clock."""
     looks: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Drift:
-    """A key whose object and record stayed different."""
-
-    kind: Kind
-    bucket: str
-    key: str
-    listed: Listed | None
-    record: FileRecord | None
-    repaired: bool
-
-    def as_json(self) -> str:
-        """One line."""
-        line: dict[str, Any] = {"kind": self.kind, "bucket": self.bucket, "key": self.key}
-        if self.listed:
-            line["object"] = {
-                "etag": self.listed.etag,
-                "size": self.listed.size,
-                "last_modified": format_time(self.listed.last_modified),
-            } | ({"version_id": self.listed.version_id} if self.listed.version_id else {})
-        if self.record:
-            names = ("etag", "size", "version_id", "event_name", "sequencer")
-            known = ((name, getattr(self.record, name)) for name in names)
-            line["record"] = {name: value for name, value in known if value is not None} | {
-                "indexed_at": format_time(self.record.indexed_at)
-            }
-        return json.dumps(line | {"repaired": self.repaired})
-
-
-@dataclass(slots=True)
-class Findings:
-    """What a verification found."""
-
-    compared: int = 0
-    """Keys."""
-    kinds: Counter[Kind] = field(default_factory=Counter)
-    repaired: int = 0
-    unsettled: int = 0
-    """Keys that kept changing, and of which nothing is known."""
-    places: Counter[str] = field(default_factory=Counter)
-    """Drift by directory below the prefix."""
-
-    def count(self, place: str) -> None:
-        """Count a key in its directory, as far as there are not too many of these."""
-        known = place in self.places or len(self.places) < _MOST_PLACES
-        self.places[place if known else _ELSEWHERE] += 1
-
-    @property
-    def exit_code(self) -> int:
-        """What the command ends with."""
-        if self.kinds:
-            return NO
-        return FAILED if self.unsettled else OK
-
-    def as_json(self) -> str:
-        """The summary, one line."""
-        return json.dumps(
-            {
-                "compared": self.compared,
-                "drift": {kind: self.kinds[kind] for kind in Kind},
-                "repaired": self.repaired,
-                "unsettled": self.unsettled,
-            }
-        )
 
 
 class Verification:
@@ -140,53 +114,86 @@ class Verification:
         self._comparison = comparison
         self._grace = grace
 
-    def drifts(self, address: Address, findings: Findings, work: Work) -> Iterator[Drift]:
-        """The drift below the prefix, as it is found; counts it in `findings`."""
-        waiting: deque[Suspect] = deque()
-        pairs = merged(
-            self._listing.pages(address.key),
-            self._index.list_prefix(address.bucket, address.key),
-        )
-        with ThreadPoolExecutor(WORKERS) as pool:
-            for seen_at, listed, record in pairs:
-                findings.compared += 1
-                work.advance()
-                key = listed.key if listed else record.key if record else ""
-                if self._comparison.kind(key, listed, record) is not None:
-                    waiting.append(self._suspect(key, listed, record, seen_at))
-                while waiting and (
-                    waiting[0].due < time.monotonic() or len(waiting) > _MOST_WAITING
-                ):
-                    yield from self._look_again(pool, address, waiting, findings, work)
-            while waiting:
-                yield from self._look_again(pool, address, waiting, findings, work)
+    def reach(self, address: Address) -> None:
+        """Raise what bucket and table raise if they cannot be read."""
+        next(self._index.list_prefix(address.bucket, address.key), None)
+        self._listing.reach(address.key)
 
-    def _suspect(
-        self,
-        key: str,
-        listed: Listed | None,
-        record: FileRecord | None,
-        seen_at: datetime | None,
-        looks: int = 1,
-    ) -> Suspect:
-        alive = record is not None and not record.deleted
+    def steps(
+        self, address: Address, left: Left, failed: Iterable[tuple[Failure, int]], work: Work
+    ) -> Iterator[Step]:
+        """Compare what is left, the failed keys of an earlier run first; give what is done."""
+        steps: deque[Step] = deque()
+        waiting: deque[Suspect] = deque()
+        with ThreadPoolExecutor(WORKERS) as pool:
+            for step, look in self._first_looks(address, left, failed, work):
+                kind = look and self._comparison.kind(look.key, look.listed, look.record)
+                if look and kind is not None:
+                    step.is_open = True
+                    waiting.append(self._suspect(step, look))
+                if steps and not (step.is_open or step.earlier):
+                    steps[-1].ranges = step.ranges
+                    steps[-1].keys += step.keys
+                else:
+                    steps.append(step)
+                while waiting and (waiting[0].due < time.monotonic() or len(steps) > _MOST_WAITING):
+                    self._look_again(pool, address.bucket, waiting, work)
+                    yield from _ended(steps)
+                yield from _ended(steps)
+            while waiting:
+                self._look_again(pool, address.bucket, waiting, work)
+                yield from _ended(steps)
+
+    def _first_looks(
+        self, address: Address, left: Left, failed: Iterable[tuple[Failure, int]], work: Work
+    ) -> Iterator[tuple[Step, Look | None]]:
+        retried = left.retried
+        looks = each(lambda one: self._look(address.bucket, one[0].key), failed)
+        for (earlier, retried), look in looks:
+            step = Step(left.ranges, retried, keys=0, earlier=earlier)
+            if isinstance(look, Failure):
+                step.found = look
+                yield step, None
+            else:
+                yield step, look
+        for number, of in enumerate(left.ranges):
+            others = left.ranges[number + 1 :]
+            pairs = merged(
+                self._listing.pages(address.key, of.after),
+                self._index.list_prefix(address.bucket, address.key, of.after),
+            )
+            for seen_at, listed, record in pairs:
+                key = listed.key if listed else record.key if record else ""
+                if key not in of:
+                    break
+                work.advance()
+                ranges = (Range(key, of.up_to), *others)
+                yield Step(ranges, retried, keys=1), Look(key, listed, record, seen_at)
+
+    def _look(self, bucket: str, key: str) -> Look | Failure:
+        try:
+            started = time.monotonic()
+            listed, now = self._listing.look(key)
+            record = self._index.read(bucket, key)
+            clock = now + timedelta(seconds=time.monotonic() - started)
+            return Look(key, listed, record, now, clock)
+        except CALL_ERRORS as error:
+            return Failure.of(key, error)
+
+    def _suspect(self, step: Step, look: Look, looks: int = 1) -> Suspect:
         return Suspect(
-            key=key,
-            listed=listed,
-            revision=record.revision if record and alive else None,
-            seen_at=seen_at or self._listing.look(key)[1],
+            step=step,
+            key=look.key,
+            listed=look.listed,
+            revision=look.revision,
+            seen_at=look.time or self._listing.look(look.key)[1],
             due=time.monotonic() + self._grace,
             looks=looks,
         )
 
     def _look_again(
-        self,
-        pool: ThreadPoolExecutor,
-        address: Address,
-        waiting: deque[Suspect],
-        findings: Findings,
-        work: Work,
-    ) -> Iterator[Drift]:
+        self, pool: ThreadPoolExecutor, bucket: str, waiting: deque[Suspect], work: Work
+    ) -> None:
         """Wait for the oldest suspect, and look at all that are due by then."""
         while (seconds := waiting[0].due - time.monotonic()) > 0:
             work.note(f"{len(waiting):,} suspected, looked at again in {seconds:.0f} s")
@@ -195,45 +202,72 @@ class Verification:
         due: list[Suspect] = []
         while waiting and waiting[0].due <= time.monotonic() and len(due) < 2 * WORKERS:
             due.append(waiting.popleft())
-        for found in pool.map(lambda suspect: self._judge(address.bucket, suspect), due):
-            if isinstance(found, Drift):
-                findings.kinds[found.kind] += 1
-                findings.repaired += found.repaired
-                yield found
-            elif found is not None and found.looks <= _MOST_LOOKS:
-                waiting.append(found)
-            elif found is not None:
-                findings.unsettled += 1
+        judged = pool.map(lambda suspect: self._judge(bucket, suspect), due)
+        for suspect, found in zip(due, judged, strict=True):
+            if isinstance(found, Suspect):
+                if found.looks <= _MOST_LOOKS:
+                    waiting.append(found)
+                    continue
+                suspect.step.found = Failure(
+                    found.key, "it kept changing: not compared", kind=UNSETTLED
+                )
+            else:
+                suspect.step.found = found
+            suspect.step.is_open = False
 
-    def _judge(self, bucket: str, suspect: Suspect) -> Drift | Suspect | None:
-        started = time.monotonic()
-        listed, now = self._listing.look(suspect.key)
-        record = self._index.read(bucket, suspect.key)
-        clock = now + timedelta(seconds=time.monotonic() - started)
-        kind = self._comparison.kind(suspect.key, listed, record)
+    def _judge(self, bucket: str, suspect: Suspect) -> Drift | Failure | Suspect | None:
+        look = self._look(bucket, suspect.key)
+        if isinstance(look, Failure):
+            return look
+        kind = self._comparison.kind(look.key, look.listed, look.record)
         if kind is None:
             return None
-        again = self._suspect(suspect.key, listed, record, now, suspect.looks + 1)
-        if (listed, again.revision) != (suspect.listed, suspect.revision):
+        again = self._suspect(suspect.step, look, suspect.looks + 1)
+        if (again.listed, again.revision) != (suspect.listed, suspect.revision):
             return again
-        repaired = self._indexer is not None
-        if self._indexer:
-            event = ObjectEvent(bucket=bucket, key=suspect.key, name=REPAIR)
-            settled = Settled(
-                # The object was so from the first look to this one: the middle is clear of both
-                # by half the grace period. An event after this look must not seem older, whatever
-                # the clocks of S3.
-                at=now - max((now - suspect.seen_at) / 2, CLOCKS_DIFFER),
-                clock=clock,
-                revision=record.revision if record else None,
-                etag=listed.etag if listed else None,
-                last_modified=listed.last_modified if listed else None,
-            )
-            try:
-                self._indexer.refresh(event, settled)
-            except ContentionError:
-                return again
-        return Drift(kind, bucket, suspect.key, listed, record, repaired)
+        drift = Drift(kind, bucket, look.key, look.listed, look.record)
+        try:
+            return self._repaired(drift, _settled(suspect.seen_at, again.seen_at, look))
+        except ContentionError:
+            return again
+
+    def _repaired(self, drift: Drift, settled: Settled) -> Drift:
+        """Repair it, if that is asked for. Raises ContentionError."""
+        if not self._indexer:
+            return drift
+        event = ObjectEvent(bucket=drift.bucket, key=drift.key, name=REPAIR)
+        try:
+            self._indexer.refresh(event, settled)
+        except ContentionError:
+            raise
+        except CALL_ERRORS as error:
+            failure = replace(Failure.of(drift.key, error), kind=drift.kind)
+            return replace(drift, failure=failure)
+        return replace(drift, repaired=True)
+
+
+def settled_at(seen_at: datetime, now: datetime) -> datetime:
+    """Return a time before which all that happened to an object is known, by S3's clock.
+
+    The object was the same from the first look to this one: the middle is clear of both by half
+    the grace period. An event after this look must not seem older, whatever the clocks of S3.
+    """
+    return now - max((now - seen_at) / 2, CLOCKS_DIFFER)
+
+
+def _settled(seen_at: datetime, now: datetime, look: Look) -> Settled:
+    return Settled(
+        at=settled_at(seen_at, now),
+        clock=look.clock or now,
+        revision=look.record.revision if look.record else None,
+        etag=look.listed.etag if look.listed else None,
+        last_modified=look.listed.last_modified if look.listed else None,
+    )
+
+
+def _ended(steps: deque[Step]) -> Iterator[Step]:
+    while steps and not steps[0].is_open:
+        yield steps.popleft()
 
 
 def verify(
@@ -243,6 +277,7 @@ def verify(
     repair: bool,
     versions: bool,
     grace: float,
+    resume: bool,
     report: Path | None,
     as_json: bool,
 ) -> int:
@@ -254,44 +289,77 @@ def verify(
         comparison=Comparison(target.filters, versions),
         grace=grace,
     )
-    findings = Findings()
-    ended = False
+    verification.reach(address)
+    place = Place("verify", *identity(target, address), f"{repair} {versions}")
+    earlier = place.begin(resume=resume)
+    resumed = earlier is not None
+    left = earlier or Left()
+    findings, failures = Findings.of(left.counts), Failures(goes_on=resumed)
+    failed = place.failures(left)
     with ExitStack() as context:
-        file = _opened(report, context)
+        lines = context.enter_context(opened(report, resumed=resumed))
         work = context.enter_context(Work("Verifying"))
         try:
-            for drift in verification.drifts(address, findings, work):
-                findings.count(_place(drift.key, address))
-                line = drift.as_json()
-                if file:
-                    file.write(f"{line}\n")
-                if as_json:
-                    answer(line)
-            ended = True
-        finally:
-            if findings.kinds and not ended:
-                say("Stopped before the end. So far:")
-                show(findings, address, messages)
+            for step in verification.steps(address, left, failed, work):
+                findings.compared += step.keys
+                if step.earlier:
+                    findings.take_back(step.earlier)
+                left = Left(step.ranges, step.retried)
+                if step.found:
+                    findings.add(step.found, _directory(step.found.key, address, findings))
+                    line = _line(step.found, address)
+                    lines.write(line)
+                    if as_json and isinstance(step.found, Drift):
+                        answer(line)
+                    _note(step.found, place, failures)
+                if place.is_due:
+                    lines.flush()
+                    place.write(replace(left, counts=findings.counts))
+        except BaseException:
+            _stopped(place, replace(left, counts=findings.counts), findings, address)
+            raise
+    if refusal := failures.refusal(findings.compared):
+        place.forget()
+        raise CommandError(refusal)
+    place.end(replace(left, ranges=(), counts=findings.counts), is_done=not failures.count)
     if as_json:
         answer(findings.as_json())
     else:
         show(findings, address)
+    failures.say(address.bucket, is_kept=place.is_kept)
     if not findings.compared:
         say("Neither bucket nor index has a watched key that begins with {}.", str(address))
         return NO if address.key else OK
     return findings.exit_code
 
 
-def _opened(report: Path | None, context: ExitStack) -> TextIO | None:
-    if report is None:
-        return None
-    try:
-        return context.enter_context(report.open("w", encoding="utf-8"))
-    except OSError as error:
-        raise CommandError(f"--report {report}: {error.strerror}") from error
+def _line(found: Drift | Failure, address: Address) -> str:
+    if isinstance(found, Drift):
+        return found.as_json()
+    line = {"kind": found.kind or "failed", "bucket": address.bucket, "key": found.key}
+    return json.dumps(line | {"repaired": False, "cause": found.cause})
 
 
-def _place(key: str, address: Address) -> str:
-    """The directory below the prefix that the key is in."""
+def _note(found: Drift | Failure, place: Place, failures: Failures) -> None:
+    failure = found if isinstance(found, Failure) else found.failure
+    if failure:
+        place.add(failure)
+    is_repaired = isinstance(found, Drift) and found.repaired
+    failures.add([failure] if failure else [], is_any_done=is_repaired)
+
+
+def _stopped(place: Place, left: Left, findings: Findings, address: Address) -> None:
+    if left.ranges != (Range(),) or left.retried:
+        place.write(left)
+        place.say_stopped(left, f"{findings.compared:,} keys compared")
+    if findings.kinds.total():
+        say("Stopped before the end. So far:")
+        show(findings, address, messages)
+
+
+def _directory(key: str, address: Address, findings: Findings) -> str:
+    """The directory below the prefix that the key is in, unless there are too many of them."""
     slash = key.find("/", len(address.key))
-    return address.key if slash < 0 else key[: slash + 1]
+    place = address.key if slash < 0 else key[: slash + 1]
+    known = place in findings.places or len(findings.places) < _MOST_PLACES
+    return place if known else _ELSEWHERE

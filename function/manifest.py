@@ -32,13 +32,20 @@ def make(source: Source, content: Content) -> bytes:
     digest = hashlib.sha256()
     length = 0
     beginning = b""
+    ending = b""
     text = Text()
     while chunk := content.read(_CHUNK_BYTES):
         digest.update(chunk)
         length += len(chunk)
         beginning += chunk[: media_types.BEGINNING - len(beginning)]
+        ending = (ending + chunk[-media_types.ENDING :])[-media_types.ENDING :]
         text.add(chunk)
-    found = media_types.described(beginning) or text.described() or {"media_type": "unknown"}
+    found = (
+        media_types.described(beginning, ending)
+        or text.described()
+        or media_types.described_behind_other_bytes(beginning)
+        or media_types.UNKNOWN
+    )
     manifest = {
         "bucket": source.bucket,
         "key": source.key,

@@ -7,19 +7,24 @@ from typing import Any
 BEGINNING = 1024 * 1024
 """Bytes that suffice: a photograph's size stands behind its preview and its colours' profile."""
 
+ENDING = 1024
+"""Bytes at the end that suffice: the last line of a PDF is short."""
+
+UNKNOWN = {"media_type": "unknown"}
+
 _SIGNATURES = [
     (re.compile(pattern, re.DOTALL), media_type)
     for pattern, media_type in (
         # https://www.w3.org/TR/png-3/
         (rb"\x89PNG\r\n\x1a\n", "image/png"),
-        # https://www.w3.org/Graphics/GIF/spec-gif89a.txt
-        (rb"GIF8[79]a", "image/gif"),
-        # https://www.w3.org/Graphics/JPEG/itu-t81.pdf
-        (rb"\xff\xd8\xff", "image/jpeg"),
+        # https://www.w3.org/Graphics/GIF/spec-gif89a.txt: text has no such bytes after it
+        (rb"GIF8[79]a(?=.{0,6}[\x00-\x08\x80-\xff])", "image/gif"),
+        # https://www.w3.org/Graphics/JPEG/itu-t81.pdf: \xf7 begins a JPEG-LS, another media type
+        (rb"\xff\xd8\xff[\xc0-\xf6\xf8-\xff]", "image/jpeg"),
         # https://www.rfc-editor.org/rfc/rfc9649
         (rb"RIFF....WEBPVP8[ LX]", "image/webp"),
         # https://www.rfc-editor.org/rfc/rfc8118
-        (rb"%PDF-\d\.\d", "application/pdf"),
+        (rb"(\xef\xbb\xbf)?\s*%PDF-\d\.\d", "application/pdf"),
         # https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT
         (rb"PK(\x03\x04|\x05\x06)", "application/zip"),
         # https://www.rfc-editor.org/rfc/rfc1952
@@ -28,20 +33,40 @@ _SIGNATURES = [
         (rb"BZh[1-9](1AY&SY|\x17rE8P\x90)", "application/x-bzip2"),
         # https://tukaani.org/xz/xz-file-format.txt
         (rb"\xfd7zXZ\x00", "application/x-xz"),
+        # These may look like text, or begin with a file that they hold: ar, cpio, tar and WARC;
+        # and pixels after a header of text: https://netpbm.sourceforge.net/doc/
+        (rb"!<(arch|thin)>\n", "unknown"),
+        (rb"0707(07[0-7]{70}|0[12][0-9A-Fa-f]{104})", "unknown"),
+        (rb".{257}ustar", "unknown"),
+        (rb"WARC/\d\.\d\r\n", "unknown"),
+        (rb"P[4-6Ff]\s(\s|#[^\n]*\n)*\d+\s+\d+\s|P7\nWIDTH ", "unknown"),
     )
 ]
+_SIGNATURE_BYTES = 1024
+"""Readers of PDF search as many for the header."""
+_PDF = {"media_type": "application/pdf"}
+_PDF_HEADER = re.compile(rb"%PDF-\d\.\d[ \t]*(?![^\r\n])")
+_PDF_HEADER_LINE = re.compile(rb"(?<=[\r\n])" + _PDF_HEADER.pattern)
 
 
-def described(beginning: bytes) -> dict[str, Any] | None:
-    """Media type, and an image's width and height in pixels; None where it is none of these."""
+def described(beginning: bytes, ending: bytes) -> dict[str, Any] | None:
+    """Return the media type, and the pixels of an image; None if it is none of these, or text."""
     for pattern, media_type in _SIGNATURES:
-        if pattern.match(beginning):
+        if pattern.match(beginning, 0, _SIGNATURE_BYTES):
             found: dict[str, Any] = {"media_type": media_type}
             if media_type in _SIZES:
                 size = _SIZES[media_type](beginning)
                 found["image"] = {"width": size[0], "height": size[1]} if size else "unknown"
             return found
-    return None
+    # Text that quotes a PDF does not end like one.
+    if not ending.rstrip().endswith(b"%%EOF"):
+        return None
+    return _PDF if _PDF_HEADER_LINE.search(beginning, 0, _SIGNATURE_BYTES) else None
+
+
+def described_behind_other_bytes(beginning: bytes) -> dict[str, Any] | None:
+    """Return the media type of content that is not text and begins with bytes of something else."""
+    return _PDF if _PDF_HEADER.search(beginning, 0, _SIGNATURE_BYTES) else None
 
 
 def _png(beginning: bytes) -> tuple[int, int] | None:

@@ -89,9 +89,12 @@ class FileIndex:
         record = self.read(bucket, key)
         return None if record is None or record.deleted else record
 
-    def list_prefix(self, bucket: str, prefix: str = "") -> Iterator[FileRecord]:
-        """The objects whose key begins with the prefix, in the order in which S3 lists them."""
-        return self._list(bucket, prefix, lambda last: last)
+    def list_prefix(self, bucket: str, prefix: str = "", after: str = "") -> Iterator[FileRecord]:
+        """The objects whose key begins with the prefix, in the order in which S3 lists them.
+
+        `after` is a key that begins with the prefix: only those that sort after it are given.
+        """
+        return self._list(bucket, prefix, lambda last: last, after)
 
     def list_level(self, bucket: str, prefix: str = "") -> Iterator[FileRecord | str]:
         """What `list_prefix` gives up to the next slash.
@@ -140,17 +143,17 @@ class FileIndex:
         return True
 
     def _list(
-        self, bucket: str, prefix: str, start_after: Callable[[str], str]
+        self, bucket: str, prefix: str, start_after: Callable[[str], str], after: str = ""
     ) -> Iterator[FileRecord]:
         # DynamoDB orders strings by their UTF-8 bytes, Python by code points: the same order.
         listings = (
-            self._query(self._partition_name(bucket, number), prefix, start_after)
+            self._query(self._partition_name(bucket, number), prefix, start_after, after)
             for number in range(self._partitions)
         )
         return heapq.merge(*listings, key=attrgetter("key"))
 
     def _query(
-        self, partition: str, prefix: str, start_after: Callable[[str], str]
+        self, partition: str, prefix: str, start_after: Callable[[str], str], after: str
     ) -> Iterator[FileRecord]:
         """`start_after` tells from a page's last key where the next page starts."""
         condition = "#partition = :partition"
@@ -161,6 +164,8 @@ class FileIndex:
             names["#key"] = "key"
             values[":prefix"] = {"S": prefix}
         start: dict[str, Any] = {}
+        if after:
+            start = {"ExclusiveStartKey": {"partition": {"S": partition}, "key": {"S": after}}}
         with self._explained("dynamodb:Query"):
             while True:
                 page = self._client.query(

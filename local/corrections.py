@@ -9,36 +9,64 @@ import json
 import queue
 import threading
 import time
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import unquote_plus
+from urllib.parse import parse_qs, unquote_plus
 from uuid import uuid4
 from xml.sax.saxutils import escape
 
+from ministack import app
 from ministack.core import lambda_runtime
 from ministack.core.iam_evaluator import enforce
 from ministack.core.responses import get_region, json_response
 from ministack.core.router import extract_access_key_id
 from ministack.services import cloudwatch, cloudwatch_logs, eventbridge, lambda_svc, s3, sqs
 
+from local.authorization import authorize_calls_as_aws_does
+
 _CONCURRENT_INVOCATIONS = 8
 _END_OF_LOG = "end of the log of an invocation"
-_SECONDS_FOR_THE_LOG = 10
+_SECONDS_FOR_THE_LOG = 120
 
 
 def correct() -> None:
     """Apply all corrections to this process's emulator."""
+    associate_keys_with_log_groups()
+    authorize_calls_as_aws_does()
     compare_notification_filters_decoded()
     describe_alarms_in_full()
     fill_batches_beyond_ten()
     forbid_absent_objects_without_list_bucket()
     keep_all_lines_of_the_log()
+    keep_metric_math_of_alarms()
     keep_query_definitions()
     let_events_wait_for_a_free_worker()
     measure_every_invocation()
+    name_actions_in_cloudtrail()
     name_versions_in_eventbridge_events()
+    reject_overlapping_notifications()
     retry_what_eventbridge_invokes()
     take_metrics_from_logs()
+
+
+def associate_keys_with_log_groups() -> None:
+    """CloudWatch Logs takes a key for a log group that exists, and takes it away again.
+
+    https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_AssociateKmsKey.html
+    The emulator knows neither action.
+    """
+
+    def set_key(key: str | None, log_group: str) -> dict[str, Any]:
+        cloudwatch_logs._log_groups[log_group]["kmsKeyId"] = key
+        return {}
+
+    _answer_in_logs(
+        {
+            "AssociateKmsKey": lambda asked: set_key(asked["kmsKeyId"], asked["logGroupName"]),
+            "DisassociateKmsKey": lambda asked: set_key(None, asked["logGroupName"]),
+        }
+    )
 
 
 def compare_notification_filters_decoded() -> None:
@@ -188,13 +216,55 @@ def keep_all_lines_of_the_log() -> None:
     lambda_runtime.Worker._drain_stderr_bounded = corrected
 
 
+def keep_metric_math_of_alarms() -> None:
+    """An alarm on an expression has metrics, and no statistic or period of its own.
+
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricAlarm.html
+    The emulator drops the metrics and makes up the rest.
+    """
+    put = cloudwatch._put_metric_alarm
+
+    def corrected(
+        params: Any, body: dict[str, Any], is_cbor: bool, is_json: bool = False
+    ) -> tuple[int, dict[str, str], bytes]:
+        answer: tuple[int, dict[str, str], bytes] = put(params, body, is_cbor, is_json)
+        asked = body if is_cbor or is_json else _from_query(params)
+        if asked.get("Metrics") and answer[0] == HTTPStatus.OK:
+            alarm = cloudwatch._alarms[asked["AlarmName"]]
+            for name in ("Dimensions", "MetricName", "Namespace", "Period", "Statistic"):
+                del alarm[name]
+            alarm["Metrics"] = asked["Metrics"]
+        return answer
+
+    cloudwatch._put_metric_alarm = corrected
+
+
+def _from_query(params: Mapping[str, list[str]]) -> dict[str, Any]:
+    """Parameters of AWS's query protocol, such as `Metrics.member.1.Id`, as JSON has them."""
+    result: dict[str, Any] = {}
+    for name, (text, *_) in params.items():
+        *path, last = name.split(".")
+        node = result
+        for step in path:
+            node = node.setdefault(step, {})
+        node[last] = {"true": True, "false": False}.get(text, text)
+    return dict(_with_lists(result))
+
+
+def _with_lists(node: Any) -> Any:
+    if not isinstance(node, dict):
+        return node
+    if "member" in node:
+        return [_with_lists(node["member"][number]) for number in sorted(node["member"], key=int)]
+    return {name: _with_lists(value) for name, value in node.items()}
+
+
 def keep_query_definitions() -> None:
     """CloudWatch Logs keeps queries.
 
     https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_QueryDefinition.html
     The emulator does not know them.
     """
-    handle = cloudwatch_logs.handle_request
     kept: dict[str, dict[str, Any]] = {}
 
     def put(definition: dict[str, Any]) -> dict[str, Any]:
@@ -211,16 +281,23 @@ def keep_query_definitions() -> None:
     def delete(asked: dict[str, Any]) -> dict[str, Any]:
         return {"success": kept.pop(asked["queryDefinitionId"], None) is not None}
 
-    actions = {
-        "Logs_20140328.PutQueryDefinition": put,
-        "Logs_20140328.DescribeQueryDefinitions": describe,
-        "Logs_20140328.DeleteQueryDefinition": delete,
-    }
+    _answer_in_logs(
+        {
+            "PutQueryDefinition": put,
+            "DescribeQueryDefinitions": describe,
+            "DeleteQueryDefinition": delete,
+        }
+    )
+
+
+def _answer_in_logs(actions: Mapping[str, Callable[[dict[str, Any]], dict[str, Any]]]) -> None:
+    """Answer these actions of CloudWatch Logs in the emulator's place."""
+    handle = cloudwatch_logs.handle_request
 
     async def corrected(
         method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, Any]
     ) -> Any:
-        action = actions.get(headers.get("x-amz-target", ""))
+        action = actions.get(headers.get("x-amz-target", "").removeprefix("Logs_20140328."))
         if action:
             return json_response(action(json.loads(body)))
         return await handle(method, path, headers, body, query)
@@ -269,6 +346,23 @@ def measure_every_invocation() -> None:
     lambda_svc._emit_lambda_metrics = corrected_measure
 
 
+def name_actions_in_cloudtrail() -> None:
+    """CloudTrail has the name of every action, whatever protocol it came in.
+
+    https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html
+    The emulator does not read the action of a query, as IAM has it, from the body.
+    """
+    record = app._maybe_record_cloudtrail
+
+    def corrected(*call: Any) -> None:
+        service, method, path, headers, body, query, *others = call
+        if "form" in headers.get("content-type", ""):
+            query = parse_qs(body.decode(errors="replace")) | query
+        record(service, method, path, headers, body, query, *others)
+
+    app._maybe_record_cloudtrail = corrected
+
+
 def name_versions_in_eventbridge_events() -> None:
     """EventBridge's events carry `version-id` where a bucket has versions.
 
@@ -292,6 +386,41 @@ def name_versions_in_eventbridge_events() -> None:
 
     s3._fire_s3_event = corrected_fire
     eventbridge._dispatch_event = corrected_dispatch
+
+
+def reject_overlapping_notifications() -> None:
+    """S3 rejects notifications for one event type if a key can match the filters of both.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-how-to-filtering.html
+    The emulator takes them, and sends each event to both.
+    """
+    validate = s3._validate_notification_configs
+
+    def corrected(configurations: list[dict[str, Any]], *others: Any) -> Any:
+        for number, one in enumerate(configurations):
+            for other in configurations[:number]:
+                if _overlap(one, other):
+                    return s3._invalid_notification_config(
+                        "Configurations overlap. "
+                        "Configurations on the same bucket cannot share a common event type."
+                    )
+        return validate(configurations, *others)
+
+    s3._validate_notification_configs = corrected
+
+
+def _overlap(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether both notifications are for an event type and a key."""
+    prefix, other_prefix = one["filter_prefix"] or "", other["filter_prefix"] or ""
+    suffix, other_suffix = one["filter_suffix"] or "", other["filter_suffix"] or ""
+    return (
+        (prefix.startswith(other_prefix) or other_prefix.startswith(prefix))
+        and (suffix.endswith(other_suffix) or other_suffix.endswith(suffix))
+        and (
+            any(s3._event_matches(event, other["events"]) for event in one["events"])
+            or any(s3._event_matches(event, one["events"]) for event in other["events"])
+        )
+    )
 
 
 def retry_what_eventbridge_invokes() -> None:

@@ -43,7 +43,9 @@ class Demo:
         self.iam = emulator.client("iam")
         self.awslambda = emulator.client("lambda")
         self.logs = emulator.client("logs")
+        self.sqs = emulator.client("sqs")
         self.bucket: str = outputs["bucket"]["name"]
+        self.dead_letter_url: str = outputs["dead_letter_queue"]["url"]
         self.role: str = outputs["role"]["name"]
         self.function: str = outputs["function"]["name"]
         self.log_group: str = outputs["log_group"]["name"]
@@ -170,16 +172,14 @@ class Demo:
                 return [line for line in lines if line.get("errorType") and line.get("key") == key]
 
             line = wait_for(failures, lambda: f"no failure of {key}")[0]
+            # Why, file-index says below.
             console.print_json(
-                json.dumps({name: line[name] for name in ("key", "errorType", "errorMessage")}),
+                json.dumps({name: line[name] for name in ("outcome", "key", "errorType")}),
                 indent=None,
             )
-            console.print("  Lambda tries it three times, then it goes to the dead-letter queue.")
-            wait_for(
-                lambda: "1 in the" in self.file_index("redrive", "--dry-run"),
-                lambda: "no dead letter",
-            )
-        console.print("  The right is given back.")
+            console.print("  Lambda tries three times, then puts it into the dead-letter queue.")
+            wait_for(self.dead_letters, lambda: "no dead letter")
+        console.print("  The role may write to the table again.")
         self.show_command("redrive")
         console.print(f"  {key} is in the index: {self.record(key).size} bytes")
 
@@ -195,6 +195,13 @@ class Demo:
         self.show_command("backfill", url)
         self.show_command("verify", url, "--grace", "1", "--repair")
         self.show_command("verify", url, "--grace", "1")
+
+    def dead_letters(self) -> int:
+        """About how many messages are in the dead-letter queue."""
+        attributes = self.sqs.get_queue_attributes(
+            QueueUrl=self.dead_letter_url, AttributeNames=["ApproximateNumberOfMessages"]
+        )["Attributes"]
+        return int(attributes["ApproximateNumberOfMessages"])
 
     def show_command(self, *arguments: str) -> None:
         """Run `file-index` and show what it says."""
@@ -293,15 +300,29 @@ def step(line: str) -> None:
 
 def keep(deployment: Deployment) -> None:
     """Leave everything running until Ctrl-C."""
-    heading("Left running. For aws and terraform, in another terminal:")
-    for name, value in deployment.environment.items():
-        print(f"export {name}={shlex.quote(value)}")
-    print(f"cd {shlex.quote(str(deployment.directory))}")
-    print("terraform plan -var-file=environments/local.tfvars")
-    print(f"PYTHONPATH={shlex.quote(str(ROOT))} {shlex.quote(sys.executable)} -m cli redrive")
+    heading("Left running. Paste this into another terminal to use it:")
+    for line in instructions(deployment):
+        print(line)
     console.print("\nCtrl-C here destroys everything and stops.")
     while True:
         time.sleep(3600)
+
+
+def instructions(deployment: Deployment) -> list[str]:
+    """Return what a shell in another terminal needs, and what to try there."""
+    bucket = shlex.quote(f"s3://{deployment.outputs()['bucket']['name']}")
+    # As it runs from the checkout: `make` installs what it needs there, and not the command itself.
+    command = f"PYTHONPATH={shlex.quote(str(ROOT))} {shlex.quote(sys.executable)} -m cli"
+    return [
+        *(f"export {name}={shlex.quote(value)}" for name, value in deployment.environment.items()),
+        f"alias file-index={shlex.quote(command)}",
+        f"cd {shlex.quote(str(deployment.directory))}",
+        "",
+        f"aws s3 ls {bucket}",
+        f"file-index ls {bucket}",
+        "file-index redrive --dry-run",
+        "terraform plan -var-file=environments/local.tfvars",
+    ]
 
 
 def main() -> int:

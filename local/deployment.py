@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
 from local.emulator import Emulator
@@ -32,7 +32,9 @@ class Deployment:
     emulator under different names.
 
     `variables` go on top of environments/local.tfvars. `show` is called with a short line for each
-    resource that is done.
+    resource that is done. `provider` are environment variables for the provider: how to reach one
+    that is running, which saves time, or the credentials of a user other than the account's root.
+    `initialised` is a copy of the module to take Terraform's data from, which saves time too.
     """
 
     def __init__(
@@ -40,13 +42,31 @@ class Deployment:
         emulator: Emulator,
         variables: Mapping[str, Any] | None = None,
         show: Callable[[str], None] = lambda _: None,
+        *,
+        provider: Mapping[str, str] = MappingProxyType({}),
+        initialised: ModuleCopy | None = None,
     ) -> None:
         self._emulator = emulator
         self._variables = dict(variables or {})
         self._show = show
         self._running: subprocess.Popen[str] | None = None
         self._interrupted = False
-        self._module = ModuleCopy({**emulator.environment, "TF_WORKSPACE": _WORKSPACE})
+        environment = {**emulator.environment, **provider, "TF_WORKSPACE": _WORKSPACE}
+        self._module = ModuleCopy(environment, initialised)
+
+    @classmethod
+    def found_at(
+        cls, emulator: Emulator, variables: Mapping[str, Any], module: Mapping[str, Any]
+    ) -> Self:
+        """Return the deployment that another process has entered, by its `whereabouts`."""
+        deployment = cls(emulator, variables)
+        deployment._module = ModuleCopy.found_at(**module)
+        return deployment
+
+    @property
+    def whereabouts(self) -> dict[str, Any]:
+        """What another process needs to use this deployment, as JSON can say it."""
+        return {"variables": self._variables, "module": self._module.whereabouts}
 
     def __enter__(self) -> Self:
         try:
@@ -118,6 +138,10 @@ class Deployment:
         # force_destroy would do it on AWS; on the emulator it never ends where a key has a `+`.
         for bucket in self._buckets():
             empty_bucket(self._emulator.client("s3"), bucket)
+        self.destroy_with_objects()
+
+    def destroy_with_objects(self) -> None:
+        """Destroy everything; Terraform empties the buckets, which must have no key with a `+`."""
         self._run("destroy", "-auto-approve", *self._variable_files())
 
     def interrupt(self) -> None:

@@ -21,13 +21,15 @@ import boto3
 import botocore.session
 from botocore.config import Config
 
+from local.decisions import Decision, read
+
 REGION = "us-east-1"
 ACCESS_KEY = "test"  # the root user of the emulated account 000000000000
 SECRET_KEY = "test"  # noqa: S105 - the emulator's own, not a secret
 
 _ROOT = Path(__file__).resolve().parent.parent
-_START_SECONDS = 30
-_STOP_SECONDS = 5
+_START_SECONDS = 300  # one second is usual
+_STOP_SECONDS = 30
 _START_ATTEMPTS = 5
 _LOG_LINES = 30
 
@@ -52,12 +54,26 @@ class Emulator:
         self._arguments = [] if corrected else ["uncorrected"]
         self._making_clients = threading.Lock()  # clients are thread-safe, making them is not
         self._clients: list[Any] = []
+        self._session = _isolated_session()
+
+    @classmethod
+    def found_at(cls, directory: str, port: int, pid: int) -> Self:
+        """Return the emulator that another process runs, by its `whereabouts`."""
+        emulator = cls()
+        emulator._directory = Path(directory)
+        emulator._port = port
+        emulator._pid = pid
+        return emulator
+
+    @property
+    def whereabouts(self) -> dict[str, Any]:
+        """What another process needs to use this emulator, as JSON can say it."""
+        return {"directory": str(self._directory), "port": self._port, "pid": self._pid}
 
     def __enter__(self) -> Self:
         self._directory = Path(tempfile.mkdtemp(prefix="local-aws-"))
         try:
             self._start()
-            self._session = self._isolated_session()
         except BaseException:
             shutil.rmtree(self._directory, ignore_errors=True)
             raise
@@ -69,9 +85,7 @@ class Emulator:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        # An open connection would hold up the emulator's end.
-        for client in self._clients:
-            client.close()
+        self.close_clients()
         try:
             self._stop()
         finally:
@@ -86,7 +100,7 @@ class Emulator:
     @property
     def pid(self) -> int:
         """The emulator's process; those that run functions are its children."""
-        return self._process.pid
+        return self._pid
 
     @property
     def ca_bundle(self) -> Path:
@@ -130,6 +144,15 @@ class Emulator:
             self._clients.append(client)
         return client
 
+    def close_clients(self) -> None:
+        """Close the connections of all clients; an open one would hold up the emulator's end."""
+        for client in self._clients:
+            client.close()
+
+    def decisions(self, access_key: str) -> list[Decision]:
+        """What an IAM user has asked for so far, by the user's access key."""
+        return [one for one in read(self._directory) if one.access_key == access_key]
+
     def log(self, lines: int = _LOG_LINES) -> str:
         """The end of the emulator's log."""
         text = self._log_file.read_text(errors="replace") if self._log_file.exists() else ""
@@ -139,18 +162,6 @@ class Emulator:
     def _log_file(self) -> Path:
         return self._directory / "emulator.log"
 
-    @staticmethod
-    def _isolated_session() -> boto3.Session:
-        """A session that reads no profile and no file of the user's."""
-        core = botocore.session.Session(
-            session_vars={
-                "profile": (None, None, None, None),
-                "config_file": (None, None, os.devnull, None),
-                "credentials_file": (None, None, os.devnull, None),
-            }
-        )
-        return boto3.Session(botocore_session=core)
-
     def _start(self) -> None:
         if shutil.which("openssl") is None:
             raise EmulatorError(
@@ -159,6 +170,7 @@ class Emulator:
         for _ in range(_START_ATTEMPTS):
             self._port = _free_port()
             self._process = self._launch()
+            self._pid = self._process.pid
             try:
                 self._wait_until_healthy()
             except _PortTakenError:
@@ -242,3 +254,15 @@ def _free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def _isolated_session() -> boto3.Session:
+    """A session that reads no profile and no file of the user's."""
+    core = botocore.session.Session(
+        session_vars={
+            "profile": (None, None, None, None),
+            "config_file": (None, None, os.devnull, None),
+            "credentials_file": (None, None, os.devnull, None),
+        }
+    )
+    return boto3.Session(botocore_session=core)

@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 
+from hypercorn.config import Config
 from ministack import app
 
 from local.corrections import correct
@@ -29,6 +30,9 @@ def main() -> None:
         correct()
     sys.argv = sys.argv[:1]  # ministack reads the command line itself
     os.chdir(os.environ["HOME"])
+    # After 1,000 requests it would end a connection together with the requests that are under way;
+    # a provider that is kept makes more.
+    Config.keep_alive_max_requests = sys.maxsize
     # One port, the one asked for: several emulators side by side would race for 443.
     app._port_is_bindable = lambda *_: False
     threading.Thread(target=_stop_with_the_owner, daemon=True).start()

@@ -6,14 +6,26 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+HANG_SECONDS = 300
+"""Only a hang takes longer, even on a slow and busy machine."""
+
+_SHORTEST_PAUSE = 0.05
+_LONGEST_PAUSE = 1.0
+
 
 def wait_for(
-    condition: Callable[[], T | None], seen: Callable[[], object], seconds: float = 30
+    condition: Callable[[], T | None], seen: Callable[[], object], seconds: float = HANG_SECONDS
 ) -> T:
-    """The condition's first true value; raises TimeoutError with what was seen instead."""
-    limit = time.monotonic() + seconds
+    """Return the condition's first true value.
+
+    Raises TimeoutError with what was seen instead. The limit is for hangs only: a shorter one makes
+    nothing faster.
+    """
+    began = time.monotonic()
     while not (value := condition()):
-        if time.monotonic() > limit:
+        waited = time.monotonic() - began
+        if waited > seconds:
             raise TimeoutError(f"not within {seconds} s; seen: {seen()}")
-        time.sleep(0.1)
+        # Long waits poll less often: polling takes CPU time from the work they wait for.
+        time.sleep(min(max(waited / 20, _SHORTEST_PAUSE), _LONGEST_PAUSE))
     return value

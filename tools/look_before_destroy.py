@@ -1,9 +1,10 @@
-"""Refuse a destroy that would fail halfway or lose events: run by `make destroy` before Terraform.
+"""Refuse a destroy that would fail halfway or lose events; run by `make destroy`.
 
-python -m tools.look_before_destroy
+python -m tools.look_before_destroy ENVIRONMENT COMMAND…
 
-Terraform would first remove what it can, the bucket's hardening and the dead letters among it, and
-then fail on a protected table or a full bucket.
+It runs the command in the environment's workspace, unless nothing is deployed there or something
+stands against it. Terraform alone would first remove what it can, the bucket's hardening and the
+dead letters among it, and then fail on a protected table or a full bucket.
 """
 
 import json
@@ -18,7 +19,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 _GONE = ("NoSuchBucket", "ResourceNotFoundException", "AWS.SimpleQueueService.NonExistentQueue")
 
 
-def reasons_to_refuse(state: dict[str, Any]) -> list[str]:
+def reasons_to_refuse(state: dict[str, Any], environment: str) -> list[str]:
     """What stands against destroying what the state holds, each with what to do about it.
 
     `state` is what `terraform show -json` says. AWS is asked for what is true now.
@@ -29,7 +30,7 @@ def reasons_to_refuse(state: dict[str, Any]) -> list[str]:
         if look is None:
             continue
         try:
-            reasons += look(resource)
+            reasons += look(resource, environment)
         except ClientError as error:
             if error.response["Error"]["Code"] not in _GONE:
                 reasons.append(f"{resource['address']} could not be looked at: {error}")
@@ -44,7 +45,7 @@ def managed_resources(state: dict[str, Any]) -> list[dict[str, Any]]:
     return [resource for resource in resources if resource["mode"] == "managed"]
 
 
-def _look_at_table(table: dict[str, Any]) -> Iterator[str]:
+def _look_at_table(table: dict[str, Any], _: str) -> Iterator[str]:
     name = table["values"]["name"]
     dynamodb = boto3.client("dynamodb", region_name=_region(table))
     if dynamodb.describe_table(TableName=name)["Table"].get("DeletionProtectionEnabled"):
@@ -54,7 +55,7 @@ def _look_at_table(table: dict[str, Any]) -> Iterator[str]:
         )
 
 
-def _look_at_bucket(bucket: dict[str, Any]) -> Iterator[str]:
+def _look_at_bucket(bucket: dict[str, Any], _: str) -> Iterator[str]:
     name = bucket["values"]["bucket"]
     if bucket["values"]["force_destroy"]:
         return
@@ -67,7 +68,7 @@ def _look_at_bucket(bucket: dict[str, Any]) -> Iterator[str]:
         )
 
 
-def _look_at_queue(queue: dict[str, Any]) -> Iterator[str]:
+def _look_at_queue(queue: dict[str, Any], environment: str) -> Iterator[str]:
     if not queue["name"].startswith("dead_letter"):
         return
     url = queue["values"]["url"]
@@ -80,12 +81,12 @@ def _look_at_queue(queue: dict[str, Any]) -> Iterator[str]:
     if held:
         yield (
             f"The dead-letter queue {queue['values']['name']} holds {held} message(s): events that"
-            " are not in the index. Run `file-index redrive --env …` or, if they may be lost,"
-            f" `aws sqs purge-queue --queue-url {url}`."
+            f" are not in the index. Run `file-index redrive --env {environment}` or, if they may"
+            f" be lost, `aws sqs purge-queue --queue-url {url}`."
         )
 
 
-_LOOKS: dict[str, Callable[[dict[str, Any]], Iterator[str]]] = {
+_LOOKS: dict[str, Callable[[dict[str, Any], str], Iterator[str]]] = {
     "aws_dynamodb_table": _look_at_table,
     "aws_s3_bucket": _look_at_bucket,
     "aws_sqs_queue": _look_at_queue,
@@ -97,21 +98,36 @@ def _region(resource: dict[str, Any]) -> str:
     return region
 
 
-def main() -> int:
-    """Look at what the selected workspace's state holds; 1 when it must not be destroyed yet."""
-    shown = subprocess.run(["terraform", "show", "-json"], stdout=subprocess.PIPE, check=False)
-    if shown.returncode != 0:
-        return 1  # terraform has said why
-    state = json.loads(shown.stdout)
-    if not managed_resources(state):
-        print("Nothing is deployed in this workspace.")
+def main(environment: str, *command: str) -> int:
+    """Look at what the environment's state holds, and run the command if it may go.
+
+    Returns the command's exit code; 0 if nothing is deployed, 1 if something stands against it.
+    """
+    # Not created where there is none: S3 and local states would keep an empty workspace.
+    if environment not in _terraform("workspace", "list").replace("*", " ").split():
+        print(f"Nothing is deployed in {environment}.")
         return 0
-    reasons = reasons_to_refuse(state)
+    _terraform("workspace", "select", environment)
+    state = json.loads(_terraform("show", "-json"))
+    if not managed_resources(state):
+        print(f"Nothing is deployed in {environment}.")
+        return 0
+    reasons = reasons_to_refuse(state, environment)
     if reasons:
         print("Nothing was destroyed:", *reasons, sep="\n  - ", file=sys.stderr)
         return 1
-    return 0
+    return subprocess.run(command, check=False).returncode
+
+
+def _terraform(*arguments: str) -> str:
+    """What Terraform answers; ends the program where it fails, as Terraform itself says why."""
+    answer = subprocess.run(
+        ["terraform", *arguments], stdout=subprocess.PIPE, text=True, check=False
+    )
+    if answer.returncode != 0:
+        sys.exit(1)
+    return answer.stdout
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(*sys.argv[1:]))

@@ -54,7 +54,7 @@ resource "aws_s3_bucket_lifecycle_configuration" "manifests" {
   }
 }
 
-# For file-index.
+# For the command line, file-index.
 output "file_index" {
-  value = module.file_index
+  value = module.file_index.deployment
 }

@@ -19,6 +19,15 @@ from function.repository import FileIndex
 from local.emulator import Emulator
 from tools.module_copy import ROOT
 
+FILE_INDEX = (
+    sys.executable,
+    "-c",
+    # A shell's background job ignores Ctrl-C, and so would every process that the tests start.
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
+    " from cli.__main__ import run; run()",
+)
+"""The command line's program."""
+
 
 @dataclass(frozen=True)
 class Done:
@@ -34,13 +43,16 @@ class Done:
 class Bare:
     """What operators have before they ever deployed the module, and their command line."""
 
-    def __init__(self, emulator: Emulator, home: Path) -> None:
+    def __init__(self, emulator: Emulator, home: Path, bucket: str | None = None) -> None:
+        """With a bucket that is there already, or a new one with the table's name."""
         self.emulator = emulator
         self.name = f"bare-{uuid4().hex[:12]}"
-        """The bucket's and the table's."""
+        """The table's."""
+        self.bucket = bucket or self.name
         self._home = home
         self.s3: Any = emulator.client("s3")
-        self.s3.create_bucket(Bucket=self.name)
+        if bucket is None:
+            self.s3.create_bucket(Bucket=self.bucket)
         emulator.client("dynamodb").create_table(
             TableName=self.name,
             BillingMode="PAY_PER_REQUEST",
@@ -58,10 +70,10 @@ class Bare:
         return FileIndex(self.emulator.client("dynamodb"), self.name)
 
     def url(self, key: str = "") -> str:
-        return f"s3://{self.name}/{key}"
+        return f"s3://{self.bucket}/{key}"
 
     def put(self, key: str, body: bytes = b"x") -> None:
-        self.s3.put_object(Bucket=self.name, Key=key, Body=body)
+        self.s3.put_object(Bucket=self.bucket, Key=key, Body=body)
 
     def start(
         self,
@@ -70,7 +82,7 @@ class Bare:
         stderr: int = subprocess.PIPE,
     ) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-m", "cli", *arguments, "--table", self.name],
+            [*FILE_INDEX, *arguments, "--table", self.name],
             env={
                 "PATH": os.environ["PATH"],
                 "PYTHONPATH": str(ROOT),

@@ -9,7 +9,7 @@ QUICK = {"timeout_seconds": 15}
 
 # By fixture name, on top of environments/local.tfvars. All ways that events can take are here.
 DEPLOYMENTS: dict[str, dict[str, Any]] = {
-    "versioned": {"bucket": {**BUCKET, "versioned": True}},
+    "versioned": {"bucket": {**BUCKET, "versioned": True}, "backfill_role": True},
     "unversioned": {
         "filters": [{"prefix": "in box/ü+/", "suffix": ".csv"}],
     },
@@ -75,3 +75,9 @@ WAYS = {
 
 PREFIX = "in box/ü+/"
 """What all of these watch: keys that begin so and end with `.csv`."""
+
+
+def bucket_of(name: str) -> dict[str, Any]:
+    """The `bucket` that a deployment is given."""
+    bucket: dict[str, Any] = DEPLOYMENTS[name].get("bucket", BUCKET)
+    return bucket

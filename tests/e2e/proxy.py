@@ -1,7 +1,8 @@
-"""A proxy between the function and AWS that injects what goes wrong in between."""
+"""A proxy in front of AWS: it sees the calls of a function or command, and injects failures."""
 
 import json
 import random
+import socket
 import threading
 import time
 import zlib
@@ -18,10 +19,8 @@ import psutil
 import urllib3
 
 from local.emulator import Emulator
+from local.waiting import HANG_SECONDS
 from tests.e2e.stack import Stack
-
-LATE_SECONDS = 5.5
-"""Longer than the function waits for an answer (`read_timeout` in function/handler.py)."""
 
 
 class Fault(StrEnum):
@@ -34,23 +33,24 @@ class Fault(StrEnum):
     """The call is made, and its connection dropped instead of answered."""
     DELAYED = "delayed"
     LATE = "made late"
-    """The call is made after the function has given up waiting for it."""
+    """The call is made after the caller has given up waiting for it."""
     KILLED_BEFORE = "killed before the call"
     KILLED_AFTER = "killed after the call"
+    """The call is made, and its caller is killed before the answer arrives."""
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call that the function makes."""
+    """A call that a function or command makes."""
 
     operation: str
-    """`PutItem`, `GetItem`; for S3 the method, `HEAD` or `GET`."""
+    """`PutItem`, `ChangeMessageVisibility`; for S3 the method, `HEAD` or `GET`."""
     path: str
     body: bytes
 
     @property
     def to_s3(self) -> bool:
-        """Else to DynamoDB."""
+        """Else to DynamoDB or SQS."""
         return self.operation in ("GET", "HEAD")
 
 
@@ -64,7 +64,10 @@ class Answer:
 
 
 Decide = Callable[[Call], Fault | Answer | None]
-"""What happens to a call: a fault, another's answer, or nothing unusual."""
+"""Decides what happens to a call: a fault, an answer of its own, or nothing unusual.
+
+The call waits for the decision, so a decision may wait for a point of the program.
+"""
 
 
 def at_random(rates: Mapping[Fault, float], seed: int) -> Decide:
@@ -89,7 +92,6 @@ class Proxy:
     def __init__(self, emulator: Emulator) -> None:
         self.decide: Decide = lambda _: None
         self.injected: Counter[Fault] = Counter()
-        self.last_call = time.monotonic()
         self._emulator = emulator
         self._upstream = urllib3.connection_from_url(
             emulator.endpoint, ca_certs=str(emulator.ca_bundle), maxsize=64, retries=False
@@ -117,14 +119,16 @@ class Proxy:
         self._server.server_close()
         self._upstream.close()
 
+    def environment(self, *services: str) -> dict[str, str]:
+        """Return the environment variables that send calls to these services here: `S3`, `SQS`."""
+        endpoint = f"http://127.0.0.1:{self._server.server_port}"
+        return {f"AWS_ENDPOINT_URL_{service}": endpoint for service in services}
+
     @contextmanager
     def before(self, stack: Stack) -> Iterator[None]:
         """Let the deployment's function make its calls to DynamoDB and S3 through the proxy."""
-        endpoint = f"http://127.0.0.1:{self._server.server_port}"
         own = stack.environment()
-        stack.set_environment(
-            own | {"AWS_ENDPOINT_URL_DYNAMODB": endpoint, "AWS_ENDPOINT_URL_S3": endpoint}
-        )
+        stack.set_environment(own | self.environment("DYNAMODB", "S3"))
         try:
             yield
         finally:
@@ -140,7 +144,6 @@ class Proxy:
             self.decide = lambda _: None
 
     def _handle(self, handler: "_Handler", call: Call) -> None:
-        self.last_call = time.monotonic()
         decided = self.decide(call)
         match decided:
             case None:
@@ -158,9 +161,9 @@ class Proxy:
             self.injected[decided] += 1
 
     def _break_off(self, handler: "_Handler", call: Call, fault: Fault) -> None:
-        """Let the function never see an answer."""
+        """Let the caller never see an answer."""
         if fault is Fault.LATE:
-            time.sleep(LATE_SECONDS)
+            handler.wait_until_given_up()
         if fault is not Fault.KILLED_BEFORE:
             self._pass_on(handler, call)
         if fault in (Fault.KILLED_BEFORE, Fault.KILLED_AFTER):
@@ -181,15 +184,16 @@ class Proxy:
     def _kill(self, handler: "_Handler") -> None:
         """Kill the process that made the call, found by its end of the connection.
 
-        Raises LookupError where there is none.
+        If no process is found, it has already been killed at another call.
         """
         port = handler.client_address[1]
-        for process in psutil.Process(self._emulator.pid).children(recursive=True):
+        functions = psutil.Process(self._emulator.pid).children(recursive=True)
+        for process in (*functions, *psutil.Process().children()):
             with suppress(psutil.NoSuchProcess):
                 if any(c.laddr and c.laddr.port == port for c in process.net_connections("tcp")):
                     process.kill()
                     return
-        raise LookupError(f"no process of the emulator's has port {port}")
+        handler.wait_until_given_up()
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -224,6 +228,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def drop(self) -> None:
         self.close_connection = True
+
+    def wait_until_given_up(self) -> None:
+        """Wait until the caller closes the connection, as it does when it times out."""
+        self.connection.settimeout(HANG_SECONDS)
+        with suppress(ConnectionError):
+            if self.connection.recv(1, socket.MSG_PEEK):
+                raise RuntimeError("the caller has sent more instead of waiting for the answer")
 
     def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002 # http.server's name
         pass

@@ -1,11 +1,14 @@
 """A deployed module, used as its users do: through S3, DynamoDB, Lambda and CloudWatch Logs."""
 
 import json
+import os
+import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote_plus
 
@@ -14,7 +17,9 @@ from function.repository import FileIndex
 from local.deployment import Deployment
 from local.emulator import Emulator
 from local.waiting import wait_for
+from tests.e2e.bare import FILE_INDEX
 from tests.payloads import created, s3_document
+from tools.module_copy import ROOT
 
 _LOG_EVENTS = 10_000  # the most that one FilterLogEvents answers
 
@@ -22,10 +27,13 @@ _LOG_EVENTS = 10_000  # the most that one FilterLogEvents answers
 class Stack:
     """What a deployment made, and what a user does with it."""
 
-    def __init__(self, emulator: Emulator, deployment: Deployment) -> None:
+    def __init__(
+        self, emulator: Emulator, deployment: Deployment, second_plan: Sequence[str] = ()
+    ) -> None:
         self.emulator = emulator
         self.deployment = deployment
-        self._letters: list[dict[str, Any]] = []
+        self.second_plan = second_plan
+        """The changes that Terraform planned right after the apply."""
 
     @property
     def name(self) -> str:
@@ -192,9 +200,9 @@ class Stack:
         finally:
             iam.put_role_policy(**policy, PolicyDocument=json.dumps(document))
 
-    def upload_event(self, key: str, age: timedelta = timedelta()) -> dict[str, Any]:
-        """What S3 would send of an upload that far back."""
-        event = created(key, sequencer=f"{time.time_ns():X}")
+    def upload_event(self, key: str, age: timedelta = timedelta(), **entity: Any) -> dict[str, Any]:
+        """Return S3's event for an upload that long ago; `entity` adds fields of the object."""
+        event = created(key, sequencer=f"{time.time_ns():X}", **entity)
         event["s3"]["bucket"]["name"] = self.bucket
         return s3_document(event | {"eventTime": format_time(datetime.now(UTC) - age)})
 
@@ -229,7 +237,9 @@ class Stack:
 
     @contextmanager
     def queue_closed(self) -> Iterator[None]:
-        """Let messages gather in the queue until the end."""
+        """Let messages gather in the queue, which is empty at first, until the end."""
+        # S3 sends a test event when it is configured.
+        wait_for(lambda: not self.waiting_messages(), self.waiting_messages)
         awslambda = self.emulator.client("lambda")
         (mapping,) = awslambda.list_event_source_mappings(FunctionName=self.name)[
             "EventSourceMappings"
@@ -240,9 +250,29 @@ class Stack:
         finally:
             awslambda.update_event_source_mapping(UUID=mapping["UUID"], Enabled=True)
 
-    def file_index(self, *arguments: str) -> tuple[int, str]:
+    def start(
+        self, *arguments: str, environment: Mapping[str, str] = MappingProxyType({})
+    ) -> subprocess.Popen[str]:
+        """Start `file-index` in the module's directory, with both outputs in one stream."""
+        return subprocess.Popen(
+            [*FILE_INDEX, *arguments],
+            cwd=self.deployment.directory,
+            env={
+                "PATH": os.environ["PATH"],
+                "PYTHONPATH": str(ROOT),
+                **self.deployment.environment,
+                **environment,
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def file_index(
+        self, *arguments: str, environment: Mapping[str, str] = MappingProxyType({})
+    ) -> tuple[int, str]:
         """What `file-index` does: its exit code and its words."""
-        with self.deployment.file_index(*arguments) as process:
+        with self.start(*arguments, environment=environment) as process:
             said, _ = process.communicate()
         return process.returncode, said
 
@@ -272,15 +302,23 @@ class Stack:
 
     def wait_for_dead_letter(self, key: str) -> dict[str, Any]:
         """Wait until an event about the key lies in the dead-letter queue, and take it."""
+        sqs = self.emulator.client("sqs")
+        url = self.outputs["dead_letter_queue"]["url"]
         encoded = quote_plus(key, safe="/")
 
         def found() -> dict[str, Any] | None:
-            self._letters += map(json.loads, self.take_dead_letters())
-            return next((letter for letter in self._letters if encoded in json.dumps(letter)), None)
+            # Other tests' letters stay; they are hidden for a second.
+            while messages := sqs.receive_message(
+                QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=1
+            ).get("Messages"):
+                for message in messages:
+                    if encoded in message["Body"]:
+                        sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+                        letter: dict[str, Any] = json.loads(message["Body"])
+                        return letter
+            return None
 
-        letter = wait_for(found, lambda: self._letters)
-        self._letters.remove(letter)
-        return letter
+        return wait_for(found, lambda: (self.dead_letters(), self.log_lines()[-3:]))
 
     def take_dead_letters(self) -> list[str]:
         """Take all messages out of the dead-letter queue; their bodies."""

@@ -2,25 +2,32 @@
 
 import json
 import os
-import random
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
+from threading import Event
 
 import pytest
 from rich.console import Console
 
+from cli.target import WORKERS
 from function.record import FileRecord
-from local.waiting import wait_for
+from local.emulator import Emulator
+from local.waiting import HANG_SECONDS, wait_for
 from tests.e2e import workload
 from tests.e2e.bare import Bare
 from tests.e2e.deployments import PREFIX
+from tests.e2e.proxy import Call, Decide, Fault, Proxy
 from tests.e2e.stack import Stack
 
 OBJECTS = int(os.environ.get("OBJECTS", "3000"))
-KILLS = 6
+MANY = 1700
+"""Objects, enough for two interrupted backfills that each write up to BEGUN batches."""
+BEGUN = 2 * WORKERS + 2
+"""The first batch that is written only after the place of another has been stored."""
 MOST_MB = 120
 KEYS = (
     "a/1",
@@ -39,19 +46,32 @@ NOW = datetime(2026, 11, 23, 8, 15, 30, tzinfo=UTC)
 console = Console(highlight=False, width=120)
 
 
-def fill(bare: Bare, count: int) -> None:
+def fill(bare: Bare, number_of_objects: int) -> None:
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda number: bare.put(f"{number:06}"), range(count)))
+        list(pool.map(lambda number: bare.put(f"{number:06}"), range(number_of_objects)))
+
+
+@pytest.fixture(scope="module")
+def full_bucket(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> str:
+    full = Bare(emulator, tmp_path_factory.mktemp("full"))
+    fill(full, MANY)
+    return full.bucket
+
+
+@pytest.fixture
+def full(emulator: Emulator, tmp_path: Path, full_bucket: str) -> Bare:
+    """A bucket with many objects, and an index with none of them."""
+    return Bare(emulator, tmp_path, full_bucket)
 
 
 def differences(bare: Bare) -> list[tuple[object, ...]]:
-    pages = bare.s3.get_paginator("list_objects_v2").paginate(Bucket=bare.name)
+    pages = bare.s3.get_paginator("list_objects_v2").paginate(Bucket=bare.bucket)
     bucket = {
         (found["Key"], found["ETag"].strip('"'), found["Size"])
         for page in pages
         for found in page.get("Contents", [])
     }
-    records = bare.index.list_prefix(bare.name)
+    records = bare.index.list_prefix(bare.bucket)
     index = {(record.key, record.etag, record.size) for record in records}
     return sorted(bucket ^ index)
 
@@ -115,47 +135,72 @@ def test_with_object_metadata_every_record_is_refreshed(bare: Bare) -> None:
     assert (record.metadata.content_type, record.sequencer) == ("text/css", "0055")
 
 
-def test_killed_at_any_moment_it_goes_on_where_it_was(bare: Bare) -> None:
-    fill(bare, OBJECTS)
-    chance = random.Random(4)  # noqa: S311 # no secret
-    began = []
-    for _ in range(KILLS):
-        process = bare.start("backfill", bare.url(), "--resume")
-        time.sleep(chance.uniform(0.5, 1.5))
-        process.kill()
-        _, messages = process.communicate()
-        began.append(messages.partition("Going on after ")[2].strip())
+def killing_at(number: int, fault: Fault) -> Decide:
+    """Kill a command at its write of that number, and prevent every later one."""
+    numbers = count(1)
 
-    done = bare.file_index("backfill", bare.url(), "--resume", "--json")
+    def decide(call: Call) -> Fault | None:
+        if call.operation != "BatchExecuteStatement" or (now := next(numbers)) < number:
+            return None
+        return fault if now == number else Fault.KILLED_BEFORE
+
+    return decide
+
+
+def test_killed_at_any_point_it_goes_on_where_it_was(full: Bare) -> None:
+    beginnings = []
+    for number, fault in (
+        (1, Fault.KILLED_BEFORE),  # before the first write
+        (1, Fault.KILLED_AFTER),  # after a write, before a place is stored
+        (BEGUN, Fault.KILLED_BEFORE),  # after a place is stored
+        (BEGUN, Fault.KILLED_AFTER),  # after more writes than the place tells
+        (1, Fault.KILLED_BEFORE),  # before the first write of a resumed backfill
+    ):
+        with Proxy(full.emulator) as proxy, proxy.injecting(killing_at(number, fault)):
+            killed = full.file_index(
+                "backfill", full.url(), "--resume", environment=proxy.environment("DYNAMODB")
+            )
+        assert (killed.code, killed.answer) == (-signal.SIGKILL, "")
+        beginnings.append(killed.messages.strip())
+
+    done = full.file_index("backfill", full.url(), "--resume", "--json")
 
     assert done.code == 0
-    assert differences(bare) == []
-    assert began[-1], "no backfill was killed after it had begun"
-    assert sorted(began) == began, "an interrupted backfill went back"
-    assert json.loads(done.answer)["objects"] <= OBJECTS
+    assert differences(full) == []
+    beginnings.append(done.messages.strip())
+    assert beginnings[:3] == ["There is nothing to resume: from the beginning."] * 3
+    places = [said.removeprefix("Going on after ") for said in beginnings[3:]]
+    assert "000000" < places[0] < places[1] == places[2]
+    assert json.loads(done.answer)["objects"] == MANY - 1 - int(places[-1].removesuffix("."))
     # There is nothing to resume any more.
-    again = bare.file_index("backfill", bare.url(), "--resume")
+    again = full.file_index("backfill", full.url(), "--resume")
     assert again.messages == "There is nothing to resume: from the beginning.\n"
 
 
-def test_interrupted_it_says_how_to_go_on(bare: Bare, tmp_path: Path) -> None:
-    fill(bare, OBJECTS)
-    process = bare.start("backfill", bare.url())
-    wait_for(lambda: list(tmp_path.rglob("backfill-*.json")), process.poll)
-    process.send_signal(signal.SIGINT)
-    _, messages = process.communicate()
+def test_interrupted_it_says_how_to_go_on(full: Bare) -> None:
+    numbers, under_way, interrupted = count(1), Event(), Event()
 
-    if process.returncode == 0:
-        pytest.skip("it was quicker")
+    def hold(call: Call) -> None:
+        if call.operation == "BatchExecuteStatement" and next(numbers) >= BEGUN:
+            under_way.set()
+            interrupted.wait(HANG_SECONDS)
+
+    with Proxy(full.emulator) as proxy, proxy.injecting(hold):
+        process = full.start("backfill", full.url(), environment=proxy.environment("DYNAMODB"))
+        assert under_way.wait(HANG_SECONDS)
+        process.send_signal(signal.SIGINT)
+        interrupted.set()
+        _, messages = process.communicate()
+
     assert process.returncode == 130
-    said, interrupted = messages.splitlines()
+    said, last = messages.splitlines()
     assert "Stopped after 00" in said
     assert "objects done: go on with --resume." in said
-    assert interrupted == "Interrupted."
-    again = bare.file_index("backfill", bare.url(), "--json")
+    assert last == "Interrupted."
+    again = full.file_index("backfill", full.url(), "--json")
     assert "An earlier backfill stopped after 00" in again.messages
-    assert json.loads(again.answer)["objects"] == OBJECTS
-    assert differences(bare) == []
+    assert json.loads(again.answer)["objects"] == MANY
+    assert differences(full) == []
 
 
 def test_events_go_on_beside_it_and_win(unversioned: Stack) -> None:
@@ -184,6 +229,7 @@ def test_events_go_on_beside_it_and_win(unversioned: Stack) -> None:
     )
 
 
+@pytest.mark.long
 def test_memory_does_not_grow_with_the_bucket(bare: Bare) -> None:
     """`make large` does it with 100,000 objects."""
     fill(bare, OBJECTS)

@@ -5,15 +5,19 @@ import os
 import subprocess
 from pathlib import Path
 
-from local.emulator import Emulator
+import pytest
+
 from local.waiting import wait_for
+from tests.frame import Shared
 from tools.module_copy import ModuleCopy
 from tools.terraform_init import init
 
 
-def test_an_index_with_derived_files(emulator: Emulator, tmp_path: Path) -> None:
-    s3, dynamodb = emulator.client("s3"), emulator.client("dynamodb")
-    with ModuleCopy(emulator.environment) as module:
+@pytest.mark.waits
+def test_an_index_with_derived_files(shared: Shared, tmp_path: Path) -> None:
+    s3, dynamodb = shared.emulator.client("s3"), shared.emulator.client("dynamodb")
+    # With a provider of its own: the one that is kept looks for function.zip in another directory.
+    with ModuleCopy(shared.emulator.environment, shared.module) as module:
         stack = module.directory / "examples" / "derived-files"
         environment = {**module.environment, "TF_DATA_DIR": os.fspath(tmp_path)}
         init(stack, environment)

@@ -1,4 +1,4 @@
-"""Object metadata and tags; and that the role has no action too many."""
+"""Object metadata and tags, and what refuses to let the function read them."""
 
 import json
 
@@ -63,55 +63,6 @@ def test_tags_restore_and_storage_class_events_refresh_the_record(
     assert record.metadata.tags == {"k": name}
 
 
-NEEDED = [  # action, on what, and how the module grants it
-    (
-        "dynamodb:GetItem",
-        "table {table}",
-        "bucket.versioned, object_metadata.enabled or backfill_role",
-    ),
-    ("dynamodb:PutItem", "table {table}", "always"),
-    (
-        "s3:GetObject",
-        "object {bucket}/{key}, or on bucket {bucket}",
-        "bucket.versioned, object_metadata.enabled, backfill_role or derived_files",
-    ),
-    ("s3:GetObjectTagging", "object {bucket}/{key}", "object_metadata.tags"),
-    (
-        "s3:ListBucket",
-        "object {bucket}/{key}, or on bucket {bucket}",
-        "bucket.versioned, object_metadata.enabled, backfill_role or derived_files",
-    ),
-]
-
-
-@pytest.mark.parametrize(("action", "resource", "granted_by"), NEEDED)
-def test_every_granted_action_is_needed_and_its_absence_explained(
-    metadata: Stack, action: str, resource: str, granted_by: str
-) -> None:
-    key = f"without {action}"
-    with metadata.without(action):
-        metadata.put(key)
-        if action == "s3:ListBucket":  # it is what tells a missing object from a forbidden one
-            metadata.wait_until_indexed(key)
-            metadata.delete(key)
-        line = metadata.wait_for_line(key=key, outcome="failed")
-        letter = metadata.wait_for_dead_letter(key)
-
-    assert line["errorType"] == "PermissionDeniedError"
-    on = resource.format(bucket=metadata.bucket, key=key, table=metadata.name)
-    assert f"role {metadata.role} may not {action} on {on}. " in line["errorMessage"].replace(
-        "s3:GetObject or s3:ListBucket", action
-    )
-    assert granted_by in line["errorMessage"]
-    assert "PermissionDeniedError" in letter["responsePayload"]["errorMessage"]
-
-    assert metadata.invoke(letter)[0] is None
-    if action == "s3:ListBucket":
-        metadata.wait_until_removed(key)
-    else:
-        metadata.wait_until_indexed(key)
-
-
 def test_a_bucket_policy_that_denies_is_explained(metadata: Stack) -> None:
     key = "denied by the bucket.csv"
     own = metadata.s3.get_bucket_policy(Bucket=metadata.bucket)["Policy"]
@@ -128,7 +79,7 @@ def test_a_bucket_policy_that_denies_is_explained(metadata: Stack) -> None:
     try:
         metadata.put(key)
         line = metadata.wait_for_line(key=key, outcome="failed")
-        metadata.wait_for_dead_letter(key)
+        letter = metadata.wait_for_dead_letter(key)
     finally:
         metadata.s3.put_bucket_policy(Bucket=metadata.bucket, Policy=own)
 
@@ -138,6 +89,10 @@ def test_a_bucket_policy_that_denies_is_explained(metadata: Stack) -> None:
         f"{metadata.bucket}/{key}, or on bucket {metadata.bucket}. "
     ) in line["errorMessage"]
     assert "look outside the module (a bucket or key policy, " in line["errorMessage"]
+    assert "PermissionDeniedError" in letter["responsePayload"]["errorMessage"]
+
+    assert metadata.invoke(letter)[0] is None
+    metadata.wait_until_indexed(key)
 
 
 def test_a_key_that_refuses_is_explained(metadata: Stack) -> None:
@@ -157,16 +112,12 @@ def test_a_key_that_refuses_is_explained(metadata: Stack) -> None:
         proxy.before(metadata),
         proxy.injecting(lambda call: None if call.to_s3 else refusal),
     ):
-        metadata.put(key)
-        line = metadata.wait_for_line(key=key, outcome="failed")
-        metadata.wait_for_dead_letter(key)
+        failed, _ = metadata.invoke(metadata.upload_event(key))
 
+    assert failed
+    line = metadata.wait_for_line(key=key, outcome="failed")
     assert line["errorType"] == "PermissionDeniedError"
     assert line["errorMessage"].startswith(
         f"role {metadata.role} may not kms:Decrypt on the key of table metadata. The module grants "
         "it where kms_key is set; if so here, look at the key: its policy must allow it "
     )
-
-
-def test_no_other_action_on_table_or_bucket_is_granted(metadata: Stack) -> None:
-    assert metadata.granted() == {action for action, _, _ in NEEDED}

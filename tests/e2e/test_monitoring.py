@@ -1,23 +1,19 @@
 """Alarms and dashboard watch what there is, and each alarm fires when its cause is there."""
 
 import json
-import math
-import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
-from local.metrics import values
 from local.waiting import wait_for
 from tests.e2e.deployments import PREFIX
 from tests.e2e.stack import Stack
 
-MINUTE = 2
-"""Seconds that pass here for a minute of CloudWatch's."""
+DAY_SECONDS = 86400
 
 # What AWS itself measures and the local AWS does not:
 DOCUMENTED = {
@@ -39,6 +35,15 @@ DOCUMENTED = {
 Metric = tuple[str, str, str, str]
 """Namespace, name, dimension and its value."""
 
+Minutes = Sequence[datetime]
+"""When each minute began, and when the last one ended.
+
+They stand for CloudWatch's minutes, and are as short as what happens in them.
+"""
+
+Cause = Callable[[Stack], Iterator[None]]
+"""Makes an alarm fire; yields at the end of each minute that this takes."""
+
 
 class Monitoring:
     """The alarms of a deployment, its dashboard, and what has been measured."""
@@ -49,7 +54,7 @@ class Monitoring:
         described = self.cloudwatch.describe_alarms(AlarmNamePrefix=f"{stack.name}-")
         self.alarms: dict[str, dict[str, Any]] = {
             alarm["AlarmName"].removeprefix(f"{stack.name}-"): alarm
-            for alarm in described["MetricAlarms"]
+            for alarm in map(_with_its_metric, described["MetricAlarms"])
             # The name of one deployment may begin another's.
             if alarm["Dimensions"][0]["Value"] in self.names
         }
@@ -80,40 +85,62 @@ class Monitoring:
             for dimension in metric["Dimensions"]
         }
 
-    def fires(self, name: str, since: float) -> bool:
-        """Whether the alarm has fired since then, by CloudWatch's rules.
+    def fired(self, minutes: Minutes) -> set[str]:
+        """Return the alarms that fired in these minutes."""
+        return {name for name in self.alarms if self.fires(name, minutes)}
+
+    def fires(self, name: str, minutes: Minutes) -> bool:
+        """Return whether the alarm fired in these minutes, by CloudWatch's rules.
 
         https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-evaluation.html
         """
         alarm = self.alarms[name]
-        first = math.floor(since / MINUTE)
-        found = values(
-            self.cloudwatch,
-            _metric(alarm),
-            alarm.get("ExtendedStatistic") or alarm["Statistic"],
-            MINUTE,
-            datetime.fromtimestamp(first * MINUTE, UTC),
-        )
         assert alarm["ComparisonOperator"] == "GreaterThanThreshold"
-        breaching = {
-            round(at.timestamp() / MINUTE)
-            for at, value in found.items()
-            if value > alarm["Threshold"]
-        }
         # No data never breaches: neither with "notBreaching" nor with "ignore".
         assert alarm["TreatMissingData"] in ("notBreaching", "ignore")
-        last = math.ceil(time.time() / MINUTE)
+        breaching = [
+            any(value > alarm["Threshold"] for value in self._statistic(alarm, began, ended))
+            for began, ended in pairwise(minutes)
+        ]
         return any(
-            len(breaching & set(range(end - alarm["EvaluationPeriods"], end)))
+            sum(breaching[max(0, end - alarm["EvaluationPeriods"]) : end])
             >= alarm["DatapointsToAlarm"]
-            for end in range(first + 1, last + 2)
+            for end in range(1, len(breaching) + 1)
         )
 
+    def _statistic(self, alarm: dict[str, Any], began: datetime, ended: datetime) -> list[float]:
+        """Return what the alarm looks at of one minute: one value, or none without data."""
+        percentile = alarm.get("ExtendedStatistic")
+        found = self.cloudwatch.get_metric_statistics(
+            Namespace=alarm["Namespace"],
+            MetricName=alarm["MetricName"],
+            Dimensions=alarm["Dimensions"],
+            StartTime=began,
+            EndTime=ended,
+            Period=DAY_SECONDS,
+            **(
+                {"ExtendedStatistics": [percentile]}
+                if percentile
+                else {"Statistics": [alarm["Statistic"]]}
+            ),
+        )["Datapoints"]
+        return [
+            point["ExtendedStatistics"][percentile] if percentile else point[alarm["Statistic"]]
+            for point in found
+        ]
 
-def next_minute() -> float:
-    """Wait for it, so that nothing earlier is in it."""
-    time.sleep(MINUTE - time.time() % MINUTE)
-    return time.time()
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _with_its_metric(alarm: dict[str, Any]) -> dict[str, Any]:
+    """The alarm; one on an expression with the metric that the expression fills with zeros."""
+    for query in alarm.get("Metrics", ()):
+        if "MetricStat" in query:
+            statistic = query["MetricStat"]
+            return {**alarm, **statistic["Metric"], "Statistic": statistic["Stat"]}
+    return alarm
 
 
 def _metric(alarm: dict[str, Any]) -> Metric:
@@ -141,48 +168,46 @@ def test_nothing_watches_a_metric_that_does_not_exist(stack: Stack) -> None:
 
 @pytest.mark.parametrize("stack", ["unversioned", "external_queued"], indirect=True)
 def test_no_alarm_fires_when_all_is_well(stack: Stack) -> None:
-    started = next_minute()
+    began = now()
     key = f"{PREFIX}all is well.csv"
     stack.put(key)
     stack.wait_until_indexed(key)
     stack.delete(key)
     stack.wait_until_removed(key)
 
-    monitoring = Monitoring(stack)
-
-    assert [name for name in monitoring.alarms if monitoring.fires(name, started)] == []
+    assert Monitoring(stack).fired([began, now()]) == set()
 
 
-def denied(stack: Stack) -> None:
+def denied(stack: Stack) -> Iterator[None]:
     with stack.without("dynamodb:PutItem"):
         failed, _ = stack.invoke(stack.upload_event("denied"))
     assert failed
+    yield
 
 
-def unreadable(stack: Stack) -> None:
+def unreadable(stack: Stack) -> Iterator[None]:
     with stack.redelivering_after(1):
         stack.emulator.client("sqs").send_message(QueueUrl=stack.queue_url, MessageBody="?")
         wait_for(stack.take_dead_letters, stack.dead_letters)
+    yield
 
 
-def late(stack: Stack) -> None:
-    for minute in range(5):  # on a busy machine some pass in between
+def late(stack: Stack) -> Iterator[None]:
+    for minute in range(2):
         stack.invoke(stack.upload_event(f"late {minute}", age=timedelta(minutes=6)))
-        time.sleep(MINUTE)
+        yield
 
 
-def throttled(stack: Stack) -> None:
-    awslambda = stack.emulator.client("lambda")
-    until = time.time() + 7 * MINUTE
-
-    def invoke(_: int) -> None:
-        while time.time() < until:
+def throttled(stack: Stack) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as environment:
+        # Without retries: one call a minute is enough.
+        environment.setenv("AWS_MAX_ATTEMPTS", "1")
+        awslambda = stack.emulator.client("lambda")
+    with _reserved(stack, 0):
+        for _ in range(5):
             with pytest.raises(awslambda.exceptions.TooManyRequestsException):
-                stack.invoke({"Event": "s3:TestEvent"})
-
-    # Each waits longer and longer between its own attempts; together they leave no minute out.
-    with _reserved(stack, 0), ThreadPoolExecutor(16) as pool:
-        list(pool.map(invoke, range(16)))
+                awslambda.invoke(FunctionName=stack.name, Payload="{}")
+            yield
 
 
 @contextmanager
@@ -208,15 +233,16 @@ def _reserved(stack: Stack, concurrency: int) -> Iterator[None]:
     indirect=["stack"],
 )
 def test_an_alarm_fires_when_its_cause_is_there(
-    stack: Stack, cause: Callable[[Stack], None], alarms: set[str]
+    stack: Stack, cause: Cause, alarms: set[str]
 ) -> None:
-    started = next_minute()
+    minutes = [now()]
 
-    cause(stack)
+    for _ in cause(stack):
+        minutes.append(now())  # noqa: PERF401 # each at its time
 
     monitoring = Monitoring(stack)
-    fired = {name for name in monitoring.alarms if monitoring.fires(name, started)}
-    assert fired == alarms
+    assert monitoring.fired(minutes) == alarms
+    assert not alarms & monitoring.fired(minutes[:-1])
 
 
 # What the local AWS does not measure is measured here, as AWS would.
@@ -237,35 +263,38 @@ def test_an_alarm_fires_by_what_aws_measures(
 ) -> None:
     monitoring = Monitoring(stack)
     namespace, name, dimension, value = _metric(monitoring.alarms[alarm])
+    period = timedelta(seconds=monitoring.alarms[alarm]["Period"])
+    yesterday = now() - timedelta(days=1)
 
-    def measure(number: float, periods: int) -> float:
-        since = next_minute()
-        for _ in range(periods):
-            monitoring.cloudwatch.put_metric_data(
-                Namespace=namespace,
-                MetricData=[
-                    {
-                        "MetricName": name,
-                        "Dimensions": [{"Name": dimension, "Value": value}],
-                        "Value": number,
-                    }
-                ],
-            )
-            time.sleep(MINUTE)
-        return since
+    def measure(number: float, periods: int, hour: int) -> Minutes:
+        """Measure the number in the first minutes of an hour; return that hour's first minutes."""
+        began = yesterday + timedelta(hours=hour)
+        minutes = [began + minute * period for minute in range(7)]
+        monitoring.cloudwatch.put_metric_data(
+            Namespace=namespace,
+            MetricData=[
+                {
+                    "MetricName": name,
+                    "Dimensions": [{"Name": dimension, "Value": value}],
+                    "Value": number,
+                    "Timestamp": minute,
+                }
+                for minute in minutes[:periods]
+            ],
+        )
+        return minutes
 
-    assert not monitoring.fires(alarm, measure(well, minutes))
+    assert not monitoring.fires(alarm, measure(well, minutes, hour=0))
     if minutes > 1:
-        assert not monitoring.fires(alarm, measure(ill, minutes - 1))
-        time.sleep(5 * MINUTE)
-    assert monitoring.fires(alarm, measure(ill, minutes))
+        assert not monitoring.fires(alarm, measure(ill, minutes - 1, hour=1))
+    assert monitoring.fires(alarm, measure(ill, minutes, hour=2))
 
 
 def test_the_queries_ask_for_what_is_in_the_log(unversioned: Stack) -> None:
     queries = unversioned.emulator.client("logs").describe_query_definitions(
         queryDefinitionNamePrefix=f"{unversioned.name}/"
     )["queryDefinitions"]
-    denied(unversioned)
+    list(denied(unversioned))
     unversioned.put(f"{PREFIX}asked for.csv")
     unversioned.wait_until_indexed(f"{PREFIX}asked for.csv")
     known = {name for line in unversioned.log_lines() for name in line} | {

@@ -17,14 +17,23 @@ TABLE = "files"
 BUCKET = "reports"
 
 
+@pytest.fixture(scope="package", autouse=True)
+def session() -> Iterator[None]:
+    """One boto3 session for all tests: reading its models takes longer than most tests."""
+    with pytest.MonkeyPatch.context() as environment:
+        for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_CA_BUNDLE"):
+            environment.delenv(name, raising=False)
+        environment.setenv("AWS_ACCESS_KEY_ID", "test")
+        environment.setenv("AWS_SECRET_ACCESS_KEY", "test")
+        environment.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        environment.setattr(boto3, "DEFAULT_SESSION", boto3.Session())
+        yield
+
+
 @pytest.fixture(autouse=True)
-def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_CA_BUNDLE"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    with mock_aws():
+def aws(session: None) -> Iterator[None]:  # noqa: ARG001 # the clients are made from it
+    """AWS, empty for every test."""
+    with mock_aws(config={"core": {"reset_boto3_session": False}}):
         yield
 
 

@@ -430,8 +430,8 @@ def test_what_takes_too_long_has_none(s3: "S3Client", monkeypatch: pytest.Monkey
 
     assert made.reason
     assert made.reason == (
-        "TimeoutError: not read within -1 s: raise function.memory_mb, or lower queue.batch_size or "
-        "derived_files.max_mb"
+        "TimeoutError: not read within -1 s: raise function.memory_mb, or lower queue.batch_size"
+        " or derived_files.max_mb"
     )
 
 

@@ -1,11 +1,10 @@
 """The bucket, on moto: what an object is right now."""
 
-from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from botocore.exceptions import ClientError, EndpointConnectionError
+from botocore.exceptions import ClientError
 
 from function import denials
 from function.errors import PermissionDeniedError
@@ -158,13 +157,6 @@ def test_an_object_that_head_cannot_describe_is_listed(s3: "S3Client", others: l
     assert state.last_modified
 
 
-def test_a_listing_without_the_very_key_means_gone(s3: "S3Client") -> None:
-    s3.put_object(Bucket=BUCKET, Key="a b c", Body=b"")
-    refuse(s3, "HeadObject", "400", status=400)
-
-    assert Objects(lambda: s3).look(BUCKET, "a b") is None
-
-
 MARKER = {"x-amz-delete-marker": "true"}
 
 
@@ -287,72 +279,6 @@ def test_a_refusal_that_names_nothing_names_what_was_asked_for(
     assert f" may not {refusal}" in str(denied.value)
 
 
-DENIAL = (
-    "User: arn:aws:sts::123456789012:assumed-role/indexer/indexer is not authorized to perform: "
-    "{action} on resource: {resource} because no identity-based policy allows the {action} action"
-)
-
-
-def listing_refused(s3: "S3Client") -> None:
-    refuse(s3, "HeadObject", "400", status=400)
-    text = DENIAL.format(action="s3:ListBucket", resource='"arn:aws:s3:::reports"')
-    refuse(s3, "ListObjectsV2", "AccessDenied", text)
-
-
-def tags_refused(s3: "S3Client") -> None:
-    text = DENIAL.format(action="s3:GetObjectTagging", resource='"arn:aws:s3:::reports/a"')
-    refuse(s3, "GetObjectTagging", "AccessDenied", text)
-
-
-def tags_denied_by_a_bucket_policy(s3: "S3Client") -> None:
-    text = (
-        "User: arn:aws:sts::123456789012:assumed-role/indexer/indexer is not authorized to "
-        'perform: s3:GetObjectTagging on resource: "arn:aws:s3:::reports/a b" with an explicit '
-        "deny in a resource-based policy"
-    )
-    refuse(s3, "GetObjectTagging", "AccessDenied", text)
-
-
-@pytest.mark.parametrize(
-    ("setting", "explanation"),
-    [
-        (
-            lambda s3: refuse(s3, "HeadObject", "403"),
-            "may not s3:GetObject or s3:ListBucket on object reports/a, or on bucket reports. "
-            "The module grants it where bucket.versioned, object_metadata.enabled,"
-            " backfill_role or derived_files is set",
-        ),
-        (
-            listing_refused,
-            "role indexer may not s3:ListBucket on arn:aws:s3:::reports. The module grants it "
-            "where bucket.versioned, object_metadata.enabled, backfill_role or "
-            "derived_files is set",
-        ),
-        (
-            tags_refused,
-            "role indexer may not s3:GetObjectTagging on arn:aws:s3:::reports/a. The module "
-            "grants it where object_metadata.tags is set",
-        ),
-        (
-            tags_denied_by_a_bucket_policy,
-            "role indexer may not s3:GetObjectTagging on arn:aws:s3:::reports/a b. "
-            "A policy denies it explicitly: look at the policy of the bucket. AWS says: ",
-        ),
-    ],
-    ids=["head", "listing", "tags", "explicit deny"],
-)
-def test_a_refusal_names_role_action_resource_and_where_to_look(
-    s3: "S3Client", setting: Callable[["S3Client"], None], explanation: str
-) -> None:
-    s3.put_object(Bucket=BUCKET, Key="a", Body=b"")
-    setting(s3)
-
-    with pytest.raises(PermissionDeniedError) as denied:
-        Objects(lambda: s3, metadata=True, tags=True).look(BUCKET, "a")
-
-    assert explanation in str(denied.value)
-
-
 def test_a_refusal_of_head_names_the_role_that_the_function_runs_as(s3: "S3Client") -> None:
     refuse(s3, "HeadObject", "403")
 
@@ -360,40 +286,3 @@ def test_a_refusal_of_head_names_the_role_that_the_function_runs_as(s3: "S3Clien
         PermissionDeniedError, match=r"^arn:aws:sts::123456789012:user/moto may not"
     ):
         Objects(lambda: s3).look(BUCKET, "a")
-
-
-def test_where_nobody_says_who_was_refused_the_function_is_named(
-    s3: "S3Client", monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def unreachable(*_: object, **__: object) -> None:
-        raise EndpointConnectionError(endpoint_url="https://sts.amazonaws.com")
-
-    refuse(s3, "HeadObject", "403")
-    monkeypatch.setattr("boto3.Session.client", unreachable)
-    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "file-index-dev")
-
-    with pytest.raises(
-        PermissionDeniedError, match=r"^the role of function file-index-dev may not"
-    ):
-        Objects(lambda: s3).look(BUCKET, "a")
-
-
-def test_other_errors_are_raised_as_they_are(s3: "S3Client") -> None:
-    refuse(s3, "HeadObject", "503", status=503)
-
-    with pytest.raises(ClientError, match="503"):
-        Objects(lambda: s3).look(BUCKET, "a")
-
-
-def test_the_client_is_made_once_and_only_when_needed(s3: "S3Client") -> None:
-    made = []
-
-    def connect() -> "S3Client":
-        made.append(1)
-        return s3
-
-    objects = Objects(connect)
-    assert not made
-    objects.look(BUCKET, "a")
-    objects.look(BUCKET, "b")
-    assert len(made) == 1

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -178,19 +179,19 @@ def test_tombstones_are_read_but_neither_got_nor_listed(index: FileIndex) -> Non
 
 
 keys = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
+_numbers = count()
 
 
 @pytest.mark.parametrize("partitions", [1, 5])
 @settings(
     max_examples=25,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(names=st.sets(keys, max_size=12), prefix=st.text("aé日𐍈", max_size=2))
 def test_a_listing_is_in_the_order_of_utf8_bytes_as_s3_lists(
     dynamodb: "DynamoDBClient", partitions: int, names: set[str], prefix: str
 ) -> None:
-    bucket = f"b{abs(hash((partitions, frozenset(names), prefix)))}"
+    bucket = f"b{next(_numbers)}"
     index = FileIndex(dynamodb, TABLE, partitions)
     inserted = names | {prefix + name for name in names}
     for name in inserted:
@@ -204,13 +205,11 @@ def test_a_listing_is_in_the_order_of_utf8_bytes_as_s3_lists(
 
 
 def test_a_listing_goes_on_over_pages(index: FileIndex) -> None:
-    text = "x" * 1000
-    expected = []
-    for number in range(1100):  # more than a page's megabyte
-        index.put_newer(record(f"{number:05}", etag=text))
-        expected.append(f"{number:05}")
+    keys = [f"{number}" for number in range(8)]
+    for key in keys:
+        index.put_newer(record(key, etag="x" * 300_000))  # a page is a megabyte
 
-    assert [found.key for found in index.list_prefix(BUCKET)] == expected
+    assert [found.key for found in index.list_prefix(BUCKET)] == keys
 
 
 def test_partitions_spread_the_keys_of_a_bucket(dynamodb: "DynamoDBClient") -> None:
@@ -287,81 +286,13 @@ def test_a_refusal_that_names_nothing_names_the_action_and_the_table(
         call(FileIndex(dynamodb, TABLE))
 
 
-@pytest.mark.parametrize(
-    ("policy", "place"),
-    [
-        ("identity-based policy", "apply the module again (the role's policies are not as it"),
-        ("permissions boundary", "look at the role's permissions boundary. AWS says"),
-        ("service control policy", "look at the organization's service control policies. AWS says"),
-        ("session policy", "look outside the module (a bucket or key policy, a permissions"),
-    ],
-)
-def test_a_refusal_names_role_action_resource_and_where_to_look(
-    dynamodb: "DynamoDBClient", policy: str, place: str
-) -> None:
-    refuse(dynamodb, "AccessDeniedException", DENIAL.replace("identity-based policy", policy))
+def test_a_refusal_names_the_table(dynamodb: "DynamoDBClient") -> None:
+    refuse(dynamodb, "AccessDeniedException", DENIAL.partition(" on resource")[0])
 
-    with pytest.raises(PermissionDeniedError) as denied:
-        FileIndex(dynamodb, TABLE).put_newer(record())
-
-    assert (
-        "role file-index-dev may not dynamodb:PutItem on "
-        "arn:aws:dynamodb:us-east-1:123456789012:table/files. The module grants it always; if so "
-        f"here, {place}"
-    ) in str(denied.value)
-
-
-KMS = "KMS key access denied error: com.amazonaws.services.kms.model.AWSKMSException: "
-KMS_DENIAL = DENIAL.partition("is not authorized")[0] + "is not authorized to perform: kms:Decrypt "
-KEY = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
-
-
-@pytest.mark.parametrize(
-    ("text", "resource"),
-    [
-        (
-            f"{KMS}The ciphertext refers to a customer master key that does not exist, does not "
-            "exist in this region, or you are not allowed to access. (Service: AWSKMS; Status "
-            "Code: 400; Error Code: AccessDeniedException; Request ID: 0e35c348; Proxy: null)",
-            "the key of table files",
-        ),
-        (
-            f"{KMS}{KMS_DENIAL}on the resource associated with this ciphertext because the "
-            "resource does not exist in this Region, no resource-based policies allow access, or "
-            "a resource-based policy explicitly denies access (Service: AWSKMS; …)",
-            "the key of table files",
-        ),
-        (
-            f"{KMS}{KMS_DENIAL}on resource: {KEY} because no identity-based policy allows the "
-            "kms:Decrypt action (Service: AWSKMS; …)",
-            KEY,
-        ),
-    ],
-    ids=["nobody named", "no resource named", "all named"],
-)
-def test_a_refusal_by_kms_is_not_taken_for_one_by_dynamodb(
-    dynamodb: "DynamoDBClient", text: str, resource: str
-) -> None:
-    refuse(dynamodb, "AccessDeniedException", text)
-
-    with pytest.raises(PermissionDeniedError) as denied:
-        FileIndex(dynamodb, TABLE).put_newer(record())
-
-    said = str(denied.value)
-    assert (
-        f" may not kms:Decrypt on {resource}. The module grants it where kms_key is set; if so"
-        in said
-    )
-    assert "look at the key: its policy must allow it or leave it to IAM" in said
-    assert said.endswith(f"AWS says: {text}")
-
-
-def test_a_refusal_of_an_action_that_the_module_never_grants_says_so(
-    dynamodb: "DynamoDBClient",
-) -> None:
-    refuse(dynamodb, "AccessDeniedException", DENIAL.replace("dynamodb:PutItem", "kms:DescribeKey"))
-
-    with pytest.raises(PermissionDeniedError, match="The module does not grant it: look outside"):
+    with pytest.raises(
+        PermissionDeniedError,
+        match=r"^role file-index-dev may not dynamodb:PutItem on table files\. The module grants",
+    ):
         FileIndex(dynamodb, TABLE).put_newer(record())
 
 

@@ -23,6 +23,9 @@ import pytest
 from tests.payloads import created, s3_document, sqs
 from tools.package import PACKAGE
 
+HANG_SECONDS = 600
+"""No machine that works is that slow."""
+
 
 @dataclass
 class LambdaApi:
@@ -40,7 +43,7 @@ def api() -> Iterator[LambdaApi]:
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
-            event = state.events.get(timeout=60)
+            event = state.events.get(timeout=HANG_SECONDS)
             self.reply(
                 event,
                 {
@@ -139,7 +142,7 @@ def test_the_package_runs_as_lambda_runs_it(api: LambdaApi, tmp_path: Path) -> N
     api.events.put(s3_document(created("a b+ü")))
 
     with running(api, tmp_path, TABLE_NAME="files", TOMBSTONE_DAYS="99999") as package:
-        answers = [api.answers.get(timeout=60) for _ in range(2)]
+        answers = [api.answers.get(timeout=HANG_SECONDS) for _ in range(2)]
 
     assert answers == [
         ("response", {"batchItemFailures": [{"itemIdentifier": "m0"}]}),
@@ -163,7 +166,7 @@ def test_per_object_lines_turned_down_leave_the_summary(api: LambdaApi, tmp_path
     with running(
         api, tmp_path, TABLE_NAME="files", TOMBSTONE_DAYS="99999", AWS_LAMBDA_LOG_LEVEL="WARN"
     ) as package:
-        api.answers.get(timeout=60)
+        api.answers.get(timeout=HANG_SECONDS)
 
     (summary,) = package.lines()
     assert (summary["message"], summary["level"], summary["Indexed"]) == ("summary", "WARNING", 1)
@@ -174,8 +177,8 @@ def test_per_object_lines_turned_down_leave_the_summary(api: LambdaApi, tmp_path
 
 def test_a_wrong_setting_fails_the_cold_start_with_its_name(api: LambdaApi, tmp_path: Path) -> None:
     with running(api, tmp_path, TABLE_NAME="files", TOMBSTONE_DAYS="3") as package:
-        kind, answer = api.answers.get(timeout=60)
-        package.process.wait(60)
+        kind, answer = api.answers.get(timeout=HANG_SECONDS)
+        package.process.wait(HANG_SECONDS)
 
     assert kind == "error"
     assert answer["errorType"] == "SettingsError"

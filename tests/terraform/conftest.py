@@ -1,13 +1,27 @@
-"""One initialised copy of the module for all tests here."""
+"""A copy of the module for all tests here."""
 
+import shutil
 from collections.abc import Iterator
 
 import pytest
 
-from tools.module_copy import ModuleCopy
+from tests.frame import Shared
+from tests.terraform.terraform import Configuration
+from tools.module_copy import ROOT, ModuleCopy, isolated_environment
 
 
 @pytest.fixture(scope="package")
-def module() -> Iterator[ModuleCopy]:
-    with ModuleCopy({}) as copy:
-        yield copy
+def module(shared: Shared) -> Iterator[Configuration]:
+    """The module, initialised, with the provider that is running."""
+    with ModuleCopy(shared.provider, shared.module) as copy:
+        yield Configuration(copy.directory, copy.environment)
+
+
+@pytest.fixture(scope="package")
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> Configuration:
+    """The module's inputs alone, whose validations need neither provider nor `terraform init`."""
+    directory = tmp_path_factory.mktemp("inputs")
+    shutil.copy(ROOT / "variables.tf", directory)
+    shutil.copytree(ROOT / "environments", directory / "environments")
+    shutil.copytree(ROOT / "tests/terraform/inputs", directory / "tests")
+    return Configuration(directory, isolated_environment(directory))

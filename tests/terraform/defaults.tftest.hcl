@@ -81,7 +81,7 @@ run "a_created_bucket_is_hardened" {
         aws_s3_bucket_public_access_block.watched[0].bucket,
         aws_s3_bucket_server_side_encryption_configuration.watched[0].bucket,
         aws_s3_bucket_versioning.watched[0].bucket,
-      ] : bucket == aws_s3_bucket.watched[0].bucket
+      ] : bucket == aws_s3_bucket.watched[0].id
     ])
     error_message = "Each setting must be one of the created bucket."
   }
@@ -101,8 +101,8 @@ run "the_table_is_protected_and_keyed_for_prefix_listings" {
   }
 
   assert {
-    condition     = aws_dynamodb_table.table.server_side_encryption[0].enabled
-    error_message = "The table must be encrypted with a KMS key."
+    condition     = !aws_dynamodb_table.table.server_side_encryption[0].enabled
+    error_message = "Without kms_key, the table is encrypted with a key that AWS owns and does not charge for."
   }
 
   assert {

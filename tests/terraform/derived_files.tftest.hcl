@@ -26,7 +26,7 @@ run "nothing_is_read_or_stored_without_being_asked_for" {
   }
 
   assert {
-    condition     = output.derived_files == null && length([for name in keys(aws_lambda_function.function.environment[0].variables) : name if startswith(name, "DERIVED")]) == 0
+    condition     = output.deployment.derived_files == null && length([for name in keys(aws_lambda_function.function.environment[0].variables) : name if startswith(name, "DERIVED")]) == 0
     error_message = "Nothing says that there are any."
   }
 }
@@ -64,7 +64,7 @@ run "what_is_watched_is_read_and_what_is_derived_is_stored" {
   }
 
   assert {
-    condition     = output.derived_files == { bucket_name = "manifests", prefix = "of watched/", max_mb = 100 }
+    condition     = output.deployment.derived_files == { bucket_name = "manifests", prefix = "of watched/", max_mb = 100 }
     error_message = "The output must say what was asked for."
   }
 }

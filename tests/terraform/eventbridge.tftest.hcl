@@ -113,7 +113,7 @@ run "the_function_is_the_target_and_failures_are_kept" {
       aws_cloudwatch_event_target.bucket[0].dead_letter_config[0].arn == aws_sqs_queue.dead_letter.arn,
       aws_cloudwatch_event_target.bucket[0].retry_policy[0].maximum_event_age_in_seconds == 86400,
       aws_cloudwatch_event_target.bucket[0].retry_policy[0].maximum_retry_attempts == 185,
-      aws_cloudwatch_event_target.bucket[0].rule == "files",
+      aws_cloudwatch_event_target.bucket[0].rule == aws_cloudwatch_event_rule.bucket[0].id,
       aws_lambda_function_event_invoke_config.function[0].destination_config[0].on_failure[0].destination == aws_sqs_queue.dead_letter.arn,
     ])
     error_message = "EventBridge must try for a day, and both it and Lambda must keep what fails."

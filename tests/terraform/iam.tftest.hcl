@@ -56,7 +56,7 @@ run "an_unversioned_bucket_is_indexed_without_reading_anything" {
       for policy in concat(
         [aws_iam_role_policy.logs, aws_iam_role_policy.table],
         aws_iam_role_policy.bucket, aws_iam_role_policy.dead_letter, aws_iam_role_policy.key,
-      ) : policy.role == aws_iam_role.function.name
+      ) : policy.role == aws_iam_role.function.id
     ])
     error_message = "Each policy must be the function's role's."
   }
@@ -202,5 +202,11 @@ run "a_customers_key_is_used_through_dynamodb_alone" {
       Condition = { StringLike = { "kms:ViaService" = "dynamodb.*.amazonaws.com" } }
     }]
     error_message = "The function may use the key, but only through DynamoDB."
+  }
+
+  assert {
+    # One policy changes before the table, the other one after it.
+    condition     = jsondecode(aws_iam_role_policy.table.policy).Statement[1] == jsondecode(aws_iam_role_policy.key[0].policy).Statement[0]
+    error_message = "The policy of the table must allow its key too."
   }
 }

@@ -48,6 +48,26 @@ run "alarms_are_there_without_being_asked_for" {
   }
 }
 
+run "no_alarm_relies_on_missing_data_of_dynamodb" {
+  command = plan
+
+  assert {
+    condition = alltrue([
+      for alarm in aws_cloudwatch_metric_alarm.alarm : alarm.namespace != "AWS/DynamoDB" && alltrue([
+        for query in alarm.metric_query :
+        !query.return_data && contains(alarm.metric_query[*].expression, "FILL(${query.id}, 0)")
+        if anytrue([for metric in query.metric : metric.namespace == "AWS/DynamoDB"])
+      ])
+    ])
+    error_message = "CloudWatch always ignores missing data of AWS/DynamoDB: zeros must replace it, or the alarm never ends."
+  }
+
+  assert {
+    condition     = length(aws_cloudwatch_metric_alarm.alarm["table-throttled"].metric_query) == 2
+    error_message = "The throttled writes must be watched by metric math."
+  }
+}
+
 run "with_a_queue_its_messages_are_watched" {
   command = plan
 

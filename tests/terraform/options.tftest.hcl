@@ -79,10 +79,10 @@ run "a_created_bucket_takes_its_own_name_and_does_without_options" {
 run "arns_are_in_the_partition_of_the_account" {
   command = plan
 
-  override_data {
-    target          = data.aws_partition.current
+  override_resource {
+    target          = aws_cloudwatch_log_group.function
     override_during = plan
-    values          = { partition = "aws-cn" }
+    values          = { arn = "arn:aws-cn:logs:cn-north-1:111122223333:log-group:/aws/lambda/files" }
   }
 
   variables {

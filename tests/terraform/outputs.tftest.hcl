@@ -32,11 +32,6 @@ run "outputs_name_what_was_made" {
   }
 
   assert {
-    condition     = length(output.filters) == 0
-    error_message = "filters must say that all objects are indexed."
-  }
-
-  assert {
     condition = output.function == {
       arn  = "arn:aws:lambda:eu-west-1:111122223333:function:files"
       name = "files"
@@ -50,11 +45,6 @@ run "outputs_name_what_was_made" {
       name = "/aws/lambda/files"
     }
     error_message = "log_group must be the function's."
-  }
-
-  assert {
-    condition     = output.object_metadata == { enabled = false, tags = false }
-    error_message = "object_metadata must say that records carry none."
   }
 
   assert {
@@ -77,17 +67,66 @@ run "outputs_name_what_was_made" {
   }
 }
 
-run "outputs_say_what_is_in_the_index_and_how" {
+# cli/deployment.py reads it: what changes here changes there, and in tests/unit/cli/deployments.py.
+run "the_command_line_gets_one_output" {
   command = plan
 
+  assert {
+    condition = jsonencode(output.deployment) == jsonencode({
+      backfill = null
+      bucket   = { name = "existing", versioned = true }
+      dead_letter_queue = {
+        arn = "arn:aws:sqs:eu-west-1:111122223333:files-dead-letter"
+        url = "https://sqs.eu-west-1.amazonaws.com/111122223333/files-dead-letter"
+      }
+      derived_files = null
+      filters       = []
+      function = {
+        arn  = "arn:aws:lambda:eu-west-1:111122223333:function:files"
+        name = "files"
+      }
+      object_metadata = { enabled = false, tags = false }
+      queue           = null
+      table = {
+        arn            = "arn:aws:dynamodb:eu-west-1:111122223333:table/files"
+        name           = "files"
+        partitions     = 1
+        tombstone_days = 30
+      }
+    })
+    error_message = "deployment must say all that file-index asks for."
+  }
+}
+
+run "the_command_line_is_told_of_every_setting" {
+  command = plan
+
+  override_resource {
+    target          = aws_sqs_queue.queue
+    override_during = plan
+    values = {
+      arn = "arn:aws:sqs:eu-west-1:111122223333:files"
+      url = "https://sqs.eu-west-1.amazonaws.com/111122223333/files"
+    }
+  }
+
   variables {
+    backfill_role   = true
+    bucket          = { name = "existing", versioned = false }
+    derived_files   = { bucket_name = "manifests", prefix = "of-files/", max_mb = 5 }
     filters         = [{ prefix = "in coming/" }, { prefix = "a+b/", suffix = ".csv" }]
     object_metadata = { enabled = true, tags = true }
+    queue           = {}
     table           = { partitions = 4, tombstone_days = 60 }
   }
 
   assert {
-    condition = jsonencode(output.filters) == jsonencode([
+    condition     = output.deployment.bucket.versioned == false
+    error_message = "It must say that the bucket has no versions."
+  }
+
+  assert {
+    condition = jsonencode(output.deployment.filters) == jsonencode([
       { prefix = "in coming/", suffix = "" },
       { prefix = "a+b/", suffix = ".csv" },
     ])
@@ -95,13 +134,36 @@ run "outputs_say_what_is_in_the_index_and_how" {
   }
 
   assert {
-    condition     = output.object_metadata == { enabled = true, tags = true }
+    condition     = output.deployment.object_metadata == { enabled = true, tags = true }
     error_message = "object_metadata must say what records carry."
   }
 
   assert {
-    condition     = output.table.partitions == 4 && output.table.tombstone_days == 60
+    condition     = output.deployment.derived_files == { bucket_name = "manifests", prefix = "of-files/", max_mb = 5 }
+    error_message = "derived_files must say where manifests go."
+  }
+
+  assert {
+    condition     = output.deployment.table.partitions == 4 && output.deployment.table.tombstone_days == 60
     error_message = "table must say how its records are keyed, and how long tombstones live."
+  }
+
+  assert {
+    condition     = output.table.partitions == 4 && output.table.tombstone_days == 60
+    error_message = "Readers of the table must know how its records are keyed."
+  }
+
+  assert {
+    condition = output.deployment.queue == {
+      arn = "arn:aws:sqs:eu-west-1:111122223333:files"
+      url = "https://sqs.eu-west-1.amazonaws.com/111122223333/files"
+    }
+    error_message = "queue must be where redrive sends what it replays."
+  }
+
+  assert {
+    condition     = output.deployment.backfill == output.backfill && output.backfill != null
+    error_message = "backfill must be what jobs of S3 Batch Operations need."
   }
 }
 

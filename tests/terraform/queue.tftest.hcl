@@ -120,7 +120,7 @@ run "the_function_may_receive_from_the_queue" {
   }
 
   assert {
-    condition     = aws_iam_role_policy.queue[0].role == aws_iam_role.function.name
+    condition     = aws_iam_role_policy.queue[0].role == aws_iam_role.function.id
     error_message = "The policy must be the function's role's."
   }
 }

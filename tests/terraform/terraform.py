@@ -1,68 +1,57 @@
-"""What Terraform says of the module, as values."""
+"""Terraform in a copy of the module, or of a part of it."""
 
-import json
-import os
+import re
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from tools.module_copy import ModuleCopy
-from tools.terraform_init import init
+import pytest
 
-
-def run_tests(
-    module: ModuleCopy, directory: str, arguments: Sequence[str] = (), *, workspace: str = "default"
-) -> list[dict[str, Any]]:
-    """The messages of `terraform test` over the files of a directory, plans included."""
-    answer = subprocess.run(
-        [
-            *("terraform", "test", "-json", "-verbose"),
-            f"-test-directory=tests/terraform/{directory}",
-            *arguments,
-        ],
-        cwd=module.directory,
-        env={**module.environment, "TF_WORKSPACE": workspace},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    # Terraform may print a warning about its own settings before the messages.
-    lines = [line for line in answer.stdout.splitlines() if line.startswith('{"')]
-    assert lines, answer.stdout + answer.stderr
-    return [json.loads(line) for line in lines]
+_CHANGE = re.compile(r"^  # (\S+) (?:will|must) be (.+)$", re.MULTILINE)
 
 
-def planned_changes(messages: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Run: for each resource that its plan changes, the `change` of Terraform's JSON plan."""
-    refusals = [m["diagnostic"] for m in messages if m["type"] == "diagnostic"]
-    assert not [refusal for refusal in refusals if refusal["severity"] == "error"], refusals
-    return {
-        message["@testrun"]: {
-            resource["address"]: resource["change"]
-            for resource in message["test_plan"]["resource_changes"]
-            if resource["change"]["actions"] not in (["no-op"], ["read"])
-        }
-        for message in messages
-        if message["type"] == "test_plan"
-    }
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """A root module, and the environment that Terraform runs in it with."""
+
+    directory: Path
+    environment: Mapping[str, str]
+
+    def at(self, path: str) -> "Configuration":
+        """The root module in another folder of this one, with a data directory of its own."""
+        directory = self.directory / path
+        data = {"TF_DATA_DIR": str(directory / ".terraform")}
+        return Configuration(directory, {**self.environment, **data})
+
+    def terraform(self, *command: str, workspace: str = "default") -> tuple[int, str]:
+        """What Terraform does: its exit code and its words."""
+        ran = subprocess.run(
+            ["terraform", command[0], "-no-color", *command[1:]],
+            cwd=self.directory,
+            env={**self.environment, "TF_WORKSPACE": workspace},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        return ran.returncode, ran.stdout
+
+    def succeed(self, *command: str, workspace: str = "default") -> str:
+        """What Terraform says; the test fails with these words if Terraform does."""
+        code, said = self.terraform(*command, workspace=workspace)
+        if code != 0:
+            pytest.fail(f"terraform {' '.join(command)}:\n{said}", pytrace=False)
+        return said
 
 
-def refusals(messages: list[dict[str, Any]]) -> list[str]:
-    """What Terraform says to a person whose input it refuses."""
-    return [m["diagnostic"]["detail"] for m in messages if m["type"] == "diagnostic"]
+def by_heading(said: str, heading: re.Pattern[str]) -> dict[str, str]:
+    """What is said under each heading, by the heading's group."""
+    parts = heading.split(said)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
 
 
-def graph(module: ModuleCopy, directory: str, data_directory: Path) -> str:
-    """Terraform's graph of a stack in the copy, in Graphviz's language."""
-    stack = module.directory / directory
-    environment = {**module.environment, "TF_DATA_DIR": os.fspath(data_directory)}
-    init(stack, environment)
-    return subprocess.run(
-        ["terraform", "graph"],
-        cwd=stack,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
+def planned_changes(plan: str) -> dict[str, str]:
+    """Resource: what a plan says becomes of it, such as "replaced, as requested"."""
+    return dict(_CHANGE.findall(plan))

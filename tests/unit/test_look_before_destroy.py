@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,15 +17,23 @@ from tools.look_before_destroy import reasons_to_refuse
 
 REGION: Final = "eu-central-1"
 ROOT = Path(__file__).parents[2]
+VERSION: Final = {"terraform_version": "1.9.0", "platform": "linux_amd64"}
+
+
+@pytest.fixture(scope="module")
+def session() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as environment:
+        for name in [name for name in os.environ if name.startswith("AWS_")]:
+            environment.delenv(name)
+        environment.setenv("AWS_ACCESS_KEY_ID", "test")
+        environment.setenv("AWS_SECRET_ACCESS_KEY", "test")
+        environment.setattr(boto3, "DEFAULT_SESSION", boto3.Session())
+        yield
 
 
 @pytest.fixture(autouse=True)
-def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-    with mock_aws():
+def aws(session: None) -> Iterator[None]:  # noqa: ARG001 # the clients are made from it
+    with mock_aws(config={"core": {"reset_boto3_session": False}}):
         yield
 
 
@@ -81,7 +90,7 @@ def send_message(queue: dict[str, Any]) -> None:
 
 
 def test_an_unprotected_table_an_empty_bucket_and_an_empty_queue_may_go() -> None:
-    assert reasons_to_refuse(state(table(protected=False), bucket(), queue())) == []
+    assert reasons_to_refuse(state(table(protected=False), bucket(), queue()), "dev") == []
 
 
 def test_everything_that_stands_against_it_is_named_at_once() -> None:
@@ -90,13 +99,14 @@ def test_everything_that_stands_against_it_is_named_at_once() -> None:
     put_object()
     send_message(dead_letters)
 
-    protected, full, waiting = reasons_to_refuse(here)
+    protected, full, waiting = reasons_to_refuse(here, "dev")
 
     assert "table index" in protected
     assert "deletion_protection = false" in protected
     assert "bucket files" in full
     assert "force_destroy = true" in full
     assert "dead_letter holds 1 message" in waiting
+    assert "file-index redrive --env dev`" in waiting
     assert "purge-queue" in waiting
 
 
@@ -106,7 +116,7 @@ def test_a_table_protected_outside_of_terraform_is_protected() -> None:
         TableName="index", DeletionProtectionEnabled=True
     )
 
-    assert len(reasons_to_refuse(here)) == 1
+    assert len(reasons_to_refuse(here, "dev")) == 1
 
 
 def test_a_bucket_with_nothing_but_a_delete_marker_is_not_empty() -> None:
@@ -116,14 +126,14 @@ def test_a_bucket_with_nothing_but_a_delete_marker_is_not_empty() -> None:
     s3.delete_object(Bucket="files", Key="a")
     s3.delete_object(Bucket="files", Key="a", VersionId=version)
 
-    assert len(reasons_to_refuse(here)) == 1
+    assert len(reasons_to_refuse(here, "dev")) == 1
 
 
 def test_a_full_bucket_that_terraform_may_empty_may_go() -> None:
     here = state(bucket(force_destroy=True))
     put_object()
 
-    assert reasons_to_refuse(here) == []
+    assert reasons_to_refuse(here, "dev") == []
 
 
 def test_a_message_in_flight_is_held_by_the_queue() -> None:
@@ -131,14 +141,14 @@ def test_a_message_in_flight_is_held_by_the_queue() -> None:
     send_message(dead_letters)
     boto3.client("sqs", region_name=REGION).receive_message(QueueUrl=dead_letters["values"]["url"])
 
-    assert len(reasons_to_refuse(state(dead_letters))) == 1
+    assert len(reasons_to_refuse(state(dead_letters), "dev")) == 1
 
 
 def test_messages_that_will_still_be_processed_do_not_count() -> None:
     events = queue("events")
     send_message(events)
 
-    assert reasons_to_refuse(state(events)) == []
+    assert reasons_to_refuse(state(events), "dev") == []
 
 
 def test_what_is_gone_already_is_no_obstacle() -> None:
@@ -151,7 +161,7 @@ def test_what_is_gone_already_is_no_obstacle() -> None:
         QueueUrl=here["values"]["root_module"]["resources"][2]["values"]["url"]
     )
 
-    assert reasons_to_refuse(here) == []
+    assert reasons_to_refuse(here, "dev") == []
 
 
 def test_what_cannot_be_looked_at_is_not_destroyed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,37 +170,123 @@ def test_what_cannot_be_looked_at_is_not_destroyed(monkeypatch: pytest.MonkeyPat
     call = Mock(side_effect=ClientError(denied, "ListObjectVersions"))
     monkeypatch.setattr("botocore.client.BaseClient._make_api_call", call)
 
-    (reason,) = reasons_to_refuse(here)
+    (reason,) = reasons_to_refuse(here, "dev")
 
     assert "aws_s3_bucket.watched could not be looked at" in reason
 
 
-def run_with_state(shown: object, directory: Path) -> subprocess.CompletedProcess[str]:
-    terraform = directory / "terraform"
-    terraform.write_text(f"#!/bin/sh\ncat <<'END'\n{json.dumps(shown)}\nEND\n")
-    terraform.chmod(0o755)
-    return subprocess.run(
-        [sys.executable, "-m", "tools.look_before_destroy"],
-        cwd=ROOT,
-        env={"PATH": f"{directory}:{os.environ['PATH']}"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+class Terraform:
+    """A stand-in for the command: it has a workspace `dev` with the given state."""
+
+    def __init__(self, directory: Path, shown: object) -> None:
+        self.directory = directory
+        self._called = directory / "called"
+        (directory / "shown.json").write_text(json.dumps(shown))
+        command = directory / "terraform"
+        command.write_text(
+            f"""#!/bin/sh
+            cd {directory}
+            echo "$*" >> called
+            case "$*" in
+                "version -json") echo '{json.dumps(VERSION)}' ;;
+                "workspace list") printf '* default\\n  dev\\n' ;;
+                "workspace select dev"|init*|"destroy"*) ;;
+                "show -json") cat shown.json ;;
+                *) echo "unexpected: $*" >&2; exit 1 ;;
+            esac
+            """
+        )
+        command.chmod(0o755)
+
+    @property
+    def called(self) -> list[str]:
+        """The arguments of each call."""
+        return self._called.read_text().splitlines()
+
+    def run(self, *command: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+        """Run a command that finds this Terraform and no AWS."""
+        return subprocess.run(
+            command,
+            cwd=cwd,
+            env={"PATH": f"{self.directory}:{os.environ['PATH']}"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def look(self, environment: str) -> subprocess.CompletedProcess[str]:
+        command = (sys.executable, "-m", "tools.look_before_destroy", environment)
+        return self.run(*command, "terraform", "destroy", cwd=ROOT)
 
 
-def test_nothing_deployed_is_said_and_no_failure(tmp_path: Path) -> None:
-    ran = run_with_state({"format_version": "1.0"}, tmp_path)
+def test_the_environment_is_destroyed_if_nothing_is_lost(tmp_path: Path) -> None:
+    terraform = Terraform(tmp_path, state(resource("aws_iam_role.function")))
 
-    assert "Nothing is deployed" in ran.stdout
+    ran = terraform.look("dev")
+
     assert ran.returncode == 0
+    assert terraform.called[-3:] == ["workspace select dev", "show -json", "destroy"]
+
+
+def test_an_empty_state_is_not_destroyed(tmp_path: Path) -> None:
+    terraform = Terraform(tmp_path, {"format_version": "1.0"})
+
+    ran = terraform.look("dev")
+
+    assert (ran.returncode, ran.stdout) == (0, "Nothing is deployed in dev.\n")
+    assert "destroy" not in terraform.called
+
+
+def test_an_environment_that_was_never_applied_gets_no_workspace(tmp_path: Path) -> None:
+    terraform = Terraform(tmp_path, state(resource("aws_iam_role.function")))
+
+    ran = terraform.look("prod")
+
+    assert (ran.returncode, ran.stdout) == (0, "Nothing is deployed in prod.\n")
+    assert terraform.called == ["workspace list"]
 
 
 def test_a_refusal_is_an_exit_code(tmp_path: Path) -> None:
     unreachable = resource("aws_s3_bucket.watched", bucket="files", force_destroy=False)
     unreachable["values"]["region"] = "none"
+    terraform = Terraform(tmp_path, state(unreachable))
 
-    ran = run_with_state(state(unreachable), tmp_path)
+    ran = terraform.look("dev")
 
     assert "Nothing was destroyed:\n  - " in ran.stderr
     assert ran.returncode == 1
+    assert "destroy" not in terraform.called
+
+
+def test_a_failing_terraform_is_not_followed_by_a_destroy(tmp_path: Path) -> None:
+    terraform = Terraform(tmp_path, {})
+    (tmp_path / "shown.json").unlink()
+
+    ran = terraform.look("dev")
+
+    assert ran.returncode == 1
+    assert "destroy" not in terraform.called
+
+
+@pytest.mark.parametrize(
+    ("environment", "done"),
+    [("prod", ["workspace list"]), ("dev", ["destroy -var-file=environments/dev.tfvars"])],
+)
+def test_make_destroy_looks_first(tmp_path: Path, environment: str, done: list[str]) -> None:
+    checkout = tmp_path / "checkout"
+    for directory in ("environments", "tools"):
+        shutil.copytree(ROOT / directory, checkout / directory)
+    for file in ("Makefile", "requirements-local.txt"):
+        shutil.copy2(ROOT / file, checkout)
+    python = checkout / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    (checkout / ".venv" / "installed-local").touch()
+    terraform = Terraform(tmp_path, state(resource("aws_iam_role.function")))
+
+    ran = terraform.run("make", "destroy", f"ENV={environment}", cwd=checkout)
+
+    assert ran.returncode == 0, ran.stderr
+    assert ("Nothing is deployed in prod." in ran.stdout) is (environment == "prod")
+    assert terraform.called[-1:] == done

@@ -158,6 +158,27 @@ def test_a_copy_holds_the_module_and_nothing_of_its_checkout(
     assert sorted(checkout.rglob("*")) == before
 
 
+def test_a_copy_takes_over_what_another_initialised(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TF_PLUGIN_CACHE_DIR", str(tmp_path / "cache"))
+    installs = f"""echo init >> {tmp_path}/inits
+echo hashes > .terraform.lock.hcl
+mkdir -p $TF_DATA_DIR/{Path(PACKAGE).parent}
+ln -s {tmp_path}/cache $TF_DATA_DIR/{PACKAGE}"""
+
+    with (
+        ModuleCopy(fake_terraform(tmp_path, init=installs)) as first,
+        ModuleCopy({"TF_WORKSPACE": "local"}, first) as copy,
+    ):
+        assert (copy.directory / ".terraform.lock.hcl").read_text() == "hashes\n"
+        assert (copy.data_directory / PACKAGE).readlink() == tmp_path / "cache"
+        assert copy.data_directory != first.data_directory
+        assert copy.environment["TF_WORKSPACE"] == "local"
+
+    assert (tmp_path / "inits").read_text() == "init\n"
+
+
 def test_a_copys_terraform_does_not_see_the_users_settings(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cli import backfill
+from cli.insertion import Inserted
 from function.errors import ContentionError
 from function.event_parser import ObjectEvent
 from function.handler import create_function
@@ -61,10 +62,10 @@ class Inserting:
     def __init__(self, _client: object, _table_name: str, index: FileIndex) -> None:
         self._index = index
 
-    def insert(self, records: Sequence[FileRecord]) -> int:
+    def insert(self, records: Sequence[FileRecord]) -> Inserted:
         for record in records:
             self._index.replace(record, None)
-        return len(records)
+        return Inserted(written=len(records), failed={})
 
 
 def events(*names: str, **entity: Any) -> list[dict[str, Any]]:
@@ -159,4 +160,4 @@ def test_a_job_needs_the_deployment(file_index: FileIndexCommand) -> None:
     said = file_index("backfill", URL, "--engine", "batch-operations")
 
     assert said.code == 2
-    assert "set backfill_role = true, apply, and name the deployment with --env" in said.messages
+    assert "set backfill_role = true, apply, and leave --table out" in said.messages

@@ -57,7 +57,7 @@ def test_it_runs_on_the_functions_own_package(environment: Path, tmp_path: Path)
     )
     assert (said.returncode, said.stderr) == (
         2,
-        "file-index: s3:/wrong is no address: write s3://bucket/key\n",
+        "file-index: s3:/wrong is not an address: use s3://bucket/key\n",
     )
     program = "import file_index_cli.main, function; print(function.__file__)"
     found = subprocess.run(

@@ -1,15 +1,19 @@
 """`file-index get` and `file-index ls`."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from function.record import FileRecord, ObjectMetadata
 from function.repository import FileIndex
 from tests.integration.cli.conftest import FileIndexCommand, Store
 from tests.integration.conftest import BUCKET, TABLE
+from tests.unit.cli.test_text import hard_texts
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -57,6 +61,104 @@ def test_a_record_is_got_by_its_key(file_index: FileIndexCommand, store: Store, 
         "size": 1536,
         "event_time": "2026-11-23T08:15:30.123Z",
     }
+
+
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(parts=st.lists(hard_texts, min_size=1, max_size=3).filter(lambda parts: parts != [""]))
+def test_what_is_copied_from_a_listing_gets_exactly_that_record(
+    file_index: FileIndexCommand, index: FileIndex, parts: list[str]
+) -> None:
+    key = "/".join(parts)
+    directory = key[: key.rfind("/") + 1]
+    for other in index.list_prefix(BUCKET):
+        index.replace(replace(other, deleted=True, expires_at=1), other)
+    index.replace(record(key), index.read(BUCKET, key))
+
+    listings = {
+        "": file_index("ls", f"s3://{BUCKET}", "--recursive"),
+        directory: file_index("ls", f"s3://{BUCKET}/{directory}"),
+    }
+    found = {
+        above: file_index("get", f"s3://{BUCKET}/{above}{name}", "--json").lines[0]["key"]
+        for above, listed in listings.items()
+        for name in [listed.answer.removesuffix("\n")[31:]]
+    }
+
+    assert found == dict.fromkeys(listings, key)
+
+
+def test_a_directory_is_listed_by_what_is_shown_of_it(
+    file_index: FileIndexCommand, store: Store
+) -> None:
+    store(record("C:\\new/\x1b/file"))
+
+    shown = file_index("ls", f"s3://{BUCKET}/").answer.split("PRE ")[1].strip()
+    assert shown == "C:\\\\new/"
+    deeper = file_index("ls", f"s3://{BUCKET}/{shown}").answer.split("PRE ")[1].strip()
+    assert deeper == "\\x1b/"
+    assert file_index("ls", f"s3://{BUCKET}/{shown}{deeper}").answer.endswith(" file\n")
+
+
+def test_an_address_that_can_mean_two_objects_is_the_one_that_it_says(
+    file_index: FileIndexCommand, store: Store
+) -> None:
+    store(record("a\\x1b"))
+    store(record("a\x1b"))
+
+    said = file_index("get", f"s3://{BUCKET}/a\\x1b", "--json")
+    assert said.lines[0]["key"] == "a\\x1b"
+    assert f"reads as that of another object, s3://{BUCKET}/a\\x1b." in said.messages
+
+    for address in ("a\x1b", "a\\\\x1b"):
+        said = file_index("get", f"s3://{BUCKET}/{address}", "--json")
+        assert (said.lines[0]["key"], said.messages) == (address.replace("\\\\", "\\"), "")
+
+
+def test_a_record_shows_the_characters_of_its_tags(
+    file_index: FileIndexCommand, store: Store
+) -> None:
+    store(record("a", metadata=ObjectMetadata(storage_class="STANDARD", tags={"城市": "北京"})))
+
+    assert '{"城市": "北京"}' in file_index("get", f"s3://{BUCKET}/a").answer
+
+
+@pytest.mark.parametrize("human_readable", [(), ("--human-readable",)])
+def test_a_size_that_no_event_said_is_unknown(
+    file_index: FileIndexCommand, store: Store, human_readable: tuple[str, ...]
+) -> None:
+    store(replace(record("a"), size=None))
+
+    said = file_index("ls", f"s3://{BUCKET}", *human_readable)
+
+    assert said.answer == "2026-11-23 08:15:30          - a\n"
+
+
+@pytest.mark.parametrize("address", [f"s3://{BUCKET}", f"s3://{BUCKET}/"])
+def test_a_bucket_is_not_an_object(file_index: FileIndexCommand, address: str) -> None:
+    said = file_index("get", address)
+
+    assert (said.code, said.answer) == (2, "")
+    assert said.messages == (
+        f"file-index: {address} has no key: add the object's key, or list the bucket with"
+        " file-index ls\n"
+    )
+
+
+@pytest.mark.parametrize("command", ["get", "ls", "backfill", "verify"])
+def test_an_access_point_is_refused_with_the_way_to_name_its_bucket(
+    file_index: FileIndexCommand, command: str
+) -> None:
+    arn = "arn:aws:s3:eu-west-1:123456789012:accesspoint"
+
+    said = file_index(command, f"s3://{arn}/reports-ap/a")
+
+    assert (said.code, said.answer) == (2, "")
+    assert said.messages == (
+        f"file-index: {arn} is an access point, and the index knows objects by their bucket:"
+        " use s3://BUCKET/KEY\n"
+    )
 
 
 def test_a_record_is_a_table_of_what_it_holds(file_index: FileIndexCommand, store: Store) -> None:

@@ -4,10 +4,6 @@ mock_data "aws_caller_identity" {
   defaults = { account_id = "111122223333" }
 }
 
-mock_data "aws_partition" {
-  defaults = { partition = "aws" }
-}
-
 mock_data "aws_s3_bucket" {
   defaults = { bucket_regional_domain_name = "existing.s3.eu-west-1.amazonaws.com" }
 }

@@ -12,10 +12,6 @@ variables {
 
 run "first" {}
 
-run "unchanged" {
-  command = plan
-}
-
 run "other_partitions" {
   command = plan
 

@@ -4,8 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli.address import Address, Filter, Filters
+from cli.address import Address, Filter, Filters, meanings
 from cli.errors import CommandError
+from cli.text import shown
+from tests.unit.cli.test_text import hard_texts
 
 texts = st.text("ab/", max_size=4)
 several = st.lists(st.builds(Filter, texts, texts), min_size=1, max_size=4).map(
@@ -29,8 +31,8 @@ def test_an_address_is_a_bucket_and_a_key_as_it_is(text: str, bucket: str, key: 
 
 
 @pytest.mark.parametrize("text", ["", "b/a", "s3:/b", "s3:///a", "https://b/a", "S3://b/a"])
-def test_what_is_no_address_is_refused(text: str) -> None:
-    with pytest.raises(CommandError, match="write s3://bucket/key"):
+def test_what_is_not_an_address_is_refused(text: str) -> None:
+    with pytest.raises(CommandError, match="is not an address: use s3://bucket/key"):
         Address.parse(text)
 
 
@@ -44,11 +46,49 @@ def test_what_is_no_utf8_is_refused() -> None:
         Address.parse("s3://b/\udcff")
 
 
+@given(st.lists(hard_texts, min_size=1, max_size=4))
+def test_what_ls_prints_of_a_key_means_that_key(parts: list[str]) -> None:
+    key = "/".join(parts)
+    directory, name = key[: -len(parts[-1])] if parts[-1] else key, parts[-1]
+
+    assert meanings(f"s3://b/{shown(key)}")[:2][-1] == Address("b", key)
+    assert Address("b", key) in meanings(f"s3://b/{directory}{shown(name)}")
+
+
+@given(hard_texts)
+def test_an_address_means_itself_first(key: str) -> None:
+    assert meanings(f"s3://b/{key}")[0] == Address("b", key)
+
+
+def test_escapes_do_not_count_as_bytes_of_the_key() -> None:
+    key = "\x1b" * 1024
+
+    assert meanings(f"s3://b/{shown(key)}") == [Address("b", key)]
+    with pytest.raises(CommandError, match="longer than 1,024 bytes"):
+        meanings(f"s3://b/{shown(key)}x")
+
+
+@pytest.mark.parametrize(
+    ("bucket", "is_one"),
+    [
+        ("arn:aws:s3:eu-west-1:123456789012:accesspoint", True),
+        ("reports-hrzrlukc5m36ft7okagglf3gmwluquse1b-s3alias", True),
+        ("my-object-lambda-acc-1a4n8yjrb3kda96f67zwrwiiuse1a--ol-s3", True),
+        ("mfzwi23gnjvgw.mrap", True),
+        ("arn", False),
+        ("my-s3alias-bucket", False),
+        ("mrap", False),
+    ],
+)
+def test_access_points_are_told_from_buckets(bucket: str, is_one: bool) -> None:
+    assert Address.parse(f"s3://{bucket}/key").is_access_point == is_one
+
+
 def test_filters_are_written_with_a_star() -> None:
     assert Filters.parse(["in/*.csv", "a", "*.txt"]) == Filters(
         (Filter("in/", ".csv"), Filter("a", ""), Filter("", ".txt"))
     )
-    assert str(Filters.parse(["in\n/*.csv"])) == "in\\n/*.csv"
+    assert str(Filters.parse(["in\n/*.csv", "a"])) == "in\n/*.csv, a*"
     with pytest.raises(CommandError, match="more than one"):
         Filters.parse(["a*b*c"])
 

@@ -11,19 +11,15 @@ from botocore.response import StreamingBody
 from botocore.stub import ANY, Stubber
 
 from cli import batch_operations
-from cli.address import Address, Filter, Filters
+from cli.address import Address, Filter
 from cli.batch_operations import backfill
 from cli.errors import CommandError
 from cli.target import Target
-from function.settings import Settings
+from tests.unit.cli.deployments import ACCOUNT, OUTPUT, deployed
 
-ACCOUNT = "123456789012"
-FUNCTION = f"arn:aws:lambda:eu-west-1:{ACCOUNT}:function:files"
+FUNCTION = OUTPUT["function"]["arn"]
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/files-backfill"
-OUTPUTS: dict[str, Any] = {
-    "backfill": {"role_arn": ROLE, "reports_bucket": "reports-of-jobs"},
-    "function": {"arn": FUNCTION, "name": "files"},
-}
+JOBS = {"role_arn": ROLE, "reports_bucket": "reports-of-jobs"}
 JOB = "job-1"
 PREFIX = Address("files", "in/")
 REPORT = (
@@ -32,14 +28,19 @@ REPORT = (
 )
 
 
+@pytest.fixture(scope="module")
+def clients() -> dict[str, Any]:
+    """What takes time to make; a stubber leaves nothing behind in them."""
+    session = boto3.Session("a", "b", region_name="eu-west-1")
+    return {name: session.client(name) for name in ("s3", "s3control")}
+
+
 class Stubs:
     """AWS, as far as it answers what is expected."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        session = boto3.Session("a", "b", region_name="eu-west-1")
-        self._clients: dict[str, Any] = {name: session.client(name) for name in ("s3", "s3control")}
-        self.s3, self.s3control = (Stubber(client) for client in self._clients.values())
-        monkeypatch.setattr(Target, "client", lambda _, name, **__: self._clients[name])
+    def __init__(self, clients: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+        self.s3, self.s3control = Stubber(clients["s3"]), Stubber(clients["s3control"])
+        monkeypatch.setattr(Target, "client", lambda _, name, **__: clients[name])
 
     def create(self, **filters: list[str]) -> None:
         """Expect the request for a job."""
@@ -96,18 +97,18 @@ class Stubs:
 
 
 @pytest.fixture
-def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stubs]:
-    stubs = Stubs(monkeypatch)
+def aws(clients: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Iterator[Stubs]:
+    stubs = Stubs(clients, monkeypatch)
     with stubs.s3, stubs.s3control:
         yield stubs
         stubs.s3.assert_no_pending_responses()
         stubs.s3control.assert_no_pending_responses()
 
 
-def target(*filters: Filter, outputs: dict[str, Any] = OUTPUTS) -> Target:
-    settings = Settings.from_environment({"TABLE_NAME": "files"})
-    watched = Filters(filters) if filters else Filters()
-    return Target(settings=settings, filters=watched, bucket="files", outputs=outputs)
+def target(*filters: Filter, jobs: dict[str, str] | None = JOBS) -> Target:
+    watched = [{"prefix": one.prefix, "suffix": one.suffix} for one in filters]
+    bucket = {"name": "files", "versioned": True}
+    return deployed(backfill=jobs, bucket=bucket, filters=watched)
 
 
 def run(where: Target, address: Address = PREFIX, *, as_json: bool = False) -> int:
@@ -167,7 +168,7 @@ def test_a_job_that_somebody_stopped_is_not_waited_for(
 
 def test_without_a_role_nothing_is_asked_for(aws: Stubs) -> None:  # noqa: ARG001 # no answer
     with pytest.raises(CommandError, match="set backfill_role = true, apply"):
-        run(target(outputs={"function": OUTPUTS["function"]}))
+        run(target(jobs=None))
 
 
 def test_each_filter_has_a_job_of_its_own(aws: Stubs) -> None:

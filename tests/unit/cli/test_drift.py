@@ -1,6 +1,6 @@
 """Index and bucket side by side."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,15 +10,26 @@ from hypothesis import strategies as st
 from cli.address import Filter, Filters
 from cli.drift import Comparison, Kind, merged
 from cli.listing import Listed, Page
-from function.record import FileRecord
+from function.record import FileRecord, ObjectMetadata
 
 NOW = datetime(2026, 11, 23, 8, 15, 30, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
 
 keys = st.lists(st.text(max_size=3), unique=True).map(sorted)
 
 
-def listed(key: str, etag: str = "e", size: int = 1, version_id: str | None = None) -> Listed:
-    return Listed(key, etag, size, NOW, version_id)
+def listed(
+    key: str,
+    etag: str = "e",
+    size: int = 1,
+    version_id: str | None = None,
+    storage_class: str | None = "STANDARD",
+) -> Listed:
+    return Listed(key, etag, size, NOW, version_id, storage_class)
+
+
+def in_class(storage_class: str) -> ObjectMetadata:
+    return ObjectMetadata(storage_class=storage_class)
 
 
 def record(key: str, etag: str | None = "e", size: int | None = 1, **more: Any) -> FileRecord:
@@ -64,6 +75,39 @@ def test_every_key_is_met_once_with_all_that_there_is_of_it(
         (listed("in/a", version_id="v1"), record("in/a", version_id="v1"), True, None),
         (listed("in/a"), record("in/a", version_id="null"), True, None),
         (None, record("out/a"), False, Kind.FILTERED_OUT),
+        (listed("out/a"), record("out/a"), False, Kind.FILTERED_OUT),
+        # An event may name no size.
+        (listed("in/a"), record("in/a", size=None), False, None),
+        (listed("in/a"), record("in/a", etag=None), False, Kind.MISMATCH),
+        # HEAD tells whole seconds.
+        (listed("in/a"), record("in/a", last_modified=NOW), False, None),
+        (listed("in/a"), record("in/a", last_modified=NOW + 0.9 * SECOND), False, None),
+        (listed("in/a"), record("in/a", last_modified=NOW + SECOND), False, Kind.MISMATCH),
+        (listed("in/a"), record("in/a", last_modified=NOW - SECOND), False, Kind.MISMATCH),
+        (listed("in/a"), record("in/a", metadata=in_class("STANDARD")), False, None),
+        (listed("in/a"), record("in/a", metadata=in_class("GLACIER")), False, Kind.MISMATCH),
+        (
+            listed("in/a", storage_class=None),
+            record("in/a", metadata=in_class("GLACIER")),
+            False,
+            None,
+        ),
+        # What was looked at and has no version is a backfill's, or encrypted with its owner's key.
+        (listed("in/a", version_id="v1"), record("in/a", last_modified=NOW), True, None),
+        (
+            listed("in/a", version_id="v1"),
+            record("in/a", last_modified=NOW - SECOND),
+            True,
+            Kind.MISMATCH,
+        ),
+        (
+            listed("in/a", version_id="v1"),
+            record("in/a", last_modified=NOW, version_id="v0"),
+            True,
+            Kind.MISMATCH,
+        ),
+        (listed("in/a", version_id="v1"), record("in/a", version_id="v0"), False, None),
+        (listed("in/a"), record("in/a", version_id="v0"), True, Kind.MISMATCH),
     ],
 )
 def test_what_counts_as_a_difference(

@@ -8,7 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
-from cli.insertion import Insertion
+from cli.insertion import Inserted, Insertion
 from function.errors import PermissionDeniedError, TableMissingError
 from function.record import FileRecord
 from function.repository import FileIndex
@@ -78,7 +78,7 @@ def table(monkeypatch: pytest.MonkeyPatch) -> Table:
 def test_a_key_that_has_a_record_is_passed_over(table: Table) -> None:
     table.answers(one=None, its="DuplicateItem", three=None)
 
-    assert table.insertion.insert(RECORDS) == 2
+    assert table.insertion.insert(RECORDS) == Inserted(2, {})
     assert table.pauses == []
 
 
@@ -87,18 +87,30 @@ def test_what_is_throttled_alone_is_tried_again(table: Table) -> None:
     table.answers(one=None, three="InternalServerError")
     table.answers(three="DuplicateItem")
 
-    assert table.insertion.insert(RECORDS) == 2
+    assert table.insertion.insert(RECORDS) == Inserted(2, {})
     assert len(table.pauses) == 2
+    assert table.pauses[0] <= 0.1
+    assert table.pauses[1] <= 0.2
     table.ended()
 
 
-def test_it_does_not_try_for_ever(table: Table) -> None:
-    for _ in range(12):
+def test_it_does_not_try_for_ever(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("random.uniform", lambda least, most: (least, most)[1])
+    table.answers(one="ThrottlingError", its=None, three="ValidationError")
+    for _ in range(11):
         table.answers(one="ThrottlingError")
 
-    with pytest.raises(ClientError, match="12 times in a row"):
-        table.insertion.insert(RECORDS[:1])
-    assert max(table.pauses) <= 10
+    inserted = table.insertion.insert(RECORDS)
+
+    table.ended()
+    assert inserted.written == 1
+    assert str(inserted.failed["one"]) == (
+        "An error occurred (Throttled) when calling the BatchExecuteStatement operation:"
+        " 12 times in a row"
+    )
+    assert "(ValidationError)" in str(inserted.failed["three"])
+    # A minute, give or take: each pause is twice the last, up to ten seconds.
+    assert table.pauses == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 10, 10, 10, 10]
 
 
 def test_a_right_that_is_missing_is_named(table: Table) -> None:
@@ -122,8 +134,41 @@ def test_a_table_that_is_missing_is_named(table: Table) -> None:
         table.insertion.insert(RECORDS)
 
 
-def test_other_errors_are_raised_as_they_are(table: Table) -> None:
-    table.answers(one="ValidationError", its=None, three=None)
+def test_an_error_of_one_record_leaves_the_others_alone(table: Table) -> None:
+    table.answers(one=None, its="ValidationError", three=None)
 
-    with pytest.raises(ClientError, match=r"ValidationError.*not authorized"):
+    inserted = table.insertion.insert(RECORDS)
+
+    assert inserted.written == 2
+    assert list(inserted.failed) == ["it's"]
+    assert "(ValidationError)" in str(inserted.failed["it's"])
+
+
+def test_a_request_that_fails_is_an_error_of_each_of_its_records(table: Table) -> None:
+    table.answers(one=None, its="ThrottlingError", three="ThrottlingError")
+    table.refuses("ValidationException", "1 validation error detected")
+
+    inserted = table.insertion.insert(RECORDS)
+
+    assert inserted.written == 1
+    assert set(inserted.failed) == {"it's", "three"}
+
+
+@pytest.mark.parametrize("code", ["ThrottlingException", "InternalServerError"])
+def test_a_request_that_is_throttled_is_tried_again(table: Table, code: str) -> None:
+    table.refuses(code, "slow down")
+    table.answers(one=None, its=None, three=None)
+
+    assert table.insertion.insert(RECORDS) == Inserted(3, {})
+    table.ended()
+
+
+def test_an_error_of_the_run_is_raised(table: Table) -> None:
+    table.refuses("ExpiredTokenException", "The security token included in the request is expired")
+
+    with pytest.raises(ClientError, match="ExpiredTokenException"):
         table.insertion.insert(RECORDS)
+
+
+def test_nothing_is_inserted_without_a_request(table: Table) -> None:
+    assert table.insertion.insert([]) == Inserted(0, {})

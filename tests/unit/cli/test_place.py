@@ -1,11 +1,16 @@
-"""Where a backfill goes on."""
+"""Where a run goes on, and which keys it tries again."""
 
+import json
+import os
 from pathlib import Path
 
 import pytest
 
 from cli.errors import CommandError
-from cli.place import Place
+from cli.failures import Failure
+from cli.place import Left, Place, Range
+
+AFTER_A = Left((Range("a\n\U0001f600"),), counts={"objects": 3})
 
 
 @pytest.fixture(autouse=True)
@@ -14,46 +19,217 @@ def state(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_key_is_kept_until_there_is_nothing_left_to_do() -> None:
-    place = Place("table", "bucket", "prefix")
+def files(state: Path) -> list[str]:
+    return sorted(path.suffix for path in (state / "file-index").iterdir())
+
+
+def failed(place: Place, left: Left) -> list[str]:
+    return [failure.key for failure, _ in place.failures(left)]
+
+
+def resumed() -> tuple[Place, Left]:
+    place = Place("backfill", "table")
+    left = place.begin(resume=True)
+    assert left
+    return place, left
+
+
+def test_it_is_kept_until_there_is_nothing_left_to_do(state: Path) -> None:
+    place = Place("backfill", "table", "bucket", "prefix")
     assert place.read() is None
 
-    place.write("a\n\U0001f600", now=True)
-    assert Place("table", "bucket", "prefix").read() == "a\n\U0001f600"
+    place.write(AFTER_A)
+    assert Place("backfill", "table", "bucket", "prefix").read() == AFTER_A
 
     place.forget()
     place.forget()
     assert place.read() is None
+    assert files(state) == []
 
 
-def test_every_backfill_has_its_own() -> None:
-    Place("table", "bucket", "a").write("k", now=True)
+def test_it_holds_several_ranges() -> None:
+    left = Left((Range("a", "c"), Range("m", None), Range("", "\U0001f600")), counts={})
 
-    assert Place("table", "bucket", "").read() is None
-    assert Place("table", "bucketa", "").read() is None
+    Place("backfill", "table").write(left)
+
+    assert Place("backfill", "table").read() == left
 
 
-def test_it_is_written_once_a_second_at_most() -> None:
-    place = Place("table")
-    place.write("a")
-    place.write("b")
-    assert place.read() == "a"
+def test_a_range_is_open_at_its_start_and_closed_at_its_end() -> None:
+    assert [key for key in ("a", "a ", "b", "ba", "c", "c ", "d") if key in Range("a", "c")] == [
+        "a ",
+        "b",
+        "ba",
+        "c",
+    ]
+    assert "\U0010ffff" in Range("\uffff")
+    assert "a" not in Range("a")
+    assert "a" in Range()
 
-    place.write("c", now=True)
-    assert place.read() == "c"
+
+def test_every_run_has_its_own() -> None:
+    Place("backfill", "table", "bucket", "a").write(AFTER_A)
+
+    assert Place("backfill", "table", "bucket", "").read() is None
+    assert Place("backfill", "table", "bucketa", "").read() is None
+    assert Place("verify", "table", "bucket", "a").read() is None
+
+
+def test_it_is_due_once_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 5.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    place = Place("backfill", "table")
+    assert place.is_due
+
+    place.write(AFTER_A)
+    now += 0.9
+    assert not place.is_due
+    now += 0.1
+    assert place.is_due
+
+
+def test_failed_keys_are_given_in_the_order_in_which_they_failed() -> None:
+    place = Place("backfill", "table")
+    for key in ("b", "a", "\ud7ff\n"):
+        place.add(Failure(key, "cause", kind="mismatch" if key == "b" else None))
+    place.write(AFTER_A)
+
+    again, left = resumed()
+
+    found = [failure for failure, _ in again.failures(left)]
+    assert [(one.key, one.kind) for one in found] == [
+        ("b", "mismatch"),
+        ("a", None),
+        ("\ud7ff\n", None),
+    ]
+    assert again.failed_size == place.failed_size > 0
+
+
+def test_what_was_tried_again_is_not_tried_once_more(state: Path) -> None:
+    place = Place("backfill", "table")
+    for key in ("a", "b", "c"):
+        place.add(Failure(key, "cause"))
+    place.write(AFTER_A)
+    again, left = resumed()
+    (_, first), *_ = again.failures(left)
+    again.add(Failure("a", "again"))
+    again.write(Left(left.ranges, first))
+    # What fails anew waits for the next run.
+    assert failed(again, left) == ["a", "b", "c"]
+
+    third, left = resumed()
+
+    assert failed(third, left) == ["b", "c", "a"]
+    third.end(left, is_done=True)
+    assert files(state) == []
+
+
+def test_keys_that_failed_after_the_checkpoint_are_in_a_range_that_is_left(state: Path) -> None:
+    place = Place("backfill", "table")
+    place.add(Failure("a", "cause"))
+    place.write(AFTER_A)
+    (path,) = state.rglob("*.failed")
+    with path.open("a") as file:
+        file.write('{"key": "b", "cause": "c"}\n{"key": "c", "ca')
+
+    again, left = resumed()
+    again.add(Failure("d", "cause"))
+    again.write(left)
+
+    assert [json.loads(line)["key"] for line in path.read_text().splitlines()] == ["a", "d"]
+
+
+def test_failed_keys_that_are_gone_leave_nothing_to_resume(state: Path) -> None:
+    place = Place("backfill", "table")
+    place.add(Failure("a", "cause"))
+    place.write(AFTER_A)
+    (path,) = state.rglob("*.failed")
+    os.truncate(path, path.stat().st_size - 1)
+    assert Place("backfill", "table").read() is None
+
+    path.unlink()
+
+    assert Place("backfill", "table").read() is None
+
+
+def test_a_new_run_replaces_what_an_earlier_one_left(state: Path) -> None:
+    place = Place("backfill", "table")
+    place.add(Failure("a", "cause"))
+    place.write(AFTER_A)
+
+    new = Place("backfill", "table")
+    assert new.begin(resume=False) is None
+    # Until it has something of its own the earlier one can still be resumed.
+    assert failed(*resumed()) == ["a"]
+    new.write(Left((Range("b"),)))
+
+    assert Place("backfill", "table").read() == Left((Range("b"),))
+    assert files(state) == [".json"]
+
+
+@pytest.mark.parametrize(
+    ("left", "resume", "said"),
+    [
+        (None, True, "There is nothing to resume: from the beginning.\n"),
+        (None, False, ""),
+        (Left((Range("k"),)), True, "Trying again first: 2 failed.\nGoing on after k.\n"),
+        (
+            Left((Range("k"),)),
+            False,
+            "An earlier verify stopped after k: --resume would go on there.\n",
+        ),
+        (Left(()), True, "Trying again first: 2 failed.\n"),
+        (Left(()), False, "An earlier verify left 2 failed: --resume would try them again.\n"),
+    ],
+)
+def test_what_an_earlier_run_left_is_said(
+    capsys: pytest.CaptureFixture[str], left: Left | None, resume: bool, said: str
+) -> None:
+    if left:
+        place = Place("verify", "table")
+        place.add(Failure("a", "cause"))
+        place.add(Failure("b", "cause"))
+        place.write(left)
+
+    begun = Place("verify", "table").begin(resume=resume)
+
+    assert begun == (left if resume else None)
+    assert capsys.readouterr().err == said
+
+
+@pytest.mark.parametrize(
+    ("left", "said"),
+    [
+        (Left((Range("k"),)), "Stopped after k, 3 objects done: go on with --resume.\n"),
+        (Left((), retried=1), "Stopped, 3 objects done: go on with --resume.\n"),
+    ],
+)
+def test_where_it_stopped_is_said(
+    capsys: pytest.CaptureFixture[str], left: Left, said: str
+) -> None:
+    Place("backfill", "table").say_stopped(left, "3 objects done")
+
+    assert capsys.readouterr().err == said
 
 
 def test_where_it_cannot_be_written_is_said_once(
     state: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (state / "file-index").write_text("no directory")
-    place = Place("table")
+    place = Place("backfill", "table")
 
-    place.write("a", now=True)
-    place.write("b", now=True)
+    for _ in range(2):
+        place.add(Failure("a", "cause"))
+        place.write(AFTER_A)
+        assert not place.is_due
+    place.forget()
+    place.say_stopped(AFTER_A, "3 objects done")
 
     assert not place.is_kept
-    assert capsys.readouterr().err.count("--resume will not know where this was") == 1
+    said = capsys.readouterr().err
+    assert said.startswith("--resume will not know where this was: [Errno 17] ")
+    assert said.count("will not know") == 1
+    assert said.endswith("Stopped after a\\n\U0001f600, 3 objects done.\n")
 
 
 def test_nobody_has_no_home(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,13 +238,62 @@ def test_nobody_has_no_home(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.getuid", lambda: 2**30)
 
     with pytest.raises(CommandError, match="no home directory"):
-        Place("table")
+        Place("backfill", "table")
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", "null"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "{}",
+        "null",
+        '{"ranges": [{"after": null, "up_to": null}], "counts": {},'
+        ' "failed": {"file": "f", "size": 0, "retried": 0}}',
+        '{"start_after": "a"}',
+    ],
+)
 def test_a_file_that_somebody_spoilt_is_no_place(text: str) -> None:
-    place = Place("table")
-    place.write("a", now=True)
+    place = Place("backfill", "table")
+    place.write(AFTER_A)
     place.path.write_text(text)
 
     assert place.read() is None
+
+
+def test_a_file_elsewhere_is_never_taken_for_the_failed_keys(state: Path) -> None:
+    mine = state / "mine"
+    mine.write_text("x" * 100)
+    place = Place("backfill", "table")
+    place.write(AFTER_A)
+    noted = json.loads(place.path.read_text())
+    noted["failed"] |= {"file": "../mine", "size": 10}
+    place.path.write_text(json.dumps(noted))
+
+    assert Place("backfill", "table").begin(resume=True) is None
+    assert len(mine.read_text()) == 100
+
+
+def test_the_checkpoint_reaches_the_disk_before_it_replaces_the_last(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    done: list[str] = []
+    fsync, replace = os.fsync, Path.replace
+
+    def noted_fsync(file: int) -> None:
+        done.append("fsync")
+        fsync(file)
+
+    def noted_replace(path: Path, to: Path) -> Path:
+        done.append("replace")
+        return replace(path, to)
+
+    monkeypatch.setattr(os, "fsync", noted_fsync)
+    monkeypatch.setattr(Path, "replace", noted_replace)
+    place = Place("backfill", "table")
+    place.add(Failure("a", "cause"))
+
+    place.write(AFTER_A)
+
+    assert done == ["fsync", "fsync", "replace"]

@@ -1,185 +1,680 @@
 """Replaying dead letters from a queue that behaves as badly as SQS may."""
 
 import json
-import time
-from datetime import UTC, datetime
-from email.utils import format_datetime
-from io import BytesIO
+import signal
+import threading
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, EndpointConnectionError
 
-from cli import redrive
+from cli import dead_letters, redrive
 from cli.address import Filters
-from cli.redrive import DeadLetters, Letter, Result
+from cli.dead_letters import Clock, Letter
+from cli.errors import CommandError
+from cli.progress import Work
+from cli.settings import settings_of
 from cli.target import Target
-from function.settings import Settings
 from tests.payloads import failure_record, s3_document
-
-NOW = datetime(2026, 11, 23, 8, 15, 30, tzinfo=UTC)
-
-
-class Sqs:
-    """A dead-letter queue that shows again at once what it was told to hide."""
-
-    def __init__(self, bodies: list[str]) -> None:
-        self.messages = {str(number): body for number, body in enumerate(bodies)}
-        self.arriving: list[str] = []
-        """What comes in, one with each receive."""
-        self.sent: list[str] = []
-
-    def get_queue_attributes(self, **_: Any) -> dict[str, Any]:
-        return {
-            "Attributes": {
-                "ApproximateNumberOfMessages": str(len(self.messages)),
-                "ApproximateNumberOfMessagesNotVisible": "0",
-            },
-            "ResponseMetadata": {"HTTPHeaders": {"date": format_datetime(NOW, usegmt=True)}},
-        }
-
-    def receive_message(self, **_: Any) -> dict[str, Any]:
-        if self.arriving:
-            self.messages[f"late {len(self.messages)}"] = self.arriving.pop()
-        number = next(iter(self.messages), None)
-        if number is None:
-            return {}
-        self.messages[number] = self.messages.pop(number)  # to the end
-        sent = NOW.timestamp() + (60 if number.startswith("late") else -60)
-        return {
-            "Messages": [
-                {
-                    "MessageId": number,
-                    "ReceiptHandle": number,
-                    "Body": self.messages[number],
-                    "Attributes": {"SentTimestamp": str(int(sent * 1000))},
-                }
-            ]
-        }
-
-    def delete_message(self, ReceiptHandle: str, **_: Any) -> None:  # noqa: N803 # AWS's names
-        del self.messages[ReceiptHandle]
-
-    def change_message_visibility(self, **_: Any) -> None:
-        raise ClientError({"Error": {"Code": "MessageNotInflight"}}, "ChangeMessageVisibility")
-
-    def send_message(self, MessageBody: str, **_: Any) -> None:  # noqa: N803 # AWS's names
-        self.sent.append(MessageBody)
+from tests.unit.cli.deployments import QUEUE, deployed
+from tests.unit.cli.sqs import BEGAN, Function, Queue, VirtualTime, refusal
 
 
-class Lambda:
-    """A function that fails on what says so, after it was throttled."""
+class Aws:
+    """A deployment's dead letters, its function, and who replays them."""
 
-    class exceptions:  # noqa: N801 # boto3's name
-        class TooManyRequestsException(Exception):  # noqa: N818 # boto3's name
-            pass
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, **outputs: Any) -> None:
+        self.time = VirtualTime()
+        self.queue = Queue(self.time)
+        self.function = Function(self.time)
+        self.options: dict[str, dict[str, Any]] = {}
+        self._target = deployed(**outputs)
 
-    def __init__(self) -> None:
-        self.throttled = 0
-        self.invoked: list[str] = []
+        def client(service: str, config: Any) -> Any:
+            self.options[service] = vars(config)
+            return {"sqs": self.queue, "lambda": self.function}[service]
 
-    def get_function_configuration(self, **_: Any) -> dict[str, Any]:
-        return {"Timeout": 60}
+        monkeypatch.setattr("boto3.client", client)
+        monkeypatch.setattr(dead_letters, "WORKERS", 1)
 
-    def invoke(self, Payload: str, **_: Any) -> dict[str, Any]:  # noqa: N803 # AWS's names
-        if self.throttled:
-            self.throttled -= 1
-            raise self.exceptions.TooManyRequestsException
-        self.invoked.append(Payload)
-        if "bad" in Payload:
-            return {"FunctionError": "Unhandled", "Payload": BytesIO(b'{"errorMessage": "no"}')}
-        failed = b'{"batchItemFailures": [{"itemIdentifier": "1"}]}'
-        return {"Payload": BytesIO(failed if "batch" in Payload else b'{"indexed": 1}')}
+    def redrive(self, *, dry_run: bool = False, as_json: bool = False) -> int:
+        clock = Clock(self.time.now, self.time.pause)
+        return redrive.redrive(self._target, dry_run=dry_run, as_json=as_json, clock=clock)
 
 
-@pytest.fixture(autouse=True)
-def one_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(redrive, "_WORKERS", 1)
-    monkeypatch.setattr(time, "sleep", lambda _: None)
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Aws:
+    return Aws(monkeypatch)
 
 
-def dead_letters(
-    monkeypatch: pytest.MonkeyPatch, sqs: Sqs, function: Lambda, *, queue: bool = False
-) -> DeadLetters:
-    def client(service: str, **_: Any) -> Any:
-        return sqs if service == "sqs" else function
+@pytest.fixture
+def through_queue(monkeypatch: pytest.MonkeyPatch) -> Aws:
+    return Aws(monkeypatch, queue=QUEUE)
 
-    monkeypatch.setattr("boto3.client", client)
-    outputs: dict[str, Any] = {
-        "dead_letter_queue": {"url": "https://sqs/dead"},
-        "function": {"arn": "arn:aws:lambda:eu-west-1:1:function:f", "name": "f"},
+
+Said = pytest.CaptureFixture[str]
+
+
+def test_each_is_replayed_once_and_what_fails_again_stays(aws: Aws, capsys: Said) -> None:
+    aws.queue.add("bad 1", "good", "bad 2")
+
+    assert aws.redrive() == 1
+
+    assert sorted(aws.function.invoked) == ["bad 1", "bad 2", "good"]
+    assert aws.queue.bodies == ["bad 1", "bad 2"]
+    assert aws.queue.hidden == []
+    said = capsys.readouterr()
+    assert said.out == (
+        "3 in the dead-letter queue.\n"
+        "  3 messages: the message does not say why: see the function's log\n"
+        "1 replayed, 2 failed again, about 2 left in the dead-letter queue.\n"
+        "  2 messages: no\n"
+    )
+    assert said.err == ""
+
+
+def test_the_most_frequent_cause_comes_first(aws: Aws, capsys: Said) -> None:
+    aws.queue.add("refused", "bad", "bad", "odd", "killed")
+
+    aws.redrive()
+
+    assert capsys.readouterr().out.splitlines()[3:] == [
+        "  2 messages: no",
+        "  1 message: An error occurred (InvalidRequestContentException) when calling the Operation"
+        " operation: AWS said no",
+        "  1 message: odd",
+        "  1 message: {'errorType': 'Runtime.ExitError'}",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("dry_run", "steps"),
+    [
+        (True, [("Looking", 2), ("Counting", None)]),
+        (False, [("Looking", 2), ("Replaying", 2), ("Counting what is left", None)]),
+    ],
+)
+def test_every_step_is_shown_with_how_much_there_is(
+    aws: Aws, monkeypatch: pytest.MonkeyPatch, dry_run: bool, steps: list[tuple[str, int | None]]
+) -> None:
+    shown: list[tuple[str, int | None]] = []
+    advanced: list[int] = []
+
+    class Recorded(Work):
+        def __init__(self, what: str, total: int | None = None) -> None:
+            super().__init__(what, total)
+            shown.append((what, total))
+
+        def advance(self, count: int = 1) -> None:
+            super().advance(count)
+            advanced.append(count)
+
+    monkeypatch.setattr(redrive, "Work", Recorded)
+    aws.queue.add("good", "bad")
+
+    aws.redrive(dry_run=dry_run)
+
+    assert shown == steps
+    assert advanced == [1] * (2 if dry_run else 4)
+
+
+def test_an_empty_queue_has_nothing_to_replay(aws: Aws, capsys: Said) -> None:
+    assert aws.redrive() == 0
+
+    assert capsys.readouterr() == (
+        "0 in the dead-letter queue.\n"
+        "0 replayed, 0 failed again, about 0 left in the dead-letter queue.\n",
+        "",
+    )
+    assert aws.time.seconds < 20
+
+
+def test_what_the_function_answers_as_failed_is_not_deleted(aws: Aws, capsys: Said) -> None:
+    aws.queue.add("a batch")
+
+    assert aws.redrive() == 1
+
+    assert aws.queue.bodies == ["a batch"]
+    assert "0 replayed, 1 failed again, about 1 left" in capsys.readouterr().out
+
+
+def test_a_dry_run_changes_nothing(aws: Aws, capsys: Said) -> None:
+    aws.queue.add(*["bad"] * 30)
+
+    assert aws.redrive(dry_run=True) == 0
+
+    assert (len(aws.queue.messages), aws.queue.hidden, aws.function.invoked) == (30, [], [])
+    assert capsys.readouterr().out == (
+        "30 in the dead-letter queue.\n"
+        "  30 messages: the message does not say why: see the function's log\n"
+    )
+
+
+def test_in_json_every_line_is_an_object(aws: Aws, capsys: Said) -> None:
+    aws.queue.add("bad", "good")
+
+    assert aws.redrive(as_json=True) == 1
+
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert lines == [
+        {"cause": "the message does not say why: see the function's log", "messages": 2},
+        {"replayed": 1, "failed": 1, "left": 1, "failures": {"no": 1}},
+    ]
+
+
+def test_with_a_queue_payloads_are_sent_there(through_queue: Aws, capsys: Said) -> None:
+    record = s3_document()
+    through_queue.queue.add("as it was", json.dumps(failure_record(record)), "unsendable")
+    through_queue.queue.failing["send_message unsendable"] = refusal("InvalidMessageContents")
+
+    assert through_queue.redrive() == 1
+
+    assert sorted(through_queue.queue.sent) == sorted(["as it was", json.dumps(record)])
+    assert through_queue.queue.bodies == ["unsendable"]
+    assert through_queue.function.invoked == []
+    said = capsys.readouterr()
+    assert "2 sent to the queue again, 1 could not be sent, about 1 left" in said.out
+    assert said.err == (
+        "What fails again comes back when its tries are used up: see the function's log, and look"
+        " again later (--dry-run).\n"
+    )
+
+
+def test_nothing_comes_back_if_nothing_was_sent(through_queue: Aws, capsys: Said) -> None:
+    assert through_queue.redrive() == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_one_by_one_if_each_is_an_invocation(aws: Aws) -> None:
+    aws.queue.add(*["good"] * 20)
+    most_held: list[int] = []
+    aws.function.during = lambda _: most_held.append(len(aws.queue.hidden))
+
+    aws.redrive()
+
+    # What is received waits, and is hidden, until all before it are done.
+    assert most_held == [1] * 20
+
+
+def test_with_a_queue_ten_at_a_time(through_queue: Aws) -> None:
+    through_queue.queue.add(*["good"] * 20)
+
+    through_queue.redrive()
+
+    assert through_queue.queue.receives <= 2 * (20 / 10 + 1)
+
+
+def test_a_throttled_invocation_is_waited_for(aws: Aws) -> None:
+    aws.queue.add("good")
+    aws.function.throttled = 5
+
+    assert aws.redrive() == 0
+    assert aws.function.invoked == ["good"]
+
+
+def test_an_invocation_that_stays_throttled_is_given_up(aws: Aws, capsys: Said) -> None:
+    aws.queue.add("good")
+    aws.function.throttled = 10**6
+
+    assert aws.redrive() == 1
+    # Each second of the minute, and once after it.
+    assert aws.function.throttled == 10**6 - (1 + 60 + 1)
+    assert "1 message: An error occurred (TooManyRequestsException)" in capsys.readouterr().out
+
+
+def test_an_invocation_may_take_as_long_as_the_function_and_is_not_repeated(aws: Aws) -> None:
+    aws.redrive()
+
+    options = aws.options["lambda"]
+    assert options["read_timeout"] == 90
+    assert options["retries"] == {"total_max_attempts": 1, "mode": "standard"} or (
+        options["retries"]["total_max_attempts"] == 1
+    )
+    assert options["tcp_keepalive"]
+
+
+def test_what_cannot_be_deleted_is_counted_and_the_others_go_on(aws: Aws, capsys: Said) -> None:
+    aws.queue.add("1", "2", "3")
+    aws.queue.failing["delete_message 2"] = refusal("InternalError")
+
+    assert aws.redrive() == 1
+
+    assert aws.queue.bodies == ["2"]
+    said = capsys.readouterr().out
+    assert "2 replayed, 1 failed again, about 1 left" in said
+    assert "1 message: replayed, but could not be deleted: An error occurred (InternalErr" in said
+
+
+@pytest.mark.parametrize(
+    "code", ["AccessDenied", "AccessDeniedException", "KMS.AccessDeniedException"]
+)
+def test_nothing_is_replayed_in_vain_by_who_may_not_delete(
+    aws: Aws, code: str, capsys: Said
+) -> None:
+    aws.queue.add(*["good"] * 20)
+    aws.queue.failing["delete_message"] = refusal(code)
+
+    with pytest.raises(ClientError, match=code):
+        aws.redrive()
+
+    assert len(aws.function.invoked) == 1
+    assert (len(aws.queue.messages), aws.queue.hidden) == (20, [])
+    assert "0 replayed, 0 failed again, the rest is in the dead-letter queue still." in (
+        capsys.readouterr().out
+    )
+
+
+def test_an_interrupted_redrive_knows_no_number(aws: Aws, capsys: Said) -> None:
+    aws.queue.add("good", "bad", "good")
+
+    def interrupt(_: str) -> None:
+        if len(aws.function.invoked) == 2:
+            raise KeyboardInterrupt
+
+    aws.function.during = interrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        aws.redrive(as_json=True)
+
+    assert json.loads(capsys.readouterr().out.splitlines()[-1]) == {
+        "replayed": 1,
+        "failed": 0,
+        "left": None,
+        "failures": {},
     }
-    outputs |= {"queue": {"url": "https://sqs/queue"}} if queue else {}
-    settings = Settings.from_environment({"TABLE_NAME": "files"})
-    return DeadLetters(Target(settings=settings, filters=Filters(), outputs=outputs))
+    assert (aws.queue.bodies, aws.queue.hidden) == (["bad", "good"], [])
 
 
-def test_what_fails_again_is_tried_once_though_it_shows_again_at_once(
-    monkeypatch: pytest.MonkeyPatch,
+def test_no_second_interrupt_keeps_messages_hidden(aws: Aws) -> None:
+    aws.queue.add(*["bad"] * 3)
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    meanwhile: list[Any] = []
+    aws.queue.during_change = lambda: meanwhile.append(
+        [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    )
+
+    aws.redrive()
+
+    ignored = [signal.SIG_IGN, signal.SIG_IGN]
+    assert meanwhile == [ignored, ignored]  # after the look, and after the replay
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_what_is_under_way_at_an_interrupt_is_shown_before_it_ends(
+    aws: Aws, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sqs, function = Sqs(["bad 1", "good", "bad 2"]), Lambda()
-    result = Result()
+    monkeypatch.setattr(dead_letters, "WORKERS", 2)
+    aws.queue.add("slow good", *["bad"] * 5)
+    shown = threading.Event()
 
-    dead_letters(monkeypatch, sqs, function).replay(result, lambda: None)
+    def wait_or_interrupt(payload: str) -> None:
+        if payload == "slow good":
+            assert shown.wait(30)
+        else:
+            aws.queue.during_change = shown.set
+            raise KeyboardInterrupt
 
-    assert sorted(function.invoked) == ["bad 1", "bad 2", "good"]
-    assert (result.replayed, result.failed, result.left) == (1, {"no": 2}, 2)
-    assert sorted(sqs.messages.values()) == ["bad 1", "bad 2"]
+    aws.function.during = wait_or_interrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        aws.redrive()
+
+    assert shown.is_set()
+    # It went well after all.
+    assert (aws.queue.bodies, aws.queue.hidden) == (["bad"] * 5, [])
 
 
-def test_what_the_function_answers_as_failed_is_not_deleted(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    sqs = Sqs(["a batch"])
-    result = Result()
+def test_messages_are_replayed_beside_each_other(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    at_once = 40  # more than Python takes by itself
+    monkeypatch.setattr(dead_letters, "WORKERS", at_once)
+    aws.queue.add(*["good"] * at_once)
+    all_at_once = threading.Barrier(at_once, timeout=30)
 
-    dead_letters(monkeypatch, sqs, Lambda()).replay(result, lambda: None)
+    def meet(_: str) -> None:
+        all_at_once.wait()
 
-    assert (result.replayed, result.left, len(sqs.messages)) == (0, 1, 1)
+    aws.function.during = meet
+
+    assert aws.redrive() == 0
+
+
+def test_many_workers_replay_each_once(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dead_letters, "WORKERS", 8)
+    aws.queue.add(*[f"{'bad' if number % 3 else 'good'} {number}" for number in range(300)])
+
+    assert aws.redrive() == 1
+
+    assert len(aws.function.invoked) == len(set(aws.function.invoked)) == 300
+    assert len(aws.queue.bodies) == 200
+    assert aws.queue.hidden == []
+
+
+# --- Others at work ---
 
 
 def test_what_comes_meanwhile_is_left_alone_and_does_not_keep_it_going(
-    monkeypatch: pytest.MonkeyPatch,
+    aws: Aws, capsys: Said
 ) -> None:
-    sqs, function = Sqs(["good"]), Lambda()
-    sqs.arriving = ["good too"] * 1000
-    result = Result()
+    aws.queue.add("good")
+    aws.queue.before_receive = lambda: aws.queue.add("late", after=60)
 
-    dead_letters(monkeypatch, sqs, function).replay(result, lambda: None)
+    assert aws.redrive() == 1
 
-    assert function.invoked == ["good"]
-    assert (result.replayed, result.left) == (1, result.came_meanwhile)
-    assert len(sqs.arriving) > 900
-
-
-def test_a_look_ends_and_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    sqs, function = Sqs(["bad"] * 30), Lambda()
-
-    causes = dead_letters(monkeypatch, sqs, function).look(lambda: None)
-
-    assert causes.total() == len(sqs.messages) == 30
-    assert function.invoked == []
+    assert aws.function.invoked == ["good"]
+    left = len(aws.queue.messages)
+    said = capsys.readouterr()
+    assert f"1 replayed, 0 failed again, about {left} left" in said.out
+    assert f"About {left} were not tried" in said.err
 
 
-def test_with_a_queue_payloads_are_sent_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    record = s3_document()
-    sqs, function = Sqs(["as it was", json.dumps(failure_record(record))]), Lambda()
-    result = Result()
+@pytest.mark.parametrize("there", [[], ["good"]])
+def test_ten_times_in_vain_is_enough_if_nothing_else_is_there(aws: Aws, there: list[str]) -> None:
+    aws.queue.add(*there)
+    aws.queue.before_receive = lambda: aws.queue.add("late", after=60)
 
-    dead_letters(monkeypatch, sqs, function, queue=True).replay(result, lambda: None)
+    aws.redrive(dry_run=True)
 
-    assert sqs.sent == ["as it was", json.dumps(record)]
-    assert (result.replayed, sqs.messages, function.invoked) == (2, {}, [])
+    assert aws.queue.receives == len(there) + 10
 
 
-def test_a_throttled_invocation_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    sqs, function = Sqs(["good"]), Lambda()
-    function.throttled = 5
-    result = Result()
+def test_what_was_there_is_found_among_what_comes_meanwhile(aws: Aws) -> None:
+    # SQS gives them in any order: here the old ones come last.
+    aws.queue.add(*["late"] * 100, after=60)
+    aws.queue.add("good", "good")
 
-    dead_letters(monkeypatch, sqs, function).replay(result, lambda: None)
+    assert aws.redrive() == 1
+    assert aws.function.invoked == ["good", "good"]
 
-    assert (result.replayed, result.left) == (1, 0)
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_what_came_in_the_same_second_was_there(aws: Aws, dry_run: bool, capsys: Said) -> None:
+    aws.queue.add("good", after=1)
+    aws.queue.add(*["late"] * 3, after=1.001)
+
+    assert aws.redrive(dry_run=dry_run) == (0 if dry_run else 1)
+    assert "1 in the dead-letter queue." in capsys.readouterr().out
+    assert aws.function.invoked == ([] if dry_run else ["good"])
+    # The late ones are expected to be there: there is no wait for the count.
+    assert aws.time.seconds < 15
+
+
+def test_messages_that_somebody_looks_at_are_left(aws: Aws, capsys: Said) -> None:
+    aws.queue.add(*["good"] * 11, "bad")
+    # Before the beginning, for longer than the redrive takes.
+    aws.queue.look(300)
+
+    assert aws.redrive() == 1
+
+    assert len(aws.function.invoked) == 2
+    said = capsys.readouterr()
+    assert "1 replayed, 1 failed again, about 11 left in the dead-letter queue." in said.out
+    assert said.err == (
+        "About 10 were not tried: they came after the redrive began, or somebody else was looking"
+        " at them. Run it again.\n"
+        "About 10 are hidden: somebody else is looking at them, or was killed while doing so. They"
+        " are seen again within an hour.\n"
+    )
+
+
+def test_a_colleague_who_receives_meanwhile_takes_nothing_out_of_the_count(
+    aws: Aws, capsys: Said
+) -> None:
+    aws.queue.add(*["good"] * 12)
+
+    def look(_: str) -> None:
+        if len(aws.function.invoked) == 1:
+            aws.queue.look(30)
+
+    aws.function.during = look
+
+    assert aws.redrive() == 1
+
+    assert len(aws.queue.messages) == 10
+    said = capsys.readouterr()
+    assert "2 replayed, 0 failed again, about 10 left in the dead-letter queue." in said.out
+    # They are seen again by now: only the count is waited for, a minute.
+    assert "hidden" not in said.err
+
+
+def test_two_redrives_at_once_replay_each_message_once_and_count_right(
+    aws: Aws, capsys: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The other one runs within a call of this one, and so not in the main thread.
+    monkeypatch.setattr(dead_letters, "_uninterrupted", nullcontext)
+    aws.queue.add(*["good"] * 500)
+    codes: list[int] = []
+
+    def another(_: str) -> None:
+        if len(aws.function.invoked) == 1:
+            codes.append(aws.redrive())
+
+    aws.function.during = another
+
+    codes.append(aws.redrive())
+
+    assert len(aws.function.invoked) == 500
+    # The other one ends while this one has a message in its hands.
+    assert codes == [1, 0]
+    said = capsys.readouterr()
+    assert "499 replayed, 0 failed again, about 1 left" in said.out
+    assert "1 replayed, 0 failed again, about 0 left" in said.out
+    assert "About 1 are hidden" in said.err
+
+
+def test_a_redrive_beside_one_that_has_everything_in_its_hands_does_not_say_0(
+    aws: Aws, capsys: Said
+) -> None:
+    aws.queue.add(*["good"] * 500)
+    for _ in range(50):
+        aws.queue.look(3600)
+
+    assert aws.redrive() == 1
+    said = capsys.readouterr()
+    assert "0 replayed, 0 failed again, about 500 left" in said.out
+    assert "About 500 are hidden" in said.err
+
+    aws.queue.add("bad", "bad")
+    assert aws.redrive(dry_run=True) == 1
+    said = capsys.readouterr()
+    assert "2 in the dead-letter queue." in said.out
+    assert said.err.startswith("About 500 more were not looked at.\nAbout 500 are hidden: ")
+
+
+# --- Counts that lag behind ---
+
+
+def stale(aws: Aws, *counts: int) -> None:
+    """Let SQS answer these counts at the end."""
+
+    def at_the_end(_: str) -> None:
+        aws.queue.stale_counts = list(counts)
+
+    aws.function.during = at_the_end
+
+
+def test_counts_that_are_too_high_are_waited_for(aws: Aws, capsys: Said) -> None:
+    aws.queue.add("good")
+    stale(aws, 500, 500, 0, 500)
+
+    assert aws.redrive() == 0
+    assert "about 0 left" in capsys.readouterr().out
+    assert aws.queue.stale_counts == []
+
+
+@pytest.mark.parametrize("count", [500, 1])
+def test_counts_that_stay_too_high_are_believed_after_a_minute(
+    aws: Aws, capsys: Said, count: int
+) -> None:
+    aws.queue.add("good")
+    stale(aws, *[count] * 1000)
+    before = aws.time.seconds
+
+    assert aws.redrive() == 1
+    said = capsys.readouterr()
+    assert f"about {count} left" in said.out
+    assert f"About {count} were not tried" in said.err
+    assert "hidden" not in said.err
+    assert len(aws.queue.stale_counts) == 1000 - (1 + 60 // 5)
+    assert 60 <= aws.time.seconds - before <= 70
+
+
+def test_counts_that_are_too_low_are_not_believed(aws: Aws, capsys: Said) -> None:
+    aws.queue.add("bad", "bad", "bad")
+    stale(aws, *[0] * 1000)
+
+    assert aws.redrive() == 1
+    said = capsys.readouterr()
+    assert "about 3 left" in said.out
+    assert said.err == ""
+
+
+@pytest.mark.parametrize(("counts", "answers"), [((0, 0), 2), ((0, 7, 0, 0), 4), ((7, 0, 0), 3)])
+def test_two_answers_in_a_row_must_agree_some_seconds_apart(
+    aws: Aws, counts: tuple[int, ...], answers: int
+) -> None:
+    aws.queue.add("good")
+    stale(aws, *counts, 9)
+
+    assert aws.redrive() == 0
+    assert len(aws.queue.stale_counts) == len(counts) + 1 - answers
+    assert aws.time.seconds >= 5 * (answers - 1)
+
+
+def test_a_dry_run_waits_for_the_count_too(aws: Aws, capsys: Said) -> None:
+    aws.queue.add("bad")
+    aws.queue.stale_counts = [1, 500, 1, 1]
+
+    assert aws.redrive(dry_run=True) == 0
+    assert aws.queue.stale_counts == []
+    assert capsys.readouterr().err == ""
+
+
+def test_a_dry_run_that_has_seen_more_than_is_counted_has_seen_all(aws: Aws) -> None:
+    aws.queue.add("bad")
+    aws.queue.stale_counts = [0] * 1000
+
+    assert aws.redrive(dry_run=True) == 0
+
+
+# --- Longer than a message is hidden ---
+
+
+@pytest.mark.parametrize("seconds", [60, 930])
+def test_a_redrive_of_many_hours_leaves_nothing_untried_and_counts_right(
+    aws: Aws, capsys: Said, seconds: int
+) -> None:
+    # With 930 seconds each it takes 20 hours: SQS hides nothing longer than 12.
+    aws.queue.add(*[f"bad {number}" for number in range(80)])
+    aws.function.seconds = seconds
+
+    assert aws.redrive() == 1
+
+    assert sorted(aws.function.invoked) == aws.queue.bodies
+    assert (aws.queue.hidden, aws.queue.useless_changes) == ([], 0)
+    assert "0 replayed, 80 failed again, about 80 left" in capsys.readouterr().out
+
+
+def test_what_is_held_stays_hidden_all_the_time(aws: Aws) -> None:
+    aws.queue.add(*[f"bad {number}" for number in range(40)])
+    aws.function.seconds = 930
+    hidden: list[int] = []
+
+    def note(_: str) -> None:
+        hidden.append(len(aws.queue.hidden))
+
+    aws.function.during = note
+
+    aws.redrive()
+
+    assert hidden == list(range(1, 41))
+
+
+def test_what_is_held_is_extended_now_and_then(aws: Aws) -> None:
+    aws.queue.add(*["bad"] * 1000)
+    aws.function.seconds = 10
+
+    aws.redrive()
+
+    # Each message once in half an hour, ten at a time: not with every message.
+    extensions = [at for at, _ in aws.queue.changes if 10 < at < 10_000]
+    assert 100 < len(extensions) < 300
+
+
+def test_what_is_held_stays_hidden_if_the_looks_come_at_the_worst_times(aws: Aws) -> None:
+    aws.queue.add(*[f"bad {number}" for number in range(6)])
+    # A look at the first when it is 2,399 seconds old, the next one only after the longest
+    # invocation that there can be, throttled before.
+    seconds = [899, 900, 600, 299, 990, 0]
+    hidden: list[int] = []
+
+    def take(_: str) -> None:
+        aws.time.pause(seconds.pop(0))
+        hidden.append(len(aws.queue.hidden))
+
+    aws.function.during = take
+
+    aws.redrive()
+
+    assert hidden == [1, 2, 3, 4, 5, 6]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [refusal("ServiceUnavailable"), EndpointConnectionError(endpoint_url="https://sqs")],
+)
+def test_a_redrive_goes_on_if_messages_cannot_be_hidden_longer(
+    aws: Aws, capsys: Said, error: Exception
+) -> None:
+    aws.queue.add(*[f"bad {number}" for number in range(100)])
+    aws.function.seconds = 60
+
+    def fail(_: str) -> None:
+        aws.queue.failing["change_message_visibility_batch"] = error
+
+    aws.function.during = fail
+
+    assert aws.redrive() == 1
+
+    assert sorted(aws.function.invoked) == aws.queue.bodies
+    assert "100 failed again, about 100 left" in capsys.readouterr().out
+
+
+def test_with_a_queue_held_messages_wait_their_turn_hidden(through_queue: Aws) -> None:
+    through_queue.queue.add(*["good"] * 10)
+
+    hidden: list[int] = []
+
+    def slow(_: str) -> None:
+        hidden.append(len(through_queue.queue.hidden))
+        through_queue.time.pause(900)
+
+    through_queue.queue.during_send = slow
+
+    assert through_queue.redrive() == 0
+    assert hidden == list(range(10, 0, -1))
+
+
+# --- Messages ---
+
+
+def test_a_table_by_itself_has_no_dead_letters() -> None:
+    target = Target(settings=settings_of("files"), filters=Filters())
+
+    with pytest.raises(CommandError, match=r"^redrive works on a deployment: leave --table out$"):
+        redrive.redrive(target, dry_run=False, as_json=False)
+
+
+def test_what_eventbridge_says_of_a_message_is_its_cause(aws: Aws, capsys: Said) -> None:
+    aws.queue.add("{}")
+    for message in aws.queue.messages.values():
+        message.attributes = {"ERROR_CODE": "NO_PERMISSIONS", "ERROR_MESSAGE": "may not invoke"}
+
+    aws.redrive(dry_run=True)
+
+    assert "  1 message: EventBridge could not deliver it: NO_PERMISSIONS may not invoke\n" in (
+        capsys.readouterr().out
+    )
 
 
 @pytest.mark.parametrize(
@@ -202,7 +697,7 @@ def test_a_throttled_invocation_is_waited_for(monkeypatch: pytest.MonkeyPatch) -
 def test_what_is_replayed_and_why_it_lay_there(
     body: str, attributes: dict[str, str], payload: str, cause: str
 ) -> None:
-    letter = Letter(sent_at=0, body=body, attributes=attributes)
+    letter = Letter(sent_at=BEGAN.timestamp(), body=body, attributes=attributes)
 
     assert letter.payload == payload
     assert cause in letter.cause

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
+from functools import cache
 from itertools import count, cycle
 from typing import Any
 
@@ -168,7 +169,7 @@ class ModelBucket:
             size=current.size,
             last_modified=current.last_modified,
             version_id=None if self.versioning is Versioning.NEVER else current.id,
-            metadata=_metadata(current) if metadata else None,
+            metadata=_metadata(current.tag) if metadata else None,
         )
 
     def _add(
@@ -238,6 +239,7 @@ def _distance(version_id: str) -> int:
     return number % 64 * (-0x1000000 if number % 2 else 0x1000000)
 
 
-def _metadata(version: Version) -> ObjectMetadata:
-    tags = {"tag": version.tag} if version.tag else None
+@cache
+def _metadata(tag: str | None) -> ObjectMetadata:
+    tags = {"tag": tag} if tag else None
     return ObjectMetadata(storage_class="STANDARD", tags=tags)

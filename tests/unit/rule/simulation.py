@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -47,7 +48,7 @@ class _Suspended(BaseException):
     """The code under test has made a call that is not answered yet."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: that doubles the time it takes to make one
 class _Answer:
     value: Any = None
     error: Exception | None = None
@@ -105,12 +106,12 @@ class Steps:
         time: datetime = self._next_answer()
         return time
 
-    def run(self, code: "Callable[[Steps], Sequence[Outcome]]") -> Sequence[Outcome] | None:
+    def run(self, code: Callable[[], Sequence[Outcome]]) -> Sequence[Outcome] | None:
         """Run the code until its next open call; what it returns if it comes to its end."""
         self._position = 0
         self.pending = ""
         try:
-            return code(self)
+            return code()
         except _Suspended:
             return None
 
@@ -155,12 +156,20 @@ class Steps:
         return answer.value
 
 
+_Work = Callable[[Steps], Callable[[], Sequence[Outcome]]]
+"""Makes the code of a handler."""
+
+_NO_EVENT = ObjectEvent(bucket=BUCKET, key=KEY, name=REPAIR)
+
+
 @dataclass(eq=False, slots=True, kw_only=True)
 class Handler:
     """An invocation under way, or a backfill's work on one key."""
 
     steps: Steps
-    code: Callable[[Steps], Sequence[Outcome]]
+    code: Callable[[], Sequence[Outcome]]
+    """Calls the steps."""
+    name: str
     started: datetime
     object_metadata: bool
     """The setting it was started with."""
@@ -282,8 +291,8 @@ class Simulation:
         self._note("backfill")
         looks = self.object_metadata or self.derived_files
         versioned = self.bucket.versioning is not Versioning.NEVER
-        code = self._refresh() if looks else lambda steps: _insert(steps, observed=versioned)
-        return self._start(code, backfills=True)
+        work = self._refresh() if looks else _insertion(observed=versioned)
+        return self._start(work, backfills=True)
 
     def repair(self) -> Handler:
         """Refresh the key without an event."""
@@ -360,31 +369,31 @@ class Simulation:
 
     def deliver(self, *events: ObjectEvent) -> Handler:
         """Start a handler for events that come in one invocation."""
-        self._note(f"deliver {', '.join(map(_shown, events))}")
+        self._note(f"deliver {_shown(*events)}")
         for event in events:
             self.pending.remove(event)
         return self._start(self._processing(events), events)
 
     def advance(self, handler: Handler) -> None:
         """Let a handler take its next step."""
-        self._note(f"  {self._name(handler)} {handler.steps.pending}")
+        self._note(f"  {handler.name} {handler.steps.pending}")
         handler.steps.answer()
         self._go_on(handler)
 
     def deny(self, handler: Handler) -> None:
         """A handler's next call is refused by AWS."""
-        self._note(f"  {self._name(handler)} may not {handler.steps.pending}")
+        self._note(f"  {handler.name} may not {handler.steps.pending}")
         handler.steps.fail(PermissionDeniedError("denied by the model"))
         self._go_on(handler)
 
     def lose_answer(self, handler: Handler) -> None:
         """A handler's write is done, but its answer is lost."""
-        self._note(f"  {self._name(handler)} {handler.steps.pending}, answer lost")
+        self._note(f"  {handler.name} {handler.steps.pending}, answer lost")
         handler.steps.lose_answer()
 
     def send_again(self, handler: Handler) -> None:
         """A handler's write is sent again before it arrives: the first may arrive much later."""
-        self._note(f"  {self._name(handler)} {handler.steps.pending}, sent again")
+        self._note(f"  {handler.name} {handler.steps.pending}, sent again")
         self.late_requests.append((self.clock.time, handler.steps.open_request()))
 
     def arrive(self) -> None:
@@ -395,13 +404,13 @@ class Simulation:
 
     def redeliver(self, handler: Handler) -> None:
         """A handler's events come again, though it goes on."""
-        self._note(f"  {self._name(handler)} goes on, its events come again")
+        self._note(f"  {handler.name} goes on, its events come again")
         handler.redelivered = True
         self.pending.extend(handler.events)
 
     def crash(self, handler: Handler) -> None:
         """End a handler before its next step."""
-        self._note(f"  {self._name(handler)} crashes before {handler.steps.pending}")
+        self._note(f"  {handler.name} crashes before {handler.steps.pending}")
         self._failed(handler)
 
     def finish(self, handler: Handler) -> None:
@@ -439,8 +448,7 @@ class Simulation:
         if not self.deployed:
             self.deploy()
         while self.pending or self.handlers or self.late_requests or self.backfill_owed:
-            old = [h for h in self.handlers if h.object_metadata is not self.object_metadata]
-            if self.backfill_owed and not old and random.random() < 0.3:
+            if self.backfill_owed and not self._old_handlers() and random.random() < 0.3:
                 self.backfill_owed = False
                 self.backfill()
             elif self.pending and (not self.handlers or random.random() < 0.3):
@@ -450,6 +458,9 @@ class Simulation:
                 self.arrive()
             elif self.handlers:
                 self.advance(self.handlers[-1] if overtakes else random.choice(self.handlers))
+
+    def _old_handlers(self) -> list[Handler]:
+        return [h for h in self.handlers if h.object_metadata is not self.object_metadata]
 
     def divergence(self) -> str | None:
         """How the index differs from the bucket, if it does."""
@@ -475,37 +486,35 @@ class Simulation:
             self.sent.append(event)
         return event
 
-    def _refresh(self, settled: Settled | None = None) -> Callable[[Steps], Sequence[Outcome]]:
-        indexer = self._indexer()
-        event = ObjectEvent(bucket=BUCKET, key=KEY, name=REPAIR)
-        return lambda steps: [indexer(steps).refresh(event, settled)]
+    def _refresh(self, settled: Settled | None = None) -> _Work:
+        def work(steps: Steps) -> Callable[[], Sequence[Outcome]]:
+            indexer = self._indexer(steps)
+            return lambda: [indexer.refresh(_NO_EVENT, settled)]
 
-    def _processing(self, events: Sequence[ObjectEvent]) -> Callable[[Steps], Sequence[Outcome]]:
-        indexer = self._indexer()
-        return lambda steps: indexer(steps).process(events)
+        return work
 
-    def _indexer(self) -> Callable[[Steps], Indexer]:
-        metadata, derived_files = self.object_metadata, self.derived_files
-        return lambda steps: Indexer(
+    def _processing(self, events: Sequence[ObjectEvent]) -> _Work:
+        return lambda steps: partial(self._indexer(steps).process, events)
+
+    def _indexer(self, steps: Steps) -> Indexer:
+        return Indexer(
             index=steps,
             objects=steps,
-            object_metadata=metadata,
+            object_metadata=self.object_metadata,
             tombstone_life=TOMBSTONE_LIFE,
             now=steps.now,
             pause=lambda _seconds: None,
-            derived_files=steps if derived_files else None,
+            derived_files=steps if self.derived_files else None,
         )
 
     def _start(
-        self,
-        code: Callable[[Steps], Sequence[Outcome]],
-        events: Sequence[ObjectEvent] = (),
-        *,
-        backfills: bool = False,
+        self, work: _Work, events: Sequence[ObjectEvent] = (), *, backfills: bool = False
     ) -> Handler:
+        steps = Steps(self.table, self.bucket, self.clock, metadata=self.object_metadata)
         handler = Handler(
-            steps=Steps(self.table, self.bucket, self.clock, metadata=self.object_metadata),
-            code=code,
+            steps=steps,
+            code=work(steps),
+            name=f"handler of {_shown(*events) or 'no event'}",
             started=self.clock.time,
             object_metadata=self.object_metadata,
             events=events,
@@ -520,12 +529,12 @@ class Simulation:
         try:
             outcomes = handler.steps.run(handler.code)
         except FileIndexError as error:
-            self._note(f"  {self._name(handler)} fails: {type(error).__name__}")
+            self._note(f"  {handler.name} fails: {type(error).__name__}")
             self.failures.append(error)
             self._failed(handler)
             return
         if outcomes is not None:
-            self._note(f"  {self._name(handler)} is done: {', '.join(outcomes)}")
+            self._note(f"  {handler.name} is done: {', '.join(outcomes)}")
             handler.outcomes = outcomes
             self.handlers.remove(handler)
 
@@ -534,9 +543,6 @@ class Simulation:
         if not handler.redelivered:
             self.pending.extend(handler.events)
         self.backfill_owed = self.backfill_owed or handler.backfills
-
-    def _name(self, handler: Handler) -> str:
-        return f"handler of {', '.join(map(_shown, handler.events)) or 'no event'}"
 
     def _note(self, line: str) -> None:
         self.history.append(line)
@@ -567,6 +573,10 @@ def divergence(
     return None if equal else f"mismatch: {state}, {record}"
 
 
+def _insertion(*, observed: bool) -> _Work:
+    return lambda steps: partial(_insert, steps, observed=observed)
+
+
 def _insert(steps: Steps, *, observed: bool) -> Sequence[Outcome]:
     """What the backfill does with a key that the listing names: see `cli.backfill`."""
     state = steps.look(BUCKET, KEY)
@@ -587,6 +597,8 @@ def _insert(steps: Steps, *, observed: bool) -> Sequence[Outcome]:
     return ()
 
 
-def _shown(event: ObjectEvent) -> str:
-    family, _, detail = event.name.partition(":")
-    return f"{detail or family}({event.version_id or '-'}, {event.sequencer or '-'})"
+def _shown(*events: ObjectEvent) -> str:
+    return ", ".join(
+        f"{event.name.partition(':')[2]}({event.version_id or '-'}, {event.sequencer or '-'})"
+        for event in events
+    )

@@ -1,8 +1,8 @@
 """Whatever happens in the bucket and to its events: when all is delivered, index = bucket.
 
-Two searches for a history in which that fails. The state machine explores and shrinks what it
-finds; the random histories are simpler and there are many more of them. `SOAK=50` makes both 50
-times longer, and different each time. test_safeguards.py shows that they can fail.
+Two searches for a history in which that fails. The random histories are many, and are the proof:
+test_safeguards.py shows that they can fail. The state machine shrinks what it finds, but finds
+little, and runs with the long tests. `SOAK=50` makes both 50 times longer, and different each time.
 """
 
 import os
@@ -12,7 +12,7 @@ from datetime import timedelta
 from random import Random
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
@@ -152,13 +152,11 @@ class Histories(RuleBasedStateMachine):
         return self.simulation.handlers[number % len(self.simulation.handlers)]
 
 
-TestHistories = Histories.TestCase
+# 400 examples miss five of the broken rules of test_safeguards.py every time, and others now and
+# then. The random histories find all of them in a fraction of the time.
+TestHistories = pytest.mark.long(Histories.TestCase)
 TestHistories.settings = settings(
-    max_examples=EXAMPLES,
-    stateful_step_count=40,
-    deadline=None,
-    derandomize=SOAK == 1,
-    suppress_health_check=[HealthCheck.too_slow],
+    max_examples=EXAMPLES, stateful_step_count=40, derandomize=SOAK == 1
 )
 
 

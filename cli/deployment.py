@@ -1,0 +1,182 @@
+"""A deployment of the module, as its output `deployment` describes it to the command line."""
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+from function.settings import Settings
+
+from .address import Filters
+from .errors import CommandError
+from .settings import settings_of
+
+_MARKS = {"bucket", "dead_letter_queue", "filters", "function", "object_metadata", "table"}
+"""What an output of the module has, and hardly anything else."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackfillJobs:
+    """What jobs of S3 Batch Operations need."""
+
+    role_arn: str
+    reports_bucket: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment:
+    """A deployed index, from the bucket it follows to its dead letters."""
+
+    name: str
+    """The module's input `name`, which the table has too."""
+    region: str
+    settings: Settings
+    """The function's."""
+    filters: Filters
+    bucket: str
+    versioned: bool
+    """Whether the bucket has versions, or ever had."""
+    function_name: str
+    function_arn: str
+    dead_letter_url: str
+    queue_url: str | None
+    """None without a queue between trigger and function."""
+    backfill: BackfillJobs | None
+
+    @classmethod
+    def of(cls, output: Mapping[str, Any], place: str) -> Self:
+        """Read the value of the output `deployment`, found at a place among Terraform's outputs.
+
+        Raises CommandError if it is that of another release.
+        """
+        try:
+            table, metadata = output["table"], output["object_metadata"]
+            queue, backfill = output["queue"], output["backfill"]
+            return cls(
+                name=table["name"],
+                region=table["arn"].split(":")[3],
+                settings=settings_of(
+                    table["name"],
+                    partitions=table["partitions"],
+                    tombstone_days=table["tombstone_days"],
+                    object_metadata=metadata["enabled"],
+                    object_tags=metadata["tags"],
+                    derived_files=output["derived_files"],
+                ),
+                filters=Filters.of(output["filters"]),
+                bucket=output["bucket"]["name"],
+                versioned=output["bucket"]["versioned"],
+                function_name=output["function"]["name"],
+                function_arn=output["function"]["arn"],
+                dead_letter_url=output["dead_letter_queue"]["url"],
+                queue_url=queue and queue["url"],
+                backfill=backfill and BackfillJobs(**backfill),
+            )
+        except (KeyError, IndexError, TypeError, AttributeError) as error:
+            raise CommandError(
+                f"the output {place} is not what this release of file-index reads ({error!r}):"
+                " apply the release of the module that it comes with"
+            ) from error
+
+
+def find(env: str | None, index: str | None) -> Deployment:
+    """Return the deployment that Terraform's outputs in this directory describe.
+
+    `env` is the workspace, or None for the selected one; `index` chooses among several indexes by
+    name or by output. Raises CommandError.
+    """
+    outputs = _outputs(env)
+    if outputs.keys() >= _MARKS and "deployment" not in outputs:
+        raise CommandError(
+            "the index was applied here by a release of the module that had no output `deployment`:"
+            " apply this one"
+        )
+    # An index may be in several outputs, as in that of the module and in one of its own.
+    found = {one.table_arn: one for name, value in outputs.items() for one in _in(value, name)}
+    if not found:
+        raise CommandError(_nothing(env, outputs))
+    chosen = [one for one in found.values() if index is None or index in (one.name, one.place)]
+    if len(chosen) == 1:
+        return Deployment.of(chosen[0].value, chosen[0].place)
+    choice = ", ".join(_choice(list(found.values())))
+    if index is None:
+        raise CommandError(
+            f"Terraform's outputs hold {len(found)} indexes: choose one with --index ({choice})"
+        )
+    problem = "is the name of several" if chosen else "is none of the"
+    raise CommandError(
+        f"--index {index} {problem} indexes in Terraform's outputs: choose from {choice}"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What seems to be a deployment's description."""
+
+    place: str
+    """Where it is, as Terraform refers to it."""
+    value: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        return str(self.value["table"].get("name", self.place))
+
+    @property
+    def table_arn(self) -> str:
+        return str(self.value["table"].get("arn", self.place))
+
+
+def _outputs(env: str | None) -> dict[str, Any]:
+    environment = {**os.environ, **({"TF_WORKSPACE": env} if env else {})}
+    try:
+        answer = subprocess.run(
+            ["terraform", "output", "-json", "-no-color"],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except FileNotFoundError:
+        raise CommandError("terraform is not installed: name the table with --table") from None
+    if answer.returncode != 0:
+        raise CommandError(
+            f"terraform output failed: {' '.join(answer.stderr.split())} "
+            "Run this where Terraform was applied, or name the table with --table"
+        )
+    return {name: output["value"] for name, output in json.loads(answer.stdout).items()}
+
+
+def _in(value: Any, place: str) -> Iterator[_Found]:
+    """Yield each description of a deployment within an output."""
+    if isinstance(value, list):
+        for number, one in enumerate(value):
+            yield from _in(one, f"{place}[{number}]")
+    elif isinstance(value, dict):
+        if value.keys() >= _MARKS and isinstance(value["table"], dict):
+            yield _Found(place, value)
+            return
+        for name, one in value.items():
+            # A module's output that holds it is named by the module alone.
+            quoted = json.dumps(name, ensure_ascii=False)
+            yield from _in(one, place if name == "deployment" else f"{place}[{quoted}]")
+
+
+def _choice(found: Sequence[_Found]) -> list[str]:
+    """Return what to choose each by: its name, or its place if others have the name too."""
+    names = [one.name for one in found]
+    return sorted(one.name if names.count(one.name) == 1 else one.place for one in found)
+
+
+def _nothing(env: str | None, outputs: Mapping[str, Any]) -> str:
+    where = f"workspace {env}" if env else "the selected workspace"
+    if not outputs:
+        return (
+            f"Terraform has no outputs in {where}: run this in the directory where the index was"
+            " applied, choose its workspace with --env, or name the table with --table"
+        )
+    return (
+        f"no file index is among Terraform's outputs in {where}. If the module is part of a stack,"
+        ' add output "file_index" { value = module.file_index.deployment } and apply'
+    )

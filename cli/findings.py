@@ -1,0 +1,149 @@
+"""What a verification found, key by key and in numbers."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from function.record import FileRecord, format_time
+
+from .drift import Kind
+from .errors import FAILED, NO, OK
+from .failures import Failure
+from .listing import Listed
+
+UNSETTLED = "unsettled"
+"""The kind of a failure: the key kept changing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """A key whose object and record stayed different."""
+
+    kind: Kind
+    bucket: str
+    key: str
+    listed: Listed | None
+    record: FileRecord | None
+    repaired: bool = False
+    failure: Failure | None = None
+    """Why it could not be repaired."""
+
+    def as_json(self) -> str:
+        """One line."""
+        line: dict[str, Any] = {"kind": self.kind, "bucket": self.bucket, "key": self.key}
+        if self.listed:
+            line["object"] = {
+                "etag": self.listed.etag,
+                "size": self.listed.size,
+                "last_modified": format_time(self.listed.last_modified),
+            } | _known(self.listed, "storage_class", "version_id")
+        if self.record:
+            line["record"] = _known(
+                self.record, "etag", "size", "version_id", "event_name", "sequencer"
+            )
+            if self.record.last_modified:
+                line["record"]["last_modified"] = format_time(self.record.last_modified)
+            if self.record.metadata:
+                line["record"]["storage_class"] = self.record.metadata.storage_class
+            line["record"]["indexed_at"] = format_time(self.record.indexed_at)
+        line["repaired"] = self.repaired
+        return json.dumps(line | ({"cause": self.failure.cause} if self.failure else {}))
+
+
+def _known(values: Listed | FileRecord, *names: str) -> dict[str, Any]:
+    known = ((name, getattr(values, name)) for name in names)
+    return {name: value for name, value in known if value is not None}
+
+
+@dataclass(slots=True)
+class Findings:
+    """The numbers."""
+
+    compared: int = 0
+    """Keys."""
+    kinds: Counter[Kind] = field(default_factory=Counter)
+    """Drift, repaired or not."""
+    repaired: int = 0
+    unsettled: int = 0
+    """Keys that kept changing, and of which nothing is known."""
+    unread: int = 0
+    """Keys of which nothing is known because reading object or record failed."""
+    unrepaired: int = 0
+    """Drift that could not be repaired."""
+    places: Counter[str] = field(default_factory=Counter)
+    """Drift by directory below the prefix."""
+
+    @classmethod
+    def of(cls, counts: Mapping[str, int]) -> "Findings":
+        """Return what `counts` gave."""
+        return cls(
+            compared=counts.get("compared", 0),
+            kinds=Counter({kind: counts.get(kind, 0) for kind in Kind}),
+            repaired=counts.get("repaired", 0),
+            unsettled=counts.get("unsettled", 0),
+            unread=counts.get("unread", 0),
+            unrepaired=counts.get("unrepaired", 0),
+        )
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The numbers by name, without directories."""
+        names = ("compared", "repaired", "unsettled", "unread", "unrepaired")
+        return {name: getattr(self, name) for name in names} | {
+            str(kind): self.kinds[kind] for kind in Kind
+        }
+
+    @property
+    def failed(self) -> int:
+        """Keys that could not be compared or repaired."""
+        return self.unread + self.unrepaired
+
+    @property
+    def equal(self) -> int:
+        """Keys that do not differ."""
+        return self.compared - self.kinds.total() - self.unsettled - self.unread
+
+    def add(self, found: Drift | Failure, place: str) -> None:
+        """Count what was found of a key, and drift in its directory."""
+        if isinstance(found, Failure):
+            self._count(found, 1)
+            return
+        self.kinds[found.kind] += 1
+        self.repaired += found.repaired
+        self.unrepaired += found.failure is not None
+        self.places[place] += 1
+
+    def take_back(self, failure: Failure) -> None:
+        """Forget what an earlier run found of a key that is tried again."""
+        self._count(failure, -1)
+
+    def _count(self, failure: Failure, number: int) -> None:
+        match failure.kind:
+            case None:
+                self.unread += number
+            case "unsettled":
+                self.unsettled += number
+            case kind:
+                self.kinds[Kind(kind)] += number
+                self.unrepaired += number
+
+    @property
+    def exit_code(self) -> int:
+        """What the command ends with."""
+        if self.failed or self.unsettled:
+            return FAILED
+        return NO if self.kinds.total() else OK
+
+    def as_json(self) -> str:
+        """The summary, one line."""
+        return json.dumps(
+            {
+                "compared": self.compared,
+                "drift": {kind: self.kinds[kind] for kind in Kind},
+                "repaired": self.repaired,
+                "unsettled": self.unsettled,
+            }
+            | ({"failed": self.failed} if self.failed else {})
+        )

@@ -1,0 +1,121 @@
+"""One process of the AWS provider for many Terraform commands, each of which would start its own.
+
+Starting the provider is most of what a Terraform command costs. Started with `-debug`, it serves
+every command that finds its address in the environment:
+https://developer.hashicorp.com/terraform/plugin/debugging#running-terraform-with-a-provider-in-debug-mode
+"""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from local.waiting import wait_for
+
+_ADDRESS = re.compile(r"TF_REATTACH_PROVIDERS='(.*)'")
+_BINARY = "providers/registry.terraform.io/hashicorp/aws/*/*/terraform-provider-aws*"
+_START_SECONDS = 300  # it usually takes one
+_STOP_SECONDS = 5
+
+# The shell becomes the provider. Its child ends the provider when standard input ends, whose other
+# end the owner holds: the provider does not outlive an owner that was killed.
+_WATCHED = 'exec 3<&0; (read -r _ <&3; kill $$) & exec "$0" -debug </dev/null 3<&-'
+
+
+class ProviderError(Exception):
+    """The AWS provider could not be started; the message says why."""
+
+
+def provider_binary(data_directory: Path) -> Path:
+    """Return the AWS provider that `terraform init` installed into a data directory."""
+    found = next(data_directory.glob(_BINARY), None)
+    if found is None:
+        raise ProviderError(f"{data_directory} holds no AWS provider: run terraform init first")
+    return found
+
+
+class KeptProvider:
+    """A running AWS provider; a context manager that ends it.
+
+    Terraform uses it when it runs with `environment`, in several processes at once too. The
+    provider works on the account and endpoint that `variables` name, whatever Terraform's own
+    environment says.
+    """
+
+    def __init__(self, binary: Path, variables: Mapping[str, str]) -> None:
+        self._binary = binary
+        self._variables = dict(variables)
+        self._stack = ExitStack()
+        self.environment: dict[str, str] = {}
+
+    def __enter__(self) -> Self:
+        # Go reads SSL_CERT_FILE everywhere but on macOS. There, Terraform starts its own providers.
+        if sys.platform == "darwin" and "AWS_CA_BUNDLE" in self._variables:
+            return self
+        with ExitStack() as stack:
+            directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="provider-")))
+            output = directory / "output"
+            process = self._launch(directory, output)
+            stack.callback(_stop, process)
+            self.environment = {"TF_REATTACH_PROVIDERS": self._address(process, output)}
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stack.close()
+
+    def _launch(self, directory: Path, output: Path) -> subprocess.Popen[bytes]:
+        variables = {**self._variables, "HOME": str(directory), "TMPDIR": str(directory)}
+        # A provider that is configured a second time rejects AWS_CA_BUNDLE.
+        if certificate := variables.pop("AWS_CA_BUNDLE", None):
+            variables["SSL_CERT_FILE"] = certificate
+        with output.open("wb") as written:
+            return subprocess.Popen(
+                ["/bin/sh", "-c", _WATCHED, self._binary],
+                env=variables,
+                stdin=subprocess.PIPE,
+                stdout=written,
+                stderr=subprocess.STDOUT,
+                # A process group of its own: Terraform still needs it after Ctrl-C in the terminal.
+                start_new_session=True,
+            )
+
+    def _address(self, process: subprocess.Popen[bytes], output: Path) -> str:
+        def said() -> str:
+            return output.read_text(errors="replace")
+
+        def announced() -> re.Match[str] | None:
+            if process.poll() is not None:
+                raise ProviderError(f"{self._binary} ended at its start:\n{said()}")
+            return _ADDRESS.search(said())
+
+        try:
+            return wait_for(announced, said, _START_SECONDS)[1]
+        except TimeoutError as error:
+            raise ProviderError(f"{self._binary} did not start: {error}") from None
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    try:
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_STOP_SECONDS)
+    finally:
+        # What is left of the group; an empty one is a PermissionError on macOS.
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        if process.stdin:
+            process.stdin.close()

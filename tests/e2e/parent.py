@@ -1,0 +1,66 @@
+"""A stack of a user's own that uses the module."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.frame import Shared
+from tools.module_copy import ModuleCopy
+from tools.terraform_init import init
+
+
+class Parent:
+    """The stack, in a folder of its own."""
+
+    def __init__(self, copy: ModuleCopy) -> None:
+        self.source = str(copy.directory)
+        """The module's source: absolute, because a provider that is kept runs in another folder."""
+        self.directory: Path = copy.directory.parent / "parent"
+        self.directory.mkdir()
+        self._environment = {
+            **copy.environment,
+            "TF_DATA_DIR": f"{self.directory}/data",
+            "TF_WORKSPACE": "default",
+        }
+
+    def init(self) -> None:
+        """Initialise it, after its files were written."""
+        init(self.directory, self._environment)
+
+    def apply(self) -> str | None:
+        """Apply it; what Terraform says if that fails."""
+        ran = self._terraform("apply", "-auto-approve")
+        return ran.stdout + ran.stderr if ran.returncode else None
+
+    def planned(self) -> dict[str, str]:
+        """Resource: what a plan would do to it."""
+        ran = self._terraform("plan")
+        assert ran.returncode == 0, ran.stdout + ran.stderr
+        messages: list[dict[str, Any]] = [json.loads(line) for line in ran.stdout.splitlines()]
+        changes = [m["change"] for m in messages if m["type"] == "planned_change"]
+        return {
+            change["resource"]["addr"]: change["action"]
+            for change in changes
+            if change["action"] != "read"
+        }
+
+    def _terraform(self, *command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["terraform", command[0], "-json", *command[1:]],
+            cwd=self.directory,
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+
+@contextmanager
+def parent_stack(shared: Shared) -> Iterator[Parent]:
+    """Make room for a stack beside a copy of the module, for the test to write."""
+    environment = {**shared.emulator.environment, **shared.provider}
+    with ModuleCopy(environment, shared.module) as copy:
+        yield Parent(copy)

@@ -1,0 +1,138 @@
+"""What all tests share: one local AWS, one provider process, and the deployments they ask for.
+
+The process in which pytest was started makes them in threads, because an apply waits more than it
+computes, and writes down where each can be found. The tests read that, in the same process or in
+a worker of pytest-xdist.
+"""
+
+import json
+import os
+from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from local.deployment import Deployment
+from local.emulator import Emulator
+from local.provider import KeptProvider, provider_binary
+from local.waiting import wait_for
+from tests.e2e.deployments import DEPLOYMENTS, bucket_of
+from tests.e2e.stack import Stack
+from tools.module_copy import ModuleCopy
+
+_HANGS_AFTER_SECONDS = 1800
+
+
+class Frame:
+    """Makes what is shared, and ends it."""
+
+    def __init__(self, directory: Path, deployments: Collection[str]) -> None:
+        self._shared = Shared(directory)
+        self._stack = ExitStack()
+        self._entered: list[Deployment] = []
+        self._pool = ThreadPoolExecutor(max_workers=3 + len(deployments))
+        self._start("emulator", self._emulator)
+        self._start("module", self._module)
+        self._start("provider", self._provider)
+        for name in deployments:
+            self._start(name, lambda name=name: self._deploy(name))  # type: ignore[misc]
+
+    def close(self) -> None:
+        """Stop everything; the deployments end with their emulator, undestroyed."""
+        for deployment in self._entered:
+            deployment.interrupt()
+        self._pool.shutdown(cancel_futures=True)
+        self._shared.close()
+        self._stack.close()
+
+    def _start(self, name: str, make: Callable[[], object]) -> None:
+        self._pool.submit(self._shared.publish, name, make)
+
+    def _emulator(self) -> object:
+        return self._stack.enter_context(Emulator()).whereabouts
+
+    def _module(self) -> object:
+        return self._stack.enter_context(ModuleCopy({})).whereabouts
+
+    def _provider(self) -> object:
+        binary = provider_binary(self._shared.module.data_directory)
+        provider = KeptProvider(binary, self._shared.emulator.environment)
+        return self._stack.enter_context(provider).environment
+
+    def _deploy(self, name: str) -> object:
+        emulator = self._shared.emulator
+        bucket = bucket_of(name)
+        if not bucket.get("create"):
+            emulator.client("s3").create_bucket(Bucket=bucket["name"])
+        deployment = self._shared.deployment(name, DEPLOYMENTS[name])
+        self._entered.append(self._stack.enter_context(deployment))
+        deployment.apply()
+        second_plan = deployment.plan()
+        Stack(emulator, deployment).configure_bucket_as_its_owner()
+        return {"deployment": deployment.whereabouts, "second_plan": second_plan}
+
+
+class Shared:
+    """Finds what a `Frame` has made; each answer waits until it is there."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    @cached_property
+    def emulator(self) -> Emulator:
+        """The local AWS of all tests."""
+        return Emulator.found_at(**self._find("emulator"))
+
+    @cached_property
+    def module(self) -> ModuleCopy:
+        """An initialised copy of the module, for others to take Terraform's data from."""
+        return ModuleCopy.found_at(**self._find("module"))
+
+    @cached_property
+    def provider(self) -> dict[str, str]:
+        """The environment variables with which Terraform uses the provider that is running."""
+        found: dict[str, str] = self._find("provider")
+        return found
+
+    def deployment(self, name: str, variables: Mapping[str, Any]) -> Deployment:
+        """A deployment that is not applied yet, for the caller to enter."""
+        return Deployment(
+            self.emulator,
+            {"name": name, **variables},
+            provider=self.provider,
+            initialised=self.module,
+        )
+
+    def stack(self, name: str) -> Stack:
+        """One of DEPLOYMENTS, applied."""
+        found = self._find(name)
+        deployment = Deployment.found_at(self.emulator, **found["deployment"])
+        return Stack(self.emulator, deployment, found["second_plan"])
+
+    def close(self) -> None:
+        """Close this process's connections."""
+        if "emulator" in vars(self):
+            self.emulator.close_clients()
+
+    def publish(self, name: str, make: Callable[[], object]) -> None:
+        """Write down what was made, or why it could not be."""
+        try:
+            found = {"value": make()}
+        except BaseException as error:  # noqa: BLE001 # raised again where it is asked for
+            found = {"error": f"{type(error).__name__}: {error}"}
+        unfinished = self._directory / f"{name}.{os.getpid()}"
+        unfinished.write_text(json.dumps(found))
+        unfinished.rename(self._file(name))
+
+    def _find(self, name: str) -> Any:
+        file = self._file(name)
+        wait_for(file.exists, lambda: f"no {name}", seconds=_HANGS_AFTER_SECONDS)
+        found = json.loads(file.read_text())
+        if "error" in found:
+            raise RuntimeError(f"{name} could not be made: {found['error']}")
+        return found["value"]
+
+    def _file(self, name: str) -> Path:
+        return self._directory / f"{name}.json"

@@ -1,0 +1,60 @@
+"""Calls of AWS that fail: for an object, for a while, or from some call on."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from botocore.client import BaseClient
+from botocore.exceptions import ClientError
+
+
+class Faults:
+    """Stands between every client of boto3 and moto."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._faults: list[tuple[str, str | None, Callable[[Any], BaseException]]] = []
+        self.calls: list[tuple[str, str | None]] = []
+        """Operation and key of each call."""
+        call = BaseClient._make_api_call  # type: ignore[attr-defined]
+
+        def make_api_call(client: Any, operation: str, parameters: dict[str, Any]) -> Any:
+            key = _key(parameters)
+            self.calls.append((operation, key))
+            for failing, failing_key, error in list(self._faults):
+                if failing == operation and failing_key in (None, key):
+                    raise error(client)
+            return call(client, operation, parameters)
+
+        monkeypatch.setattr(BaseClient, "_make_api_call", make_api_call)
+
+    def fail(self, operation: str, error: str | BaseException, *keys: str | None) -> None:
+        """Make calls fail, of these keys or all, with an error's code or an error."""
+
+        def made(client: Any) -> BaseException:
+            if isinstance(error, BaseException):
+                return error
+            kind = client.exceptions.from_code(error)
+            made = kind({"Error": {"Code": error, "Message": "it says"}}, operation)
+            assert isinstance(made, ClientError)
+            return made
+
+        self._faults += [(operation, key, made) for key in keys or (None,)]
+
+    def end(self) -> None:
+        """Let all calls go through again."""
+        self._faults.clear()
+        self.calls.clear()
+
+    def keys(self, operation: str) -> list[str | None]:
+        """The keys of the calls of an operation, in order."""
+        return [key for called, key in self.calls if called == operation]
+
+
+def _key(parameters: dict[str, Any]) -> str | None:
+    """The object's key, or the record's."""
+    found = parameters.get("Item", {}).get("key") or parameters.get("Key")
+    if isinstance(found, dict):
+        found = found.get("key", found)
+    if isinstance(found, dict):
+        found = found.get("S")
+    return found

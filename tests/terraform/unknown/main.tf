@@ -1,0 +1,77 @@
+# A stack in which the module's inputs are known only after apply, except those that decide which resources exist.
+
+terraform {
+  required_providers {
+    aws = {
+      source                = "hashicorp/aws"
+      configuration_aliases = [aws.elsewhere]
+    }
+  }
+}
+
+resource "terraform_data" "later" {
+  input = {
+    arn     = "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+    bucket  = "existing"
+    days    = 30
+    filters = ["in/", "out/"]
+    flag    = false
+    level   = "WARN"
+    memory  = 512
+    name    = "files"
+    path    = "/service/"
+    policy  = "arn:aws:iam::111122223333:policy/boundary"
+    stream  = "NEW_IMAGE"
+    topic   = "arn:aws:sns:eu-west-1:111122223333:on-call"
+  }
+}
+
+locals {
+  later = terraform_data.later.output
+}
+
+module "for_each" {
+  source   = "../../.."
+  for_each = toset(["a", "b"])
+
+  name    = "${local.later.name}-${each.key}"
+  bucket  = { name = local.later.bucket }
+  filters = [for prefix in ["a/", "b/"] : { prefix = "${local.later.filters[0]}${prefix}" }]
+  trigger = "eventbridge"
+  queue   = { batch_size = local.later.days, max_receives = local.later.days, max_concurrency = local.later.days }
+
+  derived_files   = { bucket_name = local.later.bucket, prefix = local.later.name, max_mb = local.later.days }
+  function        = { memory_mb = local.later.memory, log_level = local.later.level, reserved_concurrency = local.later.memory }
+  kms_key         = { arn = local.later.arn }
+  monitoring      = { sns_topics = [local.later.topic], limits = { dead_letters = local.later.days } }
+  object_metadata = { enabled = true, tags = local.later.flag }
+  role            = { path = local.later.path, permissions_boundary = local.later.policy }
+  tags            = { later = local.later.name }
+
+  table = {
+    deletion_protection = local.later.flag
+    partitions          = local.later.days
+    stream              = local.later.stream
+    tombstone_days      = local.later.days
+  }
+}
+
+module "created" {
+  source = "../../.."
+
+  providers = { aws = aws.elsewhere }
+
+  name    = local.later.name
+  bucket  = { create = true, force_destroy = local.later.flag }
+  trigger = "external"
+
+  depends_on = [terraform_data.later]
+}
+
+module "absent" {
+  source = "../../.."
+  count  = 0
+
+  name   = local.later.name
+  bucket = { create = true }
+}

@@ -1,0 +1,35 @@
+"""Deployments, as the output `deployment` of the module describes them."""
+
+from typing import Any
+
+from cli.deployment import Deployment
+from cli.target import Target
+
+ACCOUNT = "123456789012"
+OUTPUT: dict[str, Any] = {
+    "backfill": None,
+    "bucket": {"name": "reports", "versioned": False},
+    "dead_letter_queue": {
+        "arn": f"arn:aws:sqs:eu-west-1:{ACCOUNT}:files-dead-letter",
+        "url": "https://sqs/dead",
+    },
+    "derived_files": None,
+    "filters": [],
+    "function": {"arn": f"arn:aws:lambda:eu-west-1:{ACCOUNT}:function:files", "name": "files"},
+    "object_metadata": {"enabled": False, "tags": False},
+    "queue": None,
+    "table": {
+        "arn": f"arn:aws:dynamodb:eu-west-1:{ACCOUNT}:table/files",
+        "name": "files",
+        "partitions": 1,
+        "tombstone_days": 30,
+    },
+}
+"""See tests/terraform/outputs.tftest.hcl."""
+
+QUEUE = {"arn": f"arn:aws:sqs:eu-west-1:{ACCOUNT}:files", "url": "https://sqs/queue"}
+
+
+def deployed(**other: Any) -> Target:
+    """A deployment, with other values of these outputs."""
+    return Target.of(Deployment.of(OUTPUT | other, "deployment"), None)

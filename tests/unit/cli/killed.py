@@ -1,0 +1,170 @@
+"""A run that dies at a chosen point, as by `kill -9`: nothing that it would do afterwards is done.
+
+The points are before and after all that reaches the disk: the table's writes, and each step of a
+checkpoint. What is to outlive the process is in files.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import redirect_stderr, redirect_stdout
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
+from unittest.mock import patch
+
+from botocore.exceptions import ClientError
+
+from cli import backfill, place, verify
+from cli.address import Address, Filters
+from cli.listing import Listed, Page
+from cli.settings import settings_of
+from cli.target import Target
+from function.denials import explained_read
+from function.event_parser import ObjectEvent
+from function.record import FileRecord
+
+KEYS = tuple("abcdefg")
+REFUSED = ("c", "f")
+KILLED = 137
+NOW = datetime(2026, 11, 23, 8, 15, 30, tzinfo=UTC)
+
+
+class Points:
+    """Counts the points; at one of them the process ends."""
+
+    def __init__(self, die_at: int) -> None:
+        """`die_at` is the number of the point to die at; 0: at none."""
+        self._die_at = die_at
+        self._count = 0
+
+    def passed(self) -> None:
+        self._count += 1
+        if self._count == self._die_at:
+            os._exit(KILLED)
+
+    def around(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapped(*arguments: Any, **more: Any) -> Any:
+            self.passed()
+            answer = call(*arguments, **more)
+            self.passed()
+            return answer
+
+        return wrapped
+
+
+class Disk:
+    """A bucket, and a table that is a file with a line for each write."""
+
+    def __init__(self, table: Path, points: Points, refused: tuple[str, ...]) -> None:
+        self._table = table
+        self._points = points
+        self._refused = refused
+
+    def written(self) -> set[str]:
+        return set(self._table.read_text().split()) if self._table.exists() else set()
+
+    def reach(self, _: str) -> None:
+        pass
+
+    def pages(self, _: str, after: str = "") -> Iterator[Page]:
+        left = [self._listed(key) for key in KEYS if key > after]
+        for first in range(0, len(left), 3):
+            yield Page(left[first : first + 3], NOW)
+
+    def look(self, key: str) -> tuple[Listed | None, datetime]:
+        return self._listed(key), NOW
+
+    def list_prefix(self, _: str, __: str, after: str = "") -> Iterator[FileRecord]:
+        written = self.written()
+        return (self._record(key) for key in sorted(written) if key > after)
+
+    def read(self, _: str, key: str) -> FileRecord | None:
+        return self._record(key) if key in self.written() else None
+
+    def refresh(self, event: ObjectEvent, _: datetime | None = None) -> None:
+        if event.key in self._refused:
+            with explained_read("b", event.key):
+                raise ClientError({"Error": {"Code": "403", "Message": ""}}, "HeadObject")
+        self._points.passed()
+        with self._table.open("a") as file:
+            file.write(f"{event.key}\n")
+        self._points.passed()
+
+    @staticmethod
+    def _listed(key: str) -> Listed:
+        return Listed(key, f"etag {key}", 1, NOW)
+
+    @staticmethod
+    def _record(key: str) -> FileRecord:
+        return FileRecord(
+            bucket="b", key=key, indexed_at=NOW, revision="r", etag=f"etag {key}", size=1
+        )
+
+
+class DiskTarget:
+    """What the commands work on: see `cli.target.Target`."""
+
+    filters = Filters()
+    settings = settings_of("table", object_metadata=True)
+
+    def __init__(self, disk: Disk) -> None:
+        self._disk = disk
+
+    def s3(self) -> None:
+        pass
+
+    def index(self) -> Disk:
+        return self._disk
+
+    def indexer(self) -> Disk:
+        return self._disk
+
+
+def run(
+    command: str,
+    home: Path,
+    refused: tuple[str, ...],
+    *,
+    resume: bool,
+    die_at: int = 0,
+    report: Path | None = None,
+) -> int:
+    """Run a command; returns its exit code, unless the process dies at a point."""
+    points = Points(die_at)
+    disk = Disk(home / "table", points, refused)
+    target = cast(Target, DiskTarget(disk))
+    address = Address("b", "")
+    with (
+        (home / "answer").open("w") as answer,
+        (home / "messages").open("a") as messages,
+        redirect_stdout(answer),
+        redirect_stderr(messages),
+        patch.dict(os.environ, {"XDG_STATE_HOME": str(home), "AWS_DEFAULT_REGION": "eu-west-1"}),
+        patch.object(place, "_SECONDS", 0),
+        patch.object(backfill, "MOST_AT_ONCE", 2),
+        patch.object(backfill, "Listing", lambda *_, **__: disk),
+        patch.object(verify, "Listing", lambda *_, **__: disk),
+        patch.object(os, "fsync", points.around(os.fsync)),
+        patch.object(Path, "replace", points.around(Path.replace)),
+        patch.object(Path, "unlink", points.around(Path.unlink)),
+        patch("function.denials._caller", lambda: "me"),
+    ):
+        if command == "backfill":
+            return backfill.backfill(
+                target, address, resume=resume, dry_run=False, report=report, as_json=True
+            )
+        return verify.verify(
+            target,
+            address,
+            repair=True,
+            versions=False,
+            grace=0,
+            resume=resume,
+            report=report,
+            as_json=True,
+        )
+
+
+def die(command: str, home: Path, refused: tuple[str, ...], die_at: int, *, resume: bool) -> None:
+    """Run a command in a process of its own, which exits as the command does, or with KILLED."""
+    os._exit(run(command, home, refused, resume=resume, die_at=die_at))

@@ -1,0 +1,244 @@
+"""Which deployment Terraform's outputs describe."""
+
+import json
+from collections.abc import Callable
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli.address import Filter, Filters
+from cli.deployment import BackfillJobs, Deployment, find
+from cli.errors import CommandError
+from tests.unit.cli.deployments import OUTPUT
+
+# Printed by `terraform output -json` in a stack with one index, the module `one`, and two more, the
+# module `each` with a `for_each`. The outputs `module` and `each` are these modules; `deployment`
+# and `deployments` are their outputs `deployment`, `list` is a list of these, `vpc` something else.
+PRINTED: dict[str, Any] = json.loads(Path(__file__).with_name("terraform_output.json").read_text())
+MODULE = PRINTED["module"]["value"]
+
+Says = Callable[[dict[str, Any]], None]
+
+
+@pytest.fixture
+def terraform(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A terraform on the path that says what it is told, and in which workspace it was asked."""
+    program = tmp_path / "terraform"
+    program.write_text(
+        f'#!/bin/sh\necho "$TF_WORKSPACE $*" >{tmp_path}/asked\ncat {tmp_path}/said\n'
+        f"cat {tmp_path}/failed >&2 2>/dev/null && exit 1 || exit 0\n"
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    return tmp_path
+
+
+@pytest.fixture
+def says(terraform: Path) -> Says:
+    def say(document: dict[str, Any]) -> None:
+        (terraform / "said").write_text(json.dumps(document))
+
+    return say
+
+
+def printed(*names: str) -> dict[str, Any]:
+    return {name: PRINTED[name] for name in names}
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        # In the directory of the module itself, where it is the root.
+        {
+            name: {"sensitive": False, "type": "dynamic", "value": value}
+            for name, value in MODULE.items()
+        },
+        printed("module", "vpc"),
+        printed("deployment"),
+        printed("vpc", "module", "deployment"),
+    ],
+)
+def test_the_output_is_found_wherever_it_is(says: Says, document: dict[str, Any]) -> None:
+    says(document)
+
+    assert find(None, None) == Deployment(
+        name="reports-index",
+        region="us-east-1",
+        settings=find(None, "reports-index").settings,
+        filters=Filters((Filter("in/", ".csv"),)),
+        bucket="reports-index-000000000000",
+        versioned=True,
+        function_name="reports-index",
+        function_arn="arn:aws:lambda:us-east-1:000000000000:function:reports-index",
+        dead_letter_url=(
+            "https://sqs.us-east-1.amazonaws.com/000000000000/reports-index-dead-letter"
+        ),
+        queue_url="https://sqs.us-east-1.amazonaws.com/000000000000/reports-index",
+        backfill=BackfillJobs(
+            role_arn="arn:aws:iam::000000000000:role/reports-index-backfill",
+            reports_bucket="reports-index-backfill-000000000000",
+        ),
+    )
+
+
+def test_the_settings_are_the_functions(says: Says) -> None:
+    says(printed("module"))
+
+    settings = find(None, None).settings
+
+    assert (settings.table_name, settings.table_partitions) == ("reports-index", 3)
+    assert settings.tombstone_life.days == 60
+    assert (settings.object_metadata, settings.object_tags) == (True, False)
+    assert (settings.derived_bucket, settings.derived_prefix, settings.derived_max_bytes) == (
+        "manifests",
+        "of/",
+        2 * 1024 * 1024,
+    )
+
+
+def test_the_workspace_is_terraforms(says: Says, terraform: Path) -> None:
+    says(printed("module"))
+
+    find("dev", None)
+    assert (terraform / "asked").read_text() == "dev output -json -no-color\n"
+    find(None, None)
+    assert (terraform / "asked").read_text() == " output -json -no-color\n"
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        printed("each"),
+        printed("deployments"),
+        printed("list"),
+        printed("list", "vpc", "each", "deployments"),
+    ],
+)
+def test_one_of_several_is_chosen_by_its_name(says: Says, document: dict[str, Any]) -> None:
+    says(document)
+
+    found = find(None, "us-index")
+    assert (found.bucket, found.versioned, found.queue_url) == ("in-us", False, None)
+    assert (found.settings.derived_bucket, found.backfill) == (None, None)
+    assert find(None, "eu-index").bucket == "in-eu"
+    with pytest.raises(
+        CommandError,
+        match=r"outputs hold 2 indexes: choose one with --index \(eu-index, us-index\)$",
+    ):
+        find(None, None)
+    with pytest.raises(
+        CommandError,
+        match=r"--index other is none of the indexes .*: choose from eu-index, us-index$",
+    ):
+        find(None, "other")
+
+
+def test_an_index_can_be_in_several_outputs(says: Says) -> None:
+    says(printed("module", "deployment", "each", "list"))
+
+    assert find(None, "reports-index").bucket == "reports-index-000000000000"
+    with pytest.raises(CommandError, match=r"\(eu-index, reports-index, us-index\)"):
+        find(None, None)
+
+
+def test_indexes_of_one_name_are_chosen_by_their_output(says: Says) -> None:
+    other = deepcopy(PRINTED["each"])
+    other["value"]["us"]["deployment"]["table"]["name"] = "eu-index"
+    says({"file_index": other, "deployment": PRINTED["deployment"]})
+
+    assert find(None, 'file_index["us"]').bucket == "in-us"
+    assert find(None, 'file_index["eu"]').bucket == "in-eu"
+    assert find(None, "deployment").name == "reports-index"
+    choice = 'file_index["eu"], file_index["us"], reports-index'
+    with pytest.raises(CommandError) as refused:
+        find(None, "eu-index")
+    assert str(refused.value) == (
+        "--index eu-index is the name of several indexes in Terraform's outputs: choose from"
+        f" {choice}"
+    )
+    with pytest.raises(CommandError) as refused:
+        find(None, None)
+    assert str(refused.value).endswith(f"choose one with --index ({choice})")
+
+
+def test_a_list_has_places_too(says: Says) -> None:
+    says(printed("list"))
+
+    assert find(None, "list[1]").bucket == "in-us"
+
+
+@pytest.mark.parametrize("document", [printed("vpc"), {"file_index": {"value": {}}}])
+def test_a_stack_without_an_index_is_told_what_to_add(says: Says, document: dict[str, Any]) -> None:
+    says(document)
+
+    with pytest.raises(CommandError) as refused:
+        find("dev", None)
+    assert str(refused.value) == (
+        "no file index is among Terraform's outputs in workspace dev. If the module is part of a"
+        ' stack, add output "file_index" { value = module.file_index.deployment } and apply'
+    )
+
+
+def test_where_nothing_was_applied_there_are_no_outputs(says: Says) -> None:
+    says({})
+
+    with pytest.raises(CommandError, match="has no outputs in the selected workspace: run this in"):
+        find(None, None)
+
+
+# What the module had before it had an output for the command line.
+OLDER = {
+    "bucket": {"arn": "arn:aws:s3:::reports", "name": "reports"},
+    "dead_letter_queue": {"arn": "a", "name": "n", "url": "u"},
+    "filters": [],
+    "function": {"arn": "a", "name": "n"},
+    "object_metadata": {"enabled": False, "tags": False},
+    "table": OUTPUT["table"],
+}
+
+
+def test_another_release_of_the_module_is_told(says: Says) -> None:
+    says({name: {"value": value} for name, value in OLDER.items()})
+    with pytest.raises(CommandError, match=r"applied here by a release .* apply this one"):
+        find(None, None)
+
+    says({"file_index": {"value": OLDER}})
+    with pytest.raises(
+        CommandError,
+        match=r"the output file_index is not what this release of file-index reads .KeyError",
+    ):
+        find(None, None)
+
+
+def test_an_index_of_another_release_does_not_stand_in_the_way(says: Says) -> None:
+    old = OLDER | {"table": OUTPUT["table"] | {"name": "old", "arn": "old"}}
+    says({"old": {"value": old}, "new": {"value": OUTPUT}})
+
+    assert find(None, "files").name == "files"
+    with pytest.raises(CommandError, match="the output old is not what"):
+        find(None, "old")
+
+
+@pytest.mark.parametrize("name", list(OUTPUT))
+def test_all_of_the_output_is_needed(name: str) -> None:
+    with pytest.raises(CommandError, match=f"the output x is not what .*KeyError.*{name}"):
+        Deployment.of({key: value for key, value in OUTPUT.items() if key != name}, "x")
+    # Nothing else may be read than what tests/terraform/outputs.tftest.hcl asserts.
+    Deployment.of(OUTPUT, "x")
+
+
+def test_what_terraform_says_of_a_failure_is_passed_on(says: Says, terraform: Path) -> None:
+    says({})
+    (terraform / "failed").write_text("Error: Backend\n\n  initialization required\n")
+
+    with pytest.raises(CommandError, match="Error: Backend initialization required"):
+        find("dev", None)
+
+
+def test_no_terraform_is_needed_with_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+
+    with pytest.raises(CommandError, match="terraform is not installed: name the table"):
+        find("dev", None)

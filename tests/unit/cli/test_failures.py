@@ -1,0 +1,201 @@
+"""Which errors are of one object, and which end a run."""
+
+from typing import Any
+
+import pytest
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectionClosedError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    IncompleteReadError,
+    NoCredentialsError,
+    ProxyConnectionError,
+    ReadTimeoutError,
+    ResponseStreamingError,
+    SSLError,
+    TokenRetrievalError,
+)
+from botocore.parsers import ResponseParserError
+
+from cli import failures
+from cli.errors import CommandError
+from cli.failures import Failure, Failures, is_of_object
+from function.denials import explained
+from function.errors import (
+    ContentionError,
+    DerivedBucketMissingError,
+    PermissionDeniedError,
+    TableMissingError,
+    UnreadableRecordError,
+)
+
+REFUSED = Failure("a", "may not", is_refused=True)
+FAILED = Failure("b", "timed out")
+URL: dict[str, Any] = {"endpoint_url": "https://s3", "error": "e"}
+
+
+def refused(operation: str, code: str = "AccessDenied") -> PermissionDeniedError:
+    with pytest.raises(PermissionDeniedError) as raised, explained("an action", "a resource"):
+        raise client_error(code, operation)
+    return raised.value
+
+
+def client_error(code: str, operation: str = "HeadObject") -> ClientError:
+    message = "User: arn:aws:iam::1:user/me is not authorized to perform: s3:GetObject"
+    return ClientError({"Error": {"Code": code, "Message": message}}, operation)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        refused("HeadObject", "403"),
+        refused("GetObject"),
+        refused("GetObjectTagging"),
+        refused("PutObject"),
+        client_error("400"),
+        client_error("SlowDown", "GetObject"),
+        client_error("503"),
+        client_error("ThrottlingException", "GetItem"),
+        client_error("ValidationException", "PutItem"),
+        ReadTimeoutError(**URL),
+        ConnectionClosedError(**URL),
+        ResponseStreamingError(**URL),
+        IncompleteReadError(actual_bytes=1, expected_bytes=2),
+        ResponseParserError("no XML"),
+        ContentionError("others"),
+        UnreadableRecordError("an item"),
+    ],
+)
+def test_an_error_of_one_object_is_a_failure(error: Exception) -> None:
+    assert is_of_object(error)
+    failure = Failure.of("k", error)
+    assert failure.key == "k"
+    assert failure.is_refused is isinstance(error, PermissionDeniedError)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        refused("GetItem", "AccessDeniedException"),
+        refused("PutItem", "AccessDeniedException"),
+        refused("Query", "AccessDeniedException"),
+        refused("BatchExecuteStatement", "AccessDeniedException"),
+        refused("ListObjectsV2"),
+        refused("ListObjectVersions"),
+        PermissionDeniedError("by whom?"),
+        client_error("ExpiredToken", "ListObjectsV2"),
+        client_error("ExpiredTokenException", "GetItem"),
+        client_error("InvalidAccessKeyId"),
+        client_error("InvalidToken"),
+        client_error("UnrecognizedClientException", "GetItem"),
+        client_error("InvalidSignatureException", "GetItem"),
+        client_error("SignatureDoesNotMatch"),
+        client_error("RequestTimeTooSkewed"),
+        TableMissingError("table t does not exist: …"),
+        DerivedBucketMissingError("bucket d does not exist: …"),
+        NoCredentialsError(),
+        TokenRetrievalError(provider="sso", error_msg="expired"),
+        EndpointConnectionError(**URL),
+        ConnectTimeoutError(**URL),
+        ProxyConnectionError(proxy_url="p", error="e"),
+        SSLError(**URL),
+        BotoCoreError(),
+        CommandError("add --object-metadata"),
+        ZeroDivisionError(),
+    ],
+)
+def test_an_error_of_the_run_is_raised_as_it_is(error: Exception) -> None:
+    with pytest.raises(type(error)) as raised:
+        Failure.of("k", error)
+    assert raised.value is error
+
+
+@pytest.mark.parametrize(
+    "failure", [Failure('k\n"\U0001f600', "ü"), Failure("k", "cause", kind="mismatch")]
+)
+def test_a_failure_survives_its_file(failure: Failure) -> None:
+    line = failure.as_line()
+
+    assert "\n" not in line
+    assert Failure.from_line(line.encode()) == failure
+
+
+def test_a_refusal_is_kept_in_words_that_say_what_to_do() -> None:
+    assert Failure.of("k", refused("HeadObject", "403")).cause == (
+        "arn:aws:iam::1:user/me may not s3:GetObject on a resource. The policy of whoever runs this"
+        " must allow it: AWS says: User: arn:aws:iam::1:user/me is not authorized to perform:"
+        " s3:GetObject"
+    )
+
+
+def test_a_run_that_is_refused_everything_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(failures, "MOST_REFUSED", 3)
+    counted = Failures(goes_on=False)
+    counted.add([REFUSED], is_any_done=False)
+    counted.add([REFUSED], is_any_done=False)
+
+    with pytest.raises(CommandError) as raised:
+        counted.add([Failure("c", "the last cause", is_refused=True)], is_any_done=False)
+    assert str(raised.value) == (
+        "access to each of the first 3 objects was denied. If it is allowed for others, --resume"
+        " goes on with them. may not"
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "is_any_done", "goes_on"),
+    [([], True, False), ([FAILED], False, False), ([], False, True)],
+)
+def test_a_run_in_which_not_all_was_refused_goes_on(
+    monkeypatch: pytest.MonkeyPatch, before: list[Failure], is_any_done: bool, goes_on: bool
+) -> None:
+    monkeypatch.setattr(failures, "MOST_REFUSED", 3)
+    counted = Failures(goes_on=goes_on)
+    counted.add(before, is_any_done=is_any_done)
+
+    for _ in range(5):
+        counted.add([REFUSED], is_any_done=False)
+
+    assert counted.count == 5 + len(before)
+    assert counted.refusal(5 + len(before)) is None
+
+
+def test_all_that_there_was_was_refused() -> None:
+    counted = Failures(goes_on=False)
+    assert counted.refusal(0) is None
+    counted.add([REFUSED], is_any_done=False)
+    assert counted.refusal(1) == "may not"
+    counted.add([Failure("b", "other", is_refused=True)], is_any_done=False)
+
+    assert counted.refusal(2) == "may not"
+    assert counted.refusal(3) is None
+
+
+@pytest.mark.parametrize(
+    ("number", "is_kept", "said"),
+    [
+        (0, True, ""),
+        (1, True, "1 key failed; --resume tries it again:\n  s3://b/0: c\n"),
+        (2, False, "2 keys failed:\n  s3://b/0: c\n  s3://b/1: c\n"),
+        (
+            1005,
+            True,
+            "1,005 keys failed; --resume tries them again:\n"
+            + "".join(f"  s3://b/{number}: c\n" for number in range(5))
+            + "  … and 1,000 more: --report FILE names all.\n",
+        ),
+    ],
+)
+def test_the_first_failures_are_named(
+    capsys: pytest.CaptureFixture[str], number: int, is_kept: bool, said: str
+) -> None:
+    counted = Failures(goes_on=False)
+    for first in range(0, number, 4):
+        keys = range(first, min(first + 4, number))
+        counted.add([Failure(str(key), "c") for key in keys], is_any_done=False)
+
+    counted.say("b", is_kept=is_kept)
+
+    assert capsys.readouterr().err == said

@@ -1,0 +1,369 @@
+"""`backfill` and `verify` as a whole, on a small bucket: what they say and count."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
+
+from cli import backfill, verify
+from cli.address import Address, Filters
+from cli.backfill import Batch, Counts, _answer
+from cli.drift import Kind
+from cli.failures import Failure
+from cli.findings import Drift, Findings
+from cli.insertion import Inserted
+from cli.listing import Listed, Listing
+from cli.place import identity
+from cli.settings import settings_of
+from cli.target import Target
+from function.record import FileRecord, ObjectMetadata
+from tests.unit.cli import killed
+from tests.unit.cli.killed import KEYS
+
+NOW = datetime(2026, 11, 23, 8, 15, 30, tzinfo=UTC)
+DENIED = (
+    "me may not s3:GetObject or s3:ListBucket on object b/{0}, or on bucket b."
+    " The policy of whoever runs this must allow it."
+)
+
+
+class Run:
+    """Runs a command on a bucket of seven objects."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        self.code = -1
+
+    def __call__(
+        self, command: str, *, refused: str = "", resume: bool = False, report: Path | None = None
+    ) -> list[dict[str, Any]]:
+        (self._home / "messages").unlink(missing_ok=True)
+        self.code = killed.run(command, self._home, tuple(refused), resume=resume, report=report)
+        return [json.loads(line) for line in (self._home / "answer").read_text().splitlines()]
+
+    @property
+    def messages(self) -> list[str]:
+        return (self._home / "messages").read_text().splitlines()
+
+    @property
+    def noted(self) -> dict[str, Any]:
+        (path,) = (self._home / "file-index").glob("*.json")
+        return dict(json.loads(path.read_text()))
+
+    @property
+    def files(self) -> list[str]:
+        return [path.suffix for path in (self._home / "file-index").glob("*")]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    return Run(tmp_path)
+
+
+def test_a_backfill_counts_what_it_did(run: Run) -> None:
+    assert run("backfill") == [{"objects": 7, "refreshed": 7}]
+    assert (run.code, run.messages, run.files) == (0, [], [])
+
+    (counted,) = run("backfill", refused="bg")
+
+    assert counted == {"objects": 7, "refreshed": 5, "failed": 2}
+    assert run.code == 2
+    assert run.messages == [
+        "2 keys failed; --resume tries them again:",
+        f"  s3://b/b: {DENIED.format('b')}",
+        f"  s3://b/g: {DENIED.format('g')}",
+    ]
+    assert run.noted["ranges"] == []
+    assert run.noted["counts"] == {"objects": 7, "written": 5, "contended": 0, "failed": 2}
+    assert run.noted["backfill"] == ["table", "eu-west-1", "b", "", "*", "True False None"]
+
+    assert run("backfill", resume=True) == [{"objects": 7, "refreshed": 7}]
+    assert (run.code, run.messages) == (0, ["Trying again first: 2 failed."])
+
+
+def test_a_repair_counts_what_it_did(run: Run, tmp_path: Path) -> None:
+    report = tmp_path / "report"
+    *found, counted = run("verify", refused="bg", report=report)
+
+    drift = {"phantom": 0, "orphan": 7, "mismatch": 0, "filtered out": 0}
+    summary = {"compared": 7, "drift": drift, "repaired": 5, "unsettled": 0}
+    assert counted == summary | {"failed": 2}
+    assert [line["key"] for line in found] == list(KEYS)
+    assert [json.loads(line) for line in report.read_text().splitlines()] == found
+    assert {line["key"]: line.get("cause") for line in found if not line["repaired"]} == {
+        key: DENIED.format(key) for key in "bg"
+    }
+    assert run.code == 2
+    assert run.messages[0] == "2 keys failed; --resume tries them again:"
+    assert run.noted["verify"][-2:] == ["True False None", "True False"]
+    assert run.noted["counts"]["unrepaired"] == 2
+
+    *found, counted = run("verify", resume=True, report=report)
+
+    assert [line["key"] for line in found] == ["b", "g"]
+    assert counted == summary | {"repaired": 7}
+    assert (run.code, run.messages) == (1, ["Trying again first: 2 failed."])
+    assert len(report.read_text().splitlines()) == 9
+    assert run.files == []
+
+    assert run("verify")[-1] == summary | {"repaired": 0, "drift": drift | {"orphan": 0}}
+    assert run.code == 0
+
+
+@pytest.mark.parametrize("command", ["backfill", "verify"])
+def test_a_run_of_refusals_alone_leaves_nothing_behind(run: Run, command: str) -> None:
+    with pytest.raises(Exception, match=r"^me may not s3:GetObject .* on object b/a,"):
+        run(command, refused="".join(KEYS))
+
+    assert (run.files, run.messages) == ([], [])
+
+
+@pytest.mark.parametrize("command", ["backfill", "verify"])
+def test_a_run_that_stops_says_where(
+    run: Run, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refresh = killed.Disk.refresh
+
+    def stops(disk: killed.Disk, event: Any, settled: Any = None) -> None:
+        if event.key == "e":
+            raise KeyboardInterrupt
+        refresh(disk, event, settled)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(killed.Disk, "refresh", stops)
+        with pytest.raises(KeyboardInterrupt):
+            run(command, refused="b")
+
+    # Batches of a backfill have two keys, here, at the end of a page one.
+    assert run.noted["ranges"] == [{"after": "c" if command == "backfill" else "d", "up_to": None}]
+    if command == "backfill":
+        assert run.messages == ["Stopped after c, 3 objects done: go on with --resume."]
+    else:
+        assert run.messages[:3] == [
+            "Stopped after d, 4 keys compared: go on with --resume.",
+            "Stopped before the end. So far:",
+            "s3://b/: 4 keys compared, 4 drift, 3 of it repaired, 1 failed.",
+        ]
+    counted = run(command, resume=True)[-1]
+    assert counted["objects" if command == "backfill" else "compared"] == 7
+    after = "c" if command == "backfill" else "d"
+    assert run.messages == ["Trying again first: 1 failed.", f"Going on after {after}."]
+
+
+@pytest.mark.parametrize("command", ["backfill", "verify"])
+def test_a_run_that_stops_before_anything_is_done_says_nothing(
+    run: Run, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stops(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(killed.Disk, "refresh", stops)
+    with pytest.raises(KeyboardInterrupt):
+        run(command)
+
+    assert (run.messages, run.files) == ([], [])
+
+
+def test_runs_are_told_from_one_another_by_what_they_work_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    target = Target(settings=settings_of("t"), filters=Filters())
+    address = Address("b", "in/")
+    settings = target.settings
+    others = [
+        (replace(target, settings=replace(settings, table_name="u")), address),
+        (replace(target, settings=replace(settings, object_metadata=True)), address),
+        (replace(target, settings=replace(settings, object_tags=True)), address),
+        (replace(target, settings=replace(settings, derived_bucket="d")), address),
+        (replace(target, filters=Filters.parse(["in/"])), address),
+        (target, Address("c", "in/")),
+        (target, Address("b", "in")),
+    ]
+
+    known = {identity(target, address), *(identity(*other) for other in others)}
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-2")
+
+    assert len(known | {identity(target, address)}) == 2 + len(others)
+
+
+def test_a_drift_is_reported_with_what_both_sides_know() -> None:
+    listed = Listed("k", "e", 1, NOW, version_id="v", storage_class="GLACIER")
+    record = FileRecord(
+        bucket="b",
+        key="k",
+        indexed_at=NOW + timedelta(seconds=2),
+        revision="r",
+        etag="old",
+        size=0,
+        version_id="w",
+        event_name="ObjectCreated:Put",
+        sequencer="0055",
+        last_modified=NOW + timedelta(seconds=1),
+        metadata=ObjectMetadata(storage_class="STANDARD"),
+    )
+    drift = Drift(Kind.MISMATCH, "b", "k", listed, record, repaired=True)
+
+    assert json.loads(drift.as_json()) == {
+        "kind": "mismatch",
+        "bucket": "b",
+        "key": "k",
+        "object": {
+            "etag": "e",
+            "size": 1,
+            "last_modified": "2026-11-23T08:15:30.000Z",
+            "storage_class": "GLACIER",
+            "version_id": "v",
+        },
+        "record": {
+            "etag": "old",
+            "size": 0,
+            "version_id": "w",
+            "event_name": "ObjectCreated:Put",
+            "sequencer": "0055",
+            "last_modified": "2026-11-23T08:15:31.000Z",
+            "storage_class": "STANDARD",
+            "indexed_at": "2026-11-23T08:15:32.000Z",
+        },
+        "repaired": True,
+    }
+    bare = FileRecord(bucket="b", key="k", indexed_at=NOW, revision="r", etag="e")
+    assert json.loads(Drift(Kind.PHANTOM, "b", "k", None, bare).as_json())["record"] == {
+        "etag": "e",
+        "indexed_at": "2026-11-23T08:15:30.000Z",
+    }
+
+
+@pytest.mark.parametrize(
+    ("failure", "kind"),
+    [(Failure("k", "c"), "failed"), (Failure("k", "c", "unsettled"), "unsettled")],
+)
+def test_a_failure_is_reported_with_its_cause(failure: Failure, kind: str) -> None:
+    assert json.loads(verify._line(failure, Address("b", ""))) == {
+        "kind": kind,
+        "bucket": "b",
+        "key": "k",
+        "repaired": False,
+        "cause": "c",
+    }
+
+
+@pytest.mark.parametrize(
+    ("prefix", "key", "directory"),
+    [
+        ("", "a", ""),
+        ("", "a/b/c", "a/"),
+        ("", "/a", "/"),
+        ("a/", "a/b", "a/"),
+        ("a/", "a/b/c/d", "a/b/"),
+        ("a", "ab/c", "ab/"),
+    ],
+)
+def test_drift_is_counted_by_directory_below_the_prefix(
+    prefix: str, key: str, directory: str
+) -> None:
+    assert verify._directory(key, Address("b", prefix), Findings()) == directory
+
+
+def test_directories_beyond_a_number_are_counted_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verify, "_MOST_PLACES", 2)
+    findings = Findings()
+    address = Address("b", "")
+
+    counted = []
+    for key in ("a/1", "b/1", "c/1", "a/2", "d/1"):
+        place = verify._directory(key, address, findings)
+        findings.add(Drift(Kind.PHANTOM, "b", key, None, None), place)
+        counted.append(place)
+
+    assert counted == ["a/", "b/", "(elsewhere)", "a/", "(elsewhere)"]
+
+
+@pytest.mark.parametrize(
+    ("counts", "reads_objects", "said"),
+    [
+        (Counts(1000, 1000), False, "1,000 objects: 1,000 inserted; 7 objects a second.\n"),
+        (
+            Counts(9, written=3, failed=2),
+            False,
+            "9 objects: 3 inserted, 4 had a record or a tombstone, 2 failed; 7 objects a second.\n",
+        ),
+        (
+            Counts(9, written=6, contended=2, failed=1),
+            True,
+            "9 objects: 6 refreshed, 2 kept being written by others, 1 failed;"
+            " 7 objects a second.\n",
+        ),
+    ],
+)
+def test_what_a_backfill_did_is_said(
+    counts: Counts, reads_objects: bool, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = Target(settings=settings_of("t", object_metadata=reads_objects), filters=Filters())
+
+    _answer(target, counts, rate=7.2, as_json=False)
+
+    assert capsys.readouterr().out == said
+
+
+def test_what_could_not_be_inserted_is_looked_at_and_inserted_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The listing of an earlier run is old; what is gone since is no object any more."""
+    inserted: list[FileRecord] = []
+
+    class Table:
+        def __init__(self, *_: Any) -> None:
+            pass
+
+        def insert(self, records: list[FileRecord]) -> Inserted:
+            inserted.extend(records)
+            return Inserted(len(records) - 1, {"d": ReadTimeoutError(endpoint_url="e")})
+
+    class Bucket:
+        def look(self, key: str) -> tuple[Listed | None, datetime]:
+            if key == "b":
+                raise ReadTimeoutError(endpoint_url="e")
+            return (None if key == "gone" else Listed(key, f"etag {key}", 5, NOW)), NOW
+
+    monkeypatch.setattr(backfill, "Insertion", Table)
+    monkeypatch.setattr(Target, "client", lambda *_, **__: None)
+    target = Target(settings=settings_of("t"), filters=Filters())
+    batch = Batch((), 9, objects=[Listed("d", "e", 1, NOW)], again=["a", "b", "gone"])
+    counts = Counts(objects=10, written=7, failed=3)
+
+    write = backfill._writing(target, Address("bucket", ""), cast(Listing, Bucket()))
+    written = write(batch)
+    counts.add(batch, written)
+
+    assert [(one.key, one.etag, one.size) for one in inserted] == [
+        ("d", "e", 1),
+        ("a", "etag a", 5),
+    ]
+    first = inserted[0]
+    assert (first.bucket, first.event_name, first.last_modified) == ("bucket", "Backfill", NOW)
+    assert len({one.revision for one in inserted}) == 2
+    assert len(first.revision) == 16
+    assert datetime.now(UTC) - first.indexed_at < timedelta(minutes=1)
+    assert [failure.key for failure in written.failures] == ["b", "d"]
+    # One more object, one of the earlier ones gone; of three failures one is left, and one is new.
+    assert counts == Counts(objects=10, written=8, failed=2)
+
+
+def test_an_error_of_the_run_is_not_an_objects_when_it_is_looked_at_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Bucket:
+        def look(self, _: str) -> None:
+            raise EndpointConnectionError(endpoint_url="e")
+
+    monkeypatch.setattr(Target, "client", lambda *_, **__: None)
+    target = Target(settings=settings_of("t"), filters=Filters())
+    write = backfill._writing(target, Address("bucket", ""), cast(Listing, Bucket()))
+
+    with pytest.raises(EndpointConnectionError):
+        write(Batch((), 9, again=["a"]))

@@ -1,0 +1,169 @@
+"""Refusals of AWS, and the words that lead to the policy to change."""
+
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
+
+from function import denials
+from function.denials import explained, explained_read
+from function.errors import PermissionDeniedError
+
+DENIAL = (
+    "User: arn:aws:sts::123456789012:assumed-role/file-index-dev/file-index-dev is not authorized "
+    "to perform: dynamodb:PutItem on resource: arn:aws:dynamodb:us-east-1:123456789012:table/files "
+    "because no identity-based policy allows the dynamodb:PutItem action"
+)
+
+
+@pytest.fixture(autouse=True)
+def caller(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody answers who the function is."""
+
+    def unreachable(*_: object, **__: object) -> None:
+        raise EndpointConnectionError(endpoint_url="https://sts.amazonaws.com")
+
+    denials._caller.cache_clear()
+    monkeypatch.setattr("boto3.Session.client", unreachable)
+
+
+def error(code: str, text: str = "") -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": text}}, "PutItem")
+
+
+def refused(text: str, code: str = "AccessDeniedException") -> str:
+    """How a refusal of a write to the table is explained."""
+    with (
+        pytest.raises(PermissionDeniedError) as denied,
+        explained("dynamodb:PutItem", "table files"),
+    ):
+        raise error(code, text)
+    return str(denied.value)
+
+
+@pytest.mark.parametrize("code", ["AccessDenied", "AccessDeniedException", "403"])
+def test_every_code_of_a_refusal_is_known(code: str) -> None:
+    assert " may not dynamodb:PutItem on " in refused(DENIAL, code)
+
+
+@pytest.mark.parametrize(
+    ("policy", "place"),
+    [
+        ("identity-based policy", "apply the module again (the role's policies are not as it"),
+        ("permissions boundary", "look at the role's permissions boundary. AWS says"),
+        ("service control policy", "look at the organization's service control policies. AWS says"),
+        ("session policy", "look outside the module (a bucket or key policy, a permissions"),
+    ],
+)
+def test_a_refusal_names_role_action_resource_and_where_to_look(policy: str, place: str) -> None:
+    assert (
+        "role file-index-dev may not dynamodb:PutItem on "
+        "arn:aws:dynamodb:us-east-1:123456789012:table/files. The module grants it always; if so "
+        f"here, {place}"
+    ) in refused(DENIAL.replace("identity-based policy", policy))
+
+
+@pytest.mark.parametrize(
+    ("policy", "place"),
+    [
+        ("resource-based policy", "look at the policy of the bucket"),
+        ("service control policy", "look at the organization's service control policies"),
+        ("session policy", "look outside the module"),
+    ],
+)
+def test_an_explicit_deny_names_the_policy_that_denies(policy: str, place: str) -> None:
+    allowed, _, _ = DENIAL.partition(" because ")
+
+    said = refused(f"{allowed} with an explicit deny in a {policy}")
+
+    assert f"table/files. A policy denies it explicitly: {place}" in said
+
+
+def test_a_resource_in_quotation_marks_may_hold_spaces() -> None:
+    text = DENIAL.replace(
+        "arn:aws:dynamodb:us-east-1:123456789012:table/files", '"arn:aws:s3:::reports/a b"'
+    )
+
+    assert "on arn:aws:s3:::reports/a b. The" in refused(text)
+
+
+KMS = "KMS key access denied error: com.amazonaws.services.kms.model.AWSKMSException: "
+KMS_DENIAL = DENIAL.partition("is not authorized")[0] + "is not authorized to perform: kms:Decrypt "
+KEY = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+
+
+@pytest.mark.parametrize(
+    ("text", "resource"),
+    [
+        (
+            f"{KMS}The ciphertext refers to a customer master key that does not exist, does not "
+            "exist in this region, or you are not allowed to access. (Service: AWSKMS; Status "
+            "Code: 400; Error Code: AccessDeniedException; Request ID: 0e35c348; Proxy: null)",
+            "the key of table files",
+        ),
+        (
+            f"{KMS}{KMS_DENIAL}on the resource associated with this ciphertext because the "
+            "resource does not exist in this Region, no resource-based policies allow access, or "
+            "a resource-based policy explicitly denies access (Service: AWSKMS; …)",
+            "the key of table files",
+        ),
+        (
+            f"{KMS}{KMS_DENIAL}on resource: {KEY} because no identity-based policy allows the "
+            "kms:Decrypt action (Service: AWSKMS; …)",
+            KEY,
+        ),
+    ],
+    ids=["nobody named", "no resource named", "all named"],
+)
+def test_a_refusal_by_kms_is_not_taken_for_one_by_dynamodb(text: str, resource: str) -> None:
+    said = refused(text)
+
+    assert (
+        f" may not kms:Decrypt on {resource}. The module grants it where kms_key is set; if so"
+        in said
+    )
+    assert "look at the key: its policy must allow it or leave it to IAM" in said
+    assert said.endswith(f"AWS says: {text}")
+
+
+def test_a_refusal_of_an_action_that_the_module_never_grants_says_so() -> None:
+    said = refused(DENIAL.replace("dynamodb:PutItem", "kms:DescribeKey"))
+
+    assert "The module does not grant it: look outside" in said
+
+
+def test_a_refusal_without_a_text_names_both_rights_that_may_be_missing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "file-index-dev")
+
+    with pytest.raises(PermissionDeniedError) as denied, explained_read("reports", "a"):
+        raise error("403")
+
+    assert denied.value.refusal == (
+        "the role of function file-index-dev may not s3:GetObject or s3:ListBucket on object "
+        "reports/a, or on bucket reports."
+    )
+    assert denied.value.said == ""
+
+
+def test_a_refusal_without_a_text_names_the_role_that_sts_names(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Sts:
+        def get_caller_identity(self) -> dict[str, Any]:
+            return {"Arn": "arn:aws:sts::123456789012:assumed-role/indexer/session"}
+
+    monkeypatch.setattr("boto3.Session.client", lambda *_, **__: Sts())
+
+    with pytest.raises(PermissionDeniedError, match=r"^role indexer may not"), explained("a", "b"):
+        raise error("403")
+
+
+def test_other_errors_are_raised_as_they_are() -> None:
+    throttled = error("ThrottlingException", "slow down")
+
+    with pytest.raises(ClientError) as raised, explained("dynamodb:PutItem", "table files"):
+        raise throttled
+
+    assert raised.value is throttled

@@ -1,0 +1,162 @@
+"""What an object is, from S3's answers; tests/integration/test_objects.py has moto's."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from function import denials
+from function.errors import PermissionDeniedError
+from function.objects import Objects
+from function.record import ObjectMetadata, ObjectState
+
+NOW = datetime(2026, 11, 23, 8, 15, 30, tzinfo=UTC)
+HEAD = {"ETag": '"e"', "ContentLength": 3, "LastModified": NOW}
+LISTED = {"Key": "a b", "ETag": '"e"', "Size": 3, "LastModified": NOW}
+STATE = ObjectState(etag="e", size=3, last_modified=NOW)
+
+
+def error(code: str, text: str = "") -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": text}}, "Any")
+
+
+class S3:
+    """S3 as far as it is asked. An answer that is an error is raised."""
+
+    def __init__(self, head: Any = HEAD, listed: Any = None, tags: Any = None) -> None:
+        self._answers = {"head": head, "list": listed, "tags": tags}
+        self.asked: list[dict[str, Any]] = []
+
+    def head_object(self, **request: Any) -> Any:
+        return self._answer("head", request)
+
+    def list_objects_v2(self, **request: Any) -> Any:
+        return self._answer("list", request)
+
+    def get_object_tagging(self, **request: Any) -> Any:
+        return self._answer("tags", request)
+
+    def _answer(self, operation: str, request: dict[str, Any]) -> Any:
+        self.asked.append(request)
+        answer = self._answers[operation]
+        if isinstance(answer, ClientError):
+            raise answer
+        return answer
+
+
+def look(s3: S3, **options: bool) -> ObjectState | None:
+    client: Any = s3
+    return Objects(lambda: client, **options).look("reports", "a b")
+
+
+@pytest.fixture(autouse=True)
+def nobody_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(denials, "_caller", lambda: None)
+
+
+def test_without_metadata_one_answer_is_enough() -> None:
+    s3 = S3(HEAD | {"VersionId": "null", "ContentType": "text/plain"})
+
+    assert look(s3) == ObjectState(etag="e", size=3, last_modified=NOW, version_id="null")
+    assert s3.asked == [{"Bucket": "reports", "Key": "a b"}]
+
+
+@pytest.mark.parametrize("code", ["404", "NoSuchKey", "NoSuchBucket"])
+def test_what_is_not_there_is_gone(code: str) -> None:
+    assert look(S3(error(code))) is None
+
+
+def test_what_s3_does_not_say_is_absent() -> None:
+    state = look(
+        S3(HEAD | {"Metadata": {}, "ContentType": ""}, tags={"TagSet": []}),
+        metadata=True,
+        tags=True,
+    )
+
+    assert state
+    assert state.metadata == ObjectMetadata(storage_class="STANDARD")
+
+
+@pytest.mark.parametrize(
+    ("etag", "parts"), [("e", None), ("e-1", 1), ("e-10000", 10_000), ("e-", None)]
+)
+def test_the_number_of_parts_comes_from_the_etag(etag: str, parts: int | None) -> None:
+    state = look(S3(HEAD | {"ETag": f'"{etag}"'}), metadata=True)
+
+    assert state
+    assert state.metadata
+    assert (state.etag, state.metadata.parts) == (etag, parts)
+
+
+def test_an_object_that_head_cannot_describe_is_listed() -> None:
+    s3 = S3(error("400"), listed={"Contents": [LISTED]})
+
+    assert look(s3) == STATE
+    assert s3.asked[-1] == {"Bucket": "reports", "Prefix": "a b", "MaxKeys": 1}
+
+
+@pytest.mark.parametrize("listed", [{}, {"Contents": [LISTED | {"Key": "a b c"}]}])
+def test_a_listing_without_the_very_key_means_gone(listed: dict[str, Any]) -> None:
+    assert look(S3(error("400"), listed=listed)) is None
+
+
+def test_an_object_that_goes_before_its_tags_are_read_is_gone() -> None:
+    assert look(S3(tags=error("NoSuchKey")), metadata=True, tags=True) is None
+
+
+@pytest.mark.parametrize(
+    ("s3", "refusal", "granted"),
+    [
+        (
+            S3(error("403")),
+            "s3:GetObject or s3:ListBucket on object reports/a b, or on bucket reports.",
+            "bucket.versioned, object_metadata.enabled, backfill_role or derived_files is set",
+        ),
+        (
+            S3(error("400"), listed=error("AccessDenied")),
+            "s3:ListBucket on bucket reports.",
+            "bucket.versioned, object_metadata.enabled, backfill_role or derived_files is set",
+        ),
+        (
+            S3(tags=error("AccessDenied")),
+            "s3:GetObjectTagging on object reports/a b.",
+            "object_metadata.tags is set",
+        ),
+    ],
+    ids=["head", "listing", "tags"],
+)
+def test_a_refusal_names_what_was_asked_for(s3: S3, refusal: str, granted: str) -> None:
+    with pytest.raises(PermissionDeniedError) as denied:
+        look(s3, metadata=True, tags=True)
+
+    assert denied.value.refusal.endswith(f" may not {refusal}")
+    assert f"The module grants it where {granted}" in str(denied.value)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        lambda: S3(error("503")),
+        lambda: S3(error("400"), listed=error("503")),
+        lambda: S3(tags=error("503")),
+    ],
+)
+def test_other_errors_are_raised_as_they_are(broken: Callable[[], S3]) -> None:
+    with pytest.raises(ClientError, match="503"):
+        look(broken(), metadata=True, tags=True)
+
+
+def test_the_client_is_made_once_and_only_when_needed() -> None:
+    made: list[S3] = []
+
+    def connect() -> Any:
+        made.append(S3())
+        return made[-1]
+
+    objects = Objects(connect)
+    assert not made
+    objects.look("reports", "a")
+    objects.look("reports", "b")
+    assert len(made) == 1
