@@ -11,9 +11,9 @@ DEV := .venv/installed-dev
 PARTS := unit integration terraform e2e
 
 # More than there are cores, because many tests wait.
-WORKERS ?= 6
+WORKERS ?= 8
 PYTEST := $(BIN)/python -m pytest
-SIDE_BY_SIDE := --numprocesses $(WORKERS) --dist loadgroup --no-loadscope-reorder
+SIDE_BY_SIDE := --numprocesses $(WORKERS) --dist loadscope --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-quick test-all part soak faults large bench picture lint package plan apply destroy workspace initialised environment clean

@@ -25,8 +25,10 @@ from function.record import FileRecord, format_time
 from function.repository import FileIndex
 from local.deployment import Deployment, DeploymentError, without_events, without_policy
 from local.emulator import Emulator, EmulatorError
+from local.provider import KeptProvider, ProviderError, provider_binary
 from local.waiting import wait_for
-from tools.module_copy import ROOT
+from tools.module_copy import ROOT, ModuleCopy
+from tools.terraform_init import TerraformError
 
 PREFIX = "reports/2026/"
 
@@ -303,7 +305,7 @@ def keep(deployment: Deployment) -> None:
     heading("Left running. Paste this into another terminal to use it:")
     for line in instructions(deployment):
         print(line)
-    console.print("\nCtrl-C here destroys everything and stops.")
+    console.print("\nCtrl-C here ends the local AWS, with everything in it.")
     while True:
         time.sleep(3600)
 
@@ -326,7 +328,7 @@ def instructions(deployment: Deployment) -> list[str]:
 
 
 def main() -> int:
-    """Run the demo; whatever happens, what was made is destroyed and stopped."""
+    """Run the demo; whatever happens, nothing of it is left running."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, stop)  # also SIGINT: a background job is started with it ignored
     started = time.monotonic()
@@ -339,12 +341,18 @@ def main() -> int:
             with timed("Starting the local AWS"):
                 emulator = stack.enter_context(Emulator())
             with timed("terraform init"):
-                deployment = stack.enter_context(Deployment(emulator, show=step))
-            run(emulator, deployment)
+                initialised = stack.enter_context(ModuleCopy({}))
+            with timed("Starting the AWS provider"):
+                binary = provider_binary(initialised.data_directory)
+                provider = stack.enter_context(KeptProvider(binary, emulator.environment))
+            deployment = Deployment(
+                emulator, show=step, provider=provider.environment, initialised=initialised
+            )
+            run(emulator, stack.enter_context(deployment))
     except KeyboardInterrupt:
-        console.print("\nInterrupted: everything is destroyed and stopped.")
+        console.print("\nInterrupted: the local AWS has ended, with everything in it.")
         return 130
-    except (DeploymentError, EmulatorError, TimeoutError) as error:
+    except (DeploymentError, EmulatorError, ProviderError, TerraformError, TimeoutError) as error:
         console.print(f"[red]{escape(str(error))}")
         return 1
     console.print(f"\nNothing is left. The whole demo took {time.monotonic() - started:.0f} s.")
@@ -359,17 +367,15 @@ def stop(number: int, _frame: object) -> None:
 
 
 def run(emulator: Emulator, deployment: Deployment) -> None:
-    """Apply, show, destroy."""
-    try:
-        with timed("terraform apply"):
-            deployment.apply()
-        Demo(emulator, deployment).run()
-        if "--keep" in sys.argv:
-            keep(deployment)
-    finally:
-        heading("Cleaning up")
-        with timed("terraform destroy"):
-            deployment.destroy()
+    """Apply, show, destroy. If it is interrupted, nothing is destroyed: the local AWS ends."""
+    with timed("terraform apply"):
+        deployment.apply()
+    Demo(emulator, deployment).run()
+    if "--keep" in sys.argv:
+        keep(deployment)
+    heading("Cleaning up")
+    with timed("terraform destroy"):
+        deployment.destroy()
 
 
 if __name__ == "__main__":

@@ -6,11 +6,13 @@ import shutil
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.e2e.deployments import DEPLOYMENTS
 from tests.frame import Frame, Shared
@@ -26,6 +28,7 @@ settings.register_profile(
 settings.load_profile("any machine")
 
 _WANTED = "wanted"
+_GROUPS = "groups"
 _directory = pytest.StashKey[Path]()
 _frame = pytest.StashKey[Frame]()
 
@@ -40,13 +43,25 @@ def pytest_configure_node(node: Any) -> None:
     node.workerinput["frame"] = str(node.config.stash[_directory])
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=_turn)
-    for item in items:
-        group = _group(item)
-        if group:
-            item.add_marker(pytest.mark.xdist_group(group))
+
+
+class Scheduling(LoadScopeScheduling):  # type: ignore[misc] # pytest-xdist has no types
+    """Gives all tests of a group to one worker; pytest-xdist's own groups need an older pytest."""
+
+    @cached_property
+    def groups(self) -> dict[str, str]:
+        found = self.config.stash[_directory] / f"{_GROUPS}.json"
+        groups: dict[str, str] = json.loads(found.read_text())["value"]
+        return groups
+
+    def _split_scope(self, nodeid: str) -> str:
+        return self.groups.get(nodeid, nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
+    return Scheduling(config, log)
 
 
 def _turn(item: pytest.Item) -> int:
@@ -63,7 +78,8 @@ def _group(item: pytest.Item) -> str | None:
     """What tests have in common that one worker should run, one after another."""
     if _part(item.nodeid) == "terraform":
         return item.path.stem  # Terraform runs once for all tests of a file
-    return _deployment(item)  # which its tests change
+    marked = item.get_closest_marker("xdist_group")
+    return str(marked.args[0]) if marked else _deployment(item)  # which its tests change
 
 
 def _part(nodeid: str) -> str:
@@ -85,6 +101,9 @@ def _wants(item: pytest.Item) -> set[str]:
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     config = session.config
+    if hasattr(config, "workerinput"):
+        groups = {item.nodeid: group for item in session.items if (group := _group(item))}
+        Shared(config.stash[_directory]).publish(_GROUPS, lambda: groups)
     wants = set().union(*map(_wants, session.items))
     if config.option.collectonly or "shared" not in wants:
         return
