@@ -182,6 +182,7 @@ resource "aws_lambda_function" "function" {
   environment {
     variables = merge(
       {
+        BUCKET_NAME      = local.bucket_name
         OBJECT_METADATA  = tostring(var.object_metadata.enabled)
         OBJECT_TAGS      = tostring(var.object_metadata.tags)
         TABLE_NAME       = aws_dynamodb_table.table.name

@@ -231,7 +231,9 @@ def _writing(target: Target, address: Address, listing: Listing) -> Callable[[Ba
         there = list(_looked_at(listing, batch.again, done.failures))
         done.gone = len(batch.again) - len(there) - len(done.failures)
         objects = [*batch.objects, *there]
-        inserted = insertion.insert([_record(bucket, listed) for listed in objects])
+        inserted = insertion.insert(
+            [_record(bucket, listed, observed=target.versioned) for listed in objects]
+        )
         done.written = inserted.written
         done.failures += [Failure.of(key, error) for key, error in inserted.failed.items()]
         return done
@@ -251,7 +253,12 @@ def _looked_at(listing: Listing, keys: Iterable[str], failures: list[Failure]) -
                 yield listed
 
 
-def _record(bucket: str, listed: Listed) -> FileRecord:
+def _record(bucket: str, listed: Listed, *, observed: bool) -> FileRecord:
+    """Return the record of a listed object.
+
+    It is observed if the bucket has versions: an older one may go by an event that names no
+    version, and would take the key along.
+    """
     return FileRecord(
         bucket=bucket,
         key=listed.key,
@@ -261,6 +268,7 @@ def _record(bucket: str, listed: Listed) -> FileRecord:
         size=listed.size,
         last_modified=listed.last_modified,
         event_name=BACKFILL,
+        observed=observed,
     )
 
 

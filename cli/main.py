@@ -124,6 +124,10 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {
         ],
         False,
     ),
+    "versioned": (
+        Annotated[bool, typer.Option("--versioned", help="With --table: bucket.versioned.")],
+        False,
+    ),
     "profile": (Annotated[str | None, typer.Option(help="AWS profile.")], None),
     "region": (Annotated[str | None, typer.Option(help="AWS Region.")], None),
     "endpoint_url": (
@@ -133,6 +137,7 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {
 }
 _CONNECTION = ("profile", "region", "endpoint_url")
 _SETTINGS = ("partitions", "tombstone_days", "object_metadata", "object_tags")
+_OF_A_TABLE = (*_SETTINGS, "versioned")
 _READS = ("env", "index", "table", "partitions", "filters", *_CONNECTION)
 _WRITES = (*_READS, *_SETTINGS[1:])
 
@@ -180,9 +185,13 @@ def _target(**chosen: Any) -> Target:
             raise CommandError(f"--table and --{name} name two indexes: leave one of them out")
     if table:
         connection.use()
-        return Target(settings=settings_of(table, **given), filters=filters or Filters())
-    for name, value in given.items():
-        if value != _OPTIONS[name][1]:
+        return Target(
+            settings=settings_of(table, **given),
+            filters=filters or Filters(),
+            versioned=chosen.get("versioned", False),
+        )
+    for name in _OF_A_TABLE:
+        if chosen.get(name, _OPTIONS[name][1]) != _OPTIONS[name][1]:
             raise CommandError(
                 f"--{name.replace('_', '-')} only goes with --table: for a deployment it comes from"
                 " Terraform"
@@ -248,7 +257,7 @@ def ls(
     )
 
 
-@_command(*_WRITES)
+@_command(*_WRITES, "versioned")
 def backfill(
     target: Target,
     prefix: Prefix,

@@ -120,6 +120,8 @@ class Target:
     """None if only the table is known."""
     filters_are_chosen: bool = False
     """Whether the filters are others than the deployment's."""
+    versioned: bool = False
+    """Whether the bucket has versions, so that the function looks at its objects."""
 
     @classmethod
     def of(cls, deployment: Deployment, filters: Filters | None) -> "Target":
@@ -129,6 +131,7 @@ class Target:
             filters=filters or deployment.filters,
             deployment=deployment,
             filters_are_chosen=filters is not None,
+            versioned=deployment.versioned,
         )
 
     @property

@@ -18,9 +18,10 @@ from pathlib import Path
 
 from function.errors import ContentionError
 from function.event_parser import ObjectEvent
-from function.indexer import REPAIR, Indexer
+from function.indexer import REPAIR, Indexer, Settled
 from function.record import FileRecord
 from function.repository import FileIndex
+from function.sequencer import CLOCKS_DIFFER
 
 from .address import Address
 from .drift import Comparison, merged
@@ -40,8 +41,6 @@ _MOST_WAITING = 50_000
 """Suspects held in memory; with more the comparison waits for the oldest."""
 _MOST_PLACES = 10_000
 _ELSEWHERE = "(elsewhere)"
-_CLOCKS_DIFFER = timedelta(seconds=5)
-"""At most; of S3's hosts."""
 _MOST_LOOKS = 5
 """A key that has changed before each of them is left unsettled."""
 
@@ -55,6 +54,8 @@ class Look:
     record: FileRecord | None
     time: datetime | None
     """None before S3 has told it."""
+    clock: datetime | None = None
+    """S3's when the record was read, or later; None if nobody looked at it alone."""
 
     @property
     def revision(self) -> str | None:
@@ -171,8 +172,11 @@ class Verification:
 
     def _look(self, bucket: str, key: str) -> Look | Failure:
         try:
+            started = time.monotonic()
             listed, now = self._listing.look(key)
-            return Look(key, listed, self._index.read(bucket, key), now)
+            record = self._index.read(bucket, key)
+            clock = now + timedelta(seconds=time.monotonic() - started)
+            return Look(key, listed, record, now, clock)
         except CALL_ERRORS as error:
             return Failure.of(key, error)
 
@@ -223,11 +227,11 @@ class Verification:
             return again
         drift = Drift(kind, bucket, look.key, look.listed, look.record)
         try:
-            return self._repaired(drift, settled_at(suspect.seen_at, again.seen_at))
+            return self._repaired(drift, _settled(suspect.seen_at, again.seen_at, look))
         except ContentionError:
             return again
 
-    def _repaired(self, drift: Drift, settled: datetime) -> Drift:
+    def _repaired(self, drift: Drift, settled: Settled) -> Drift:
         """Repair it, if that is asked for. Raises ContentionError."""
         if not self._indexer:
             return drift
@@ -248,7 +252,17 @@ def settled_at(seen_at: datetime, now: datetime) -> datetime:
     The object was the same from the first look to this one: the middle is clear of both by half
     the grace period. An event after this look must not seem older, whatever the clocks of S3.
     """
-    return now - max((now - seen_at) / 2, _CLOCKS_DIFFER)
+    return now - max((now - seen_at) / 2, CLOCKS_DIFFER)
+
+
+def _settled(seen_at: datetime, now: datetime, look: Look) -> Settled:
+    return Settled(
+        at=settled_at(seen_at, now),
+        clock=look.clock or now,
+        revision=look.record.revision if look.record else None,
+        etag=look.listed.etag if look.listed else None,
+        last_modified=look.listed.last_modified if look.listed else None,
+    )
 
 
 def _ended(steps: deque[Step]) -> Iterator[Step]:

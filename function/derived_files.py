@@ -10,13 +10,14 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, IncompleteReadError
 
 from function import manifest
 from function.denials import explained, explained_read
 from function.errors import DerivedBucketMissingError
 from function.event_parser import MAX_KEY_BYTES
 from function.manifest import Content
+from function.objects import is_gone
 from function.record import DerivedFile, Source
 from function.settings import Settings
 
@@ -28,10 +29,10 @@ _logger = logging.getLogger("file_index")
 # https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
 _REASONS = {
     "InvalidObjectState": "the object is archived and has to be restored first",
-    "NoSuchBucket": "the object was deleted meanwhile",
-    "NoSuchKey": "the object was deleted meanwhile",
     "PreconditionFailed": "the object was changed meanwhile",
 }
+# How S3 refuses a name; for one with too many `../` its front end answers a bare 400.
+_REFUSED_NAMES = {"400", "BadRequest", "InvalidURI", "KeyTooLongError"}
 _SSE_C = "Server Side Encryption"
 _SECONDS = 20
 """To read an object in: less than an invocation has."""
@@ -74,8 +75,9 @@ class DerivedFiles:
         made = self._made(source, size)
         if isinstance(made, bytes):
             name = self.name(source)
-            self._store(name, made)
-            return DerivedFile(key=name)
+            if self._store(name, made):
+                return DerivedFile(key=name)
+            made = f"S3 does not accept the derived file's name {name}"[:_LONGEST_REASON]
         _logger.warning(
             "no derived file", extra={"bucket": source.bucket, "key": source.key, "reason": made}
         )
@@ -105,7 +107,7 @@ class DerivedFiles:
                 )
         except ClientError as error:
             return _reason(error)
-        content = _Reader(answer["Body"])
+        content = _Reader(answer["Body"], answer["ContentLength"])
         with answer["Body"]:
             # The content is the event's, but its size need not be what the event says.
             if answer["ContentLength"] > self._max_bytes:
@@ -118,7 +120,8 @@ class DerivedFiles:
                 reason = f"{type(error).__name__}: {error}"[:_LONGEST_REASON]
                 return reason.encode(errors="backslashreplace").decode()
 
-    def _store(self, name: str, data: bytes) -> None:
+    def _store(self, name: str, data: bytes) -> bool:
+        """Store the derived file; False if S3 refuses its name."""
         s3 = self._connect()
         with explained("s3:PutObject", f"object {self._bucket}/{name}"):
             try:
@@ -130,32 +133,68 @@ class DerivedFiles:
                     f"bucket {self._bucket} does not exist: derived_files.bucket_name names it; "
                     "create it, or correct the name and apply"
                 ) from error
+            except ClientError as error:
+                if error.response["Error"]["Code"] in _REFUSED_NAMES:
+                    return False
+                raise
+        return True
 
 
 class _Reader:
     """The content; remembers if it was not the content that was wrong but the way to it."""
 
-    def __init__(self, body: Any) -> None:
-        self._body = body
+    def __init__(self, body: Any, length: int) -> None:
+        self._receive = _receiving(body)
+        self._length = self._left = length
         self._until = time.monotonic() + _SECONDS
         self.error: Exception | None = None
 
     def read(self, size: int = -1) -> bytes:
-        if time.monotonic() > self._until:
-            raise TimeoutError(
-                f"not read within {_SECONDS} s: raise function.memory_mb, or lower queue.batch_size"
-                " or derived_files.max_mb"
-            )
+        wanted = self._left if size < 0 else min(size, self._left)
+        pieces = []
+        while wanted:
+            if time.monotonic() > self._until:
+                raise TimeoutError(
+                    f"not read within {_SECONDS} s: raise function.memory_mb, or lower"
+                    " queue.batch_size or derived_files.max_mb"
+                )
+            piece = self._received(wanted)
+            pieces.append(piece)
+            wanted -= len(piece)
+        return b"".join(pieces)
+
+    def _received(self, most: int) -> bytes:
         try:
-            data: bytes = self._body.read(None if size < 0 else size)
+            piece = self._receive(most)
+            if not piece:
+                raise IncompleteReadError(
+                    actual_bytes=self._length - self._left, expected_bytes=self._length
+                )
         except Exception as error:
             self.error = error
             raise
-        return data
+        self._left -= len(piece)
+        return piece
+
+
+def _receiving(body: Any) -> Callable[[int], bytes]:
+    """Read what there is of a body, at most so many bytes, rather than wait for all of them.
+
+    botocore reads a body to the last byte asked for, which a body that drips never gives. What is
+    below it, urllib3's response or http.client's, can do with one `recv`.
+    """
+    response: Any = getattr(body, "_raw_stream", body)
+    below: Any = getattr(response, "_fp", None)
+    receive: Callable[[int], bytes] = next(
+        (stream.read1 for stream in (response, below) if hasattr(stream, "read1")), body.read
+    )
+    return receive
 
 
 def _reason(error: ClientError) -> str:
     found = error.response["Error"]
+    if is_gone(error):
+        return "the object was deleted meanwhile"
     if found["Code"] == "InvalidRequest" and _SSE_C in found.get("Message", ""):
         return "the object is encrypted with a key that only its owner has (SSE-C)"
     if found["Code"].startswith("KMS."):

@@ -3,6 +3,7 @@
 FileIndexError
 ├── SettingsError             an environment variable is missing or wrong
 ├── MalformedEventError       a payload, or one event in it, cannot be read
+├── OtherBucketError          an event about a bucket that the function does not index
 ├── PermissionDeniedError     AWS refused a call
 ├── TableMissingError         the table does not exist
 ├── DerivedBucketMissingError the bucket for derived files does not exist
@@ -26,6 +27,10 @@ class SettingsError(FileIndexError):
 
 class MalformedEventError(FileIndexError):
     """A payload, or one event in it, cannot be read; the message says where and why."""
+
+
+class OtherBucketError(FileIndexError):
+    """An event is about another bucket than the one that the function indexes."""
 
 
 class PermissionDeniedError(FileIndexError):

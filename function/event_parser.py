@@ -18,6 +18,7 @@ from typing import TypeVar
 from urllib.parse import unquote_plus
 
 from function.errors import MalformedEventError
+from function.sequencer import upload_began
 
 MAX_KEY_BYTES = 1024
 """The longest object key S3 allows, in bytes of UTF-8."""
@@ -25,7 +26,7 @@ MAX_KEY_BYTES = 1024
 _MAX_SIZE = 2**63 - 1  # far above what S3 stores, and within what DynamoDB keeps exactly
 _MAX_WRAPPERS = 8
 _HEXADECIMAL = re.compile(r"[0-9A-Fa-f]+")
-_EVENTBRIDGE_SEQUENCER_LENGTH = 16
+_MAX_SEQUENCER_DIGITS = 64  # S3's have about 18
 
 _EVENTBRIDGE_NAMES = {
     "Object Restore Initiated": "ObjectRestore:Post",
@@ -44,6 +45,27 @@ _EVENTBRIDGE_CREATED = {
     "POST Object": "Post",
     "CopyObject": "Copy",
     "CompleteMultipartUpload": "CompleteMultipartUpload",
+}
+
+# What is delivered in place of an S3 event, and what to do about it.
+_SUBSCRIPTION = (
+    "an SNS {} of topic {}, not an S3 event: confirm the subscription (aws sns "
+    "confirm-subscription with the message's TopicArn and Token, or open its SubscribeURL within "
+    "three days), then delete the message"
+)
+_UNSUBSCRIPTION = (
+    "an SNS {} of topic {}, not an S3 event: S3's events no longer come from this topic. Subscribe "
+    "again if they should, then delete the message"
+)
+_CLOUDTRAIL = (
+    "a CloudTrail event, not an S3 event notification: CloudTrail records API calls and does not "
+    "say what became of the object. Send S3's own events: a notification of the bucket, or an "
+    'EventBridge rule with source "aws.s3" and detail-type "Object Created" and "Object Deleted". '
+    "Then delete the message and run file-index verify --repair"
+)
+_SNS_ADVICE = {
+    "SubscriptionConfirmation": _SUBSCRIPTION,
+    "UnsubscribeConfirmation": _UNSUBSCRIPTION,
 }
 
 T = TypeVar("T")
@@ -101,6 +123,11 @@ class ObjectEvent:
         """What the event says about the object."""
         return _change(self.name)
 
+    @property
+    def began_at(self) -> datetime | None:
+        """When the multipart upload began that the event completes, if it completes one."""
+        return upload_began(self.name, self.sequencer, self.time)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
@@ -137,14 +164,19 @@ def canonical_sequencer(sequencer: str, *, eventbridge: bool = False) -> str:
     """The form in which plain string comparison orders sequencers of one key as S3 documents.
 
     S3 says to pad the shorter with zeros on the right and to compare as strings. Without trailing
-    zeros, and in upper case, no padding is needed. EventBridge has been documented without the
-    leading 00 of the native form; it is restored, so that both forms of one event are equal.
+    zeros, and in upper case, no padding is needed. EventBridge sends the native form, and is
+    documented without its leading 00; it is restored, so that both forms of one event are equal.
 
-    Raises MalformedEventError where it is not hexadecimal.
+    Raises MalformedEventError if it is not hexadecimal or too long.
     """
     if not _HEXADECIMAL.fullmatch(sequencer):
         raise MalformedEventError(f"sequencer {_shown(sequencer)} is not a hexadecimal string")
-    if eventbridge and len(sequencer) == _EVENTBRIDGE_SEQUENCER_LENGTH:
+    if len(sequencer) > _MAX_SEQUENCER_DIGITS:
+        raise MalformedEventError(
+            f"sequencer of {len(sequencer)} digits, more than {_MAX_SEQUENCER_DIGITS}: "
+            f"it begins {_shown(sequencer[:_MAX_SEQUENCER_DIGITS])}"
+        )
+    if eventbridge and not sequencer.startswith("00"):
         sequencer = "00" + sequencer
     return sequencer.upper().rstrip("0") or "0"
 
@@ -184,6 +216,8 @@ class _Collector:
             self.test_events += 1
         elif document.get("Type") == "Notification" and "Message" in document:
             self.read(_decoded(_text(document, "Message"), "the SNS message"), depth + 1)
+        elif advice := _foreign(document):
+            raise MalformedEventError(advice)
         elif document.get("source") == "aws.s3" and "detail-type" in document:
             self.events.append(_eventbridge_event(document))
         elif "requestPayload" in document and "requestContext" in document:
@@ -199,6 +233,8 @@ class _Collector:
         try:
             record = _mapping(record, "an entry of Records")
             source = _source(record)
+            if source == "s3.amazonaws.com":
+                raise MalformedEventError(_CLOUDTRAIL)
             if source == "aws:sqs":
                 self.read(_decoded(_text(record, "body"), "the SQS body"), depth)
             elif source == "aws:sns":
@@ -236,7 +272,7 @@ def _native_event(record: Mapping[str, object]) -> ObjectEvent:
         size=_optional_size(entity),
         etag=_optional_text(entity, "eTag"),
         version_id=_optional_text(entity, "versionId"),
-        sequencer=_content_sequencer(entity, name),
+        sequencer=_content_sequencer(entity, name, eventbridge=False),
         request_id=_optional_text(answer, "x-amz-request-id")
         if isinstance(answer, Mapping)
         else None,
@@ -273,6 +309,16 @@ def _eventbridge_name(detail_type: str, detail: Mapping[str, object]) -> str:
         marker = detail.get("deletion-type") == "Delete Marker Created"
         return f"{family}:{'DeleteMarkerCreated' if marker else 'Delete'}"
     return _EVENTBRIDGE_NAMES.get(detail_type, detail_type)
+
+
+def _foreign(document: Mapping[str, object]) -> str | None:
+    """What the document is and what to do, if it is a known one that is not an S3 event."""
+    kind = document.get("Type")
+    if isinstance(kind, str) and kind in _SNS_ADVICE and "TopicArn" in document:
+        return _SNS_ADVICE[kind].format(kind, _shown(document["TopicArn"]))
+    if str(document.get("detail-type")).endswith("via CloudTrail"):
+        return _CLOUDTRAIL
+    return None
 
 
 def _change(name: str) -> Change:
@@ -314,9 +360,7 @@ def _checked_key(key: str) -> str:
     return key
 
 
-def _content_sequencer(
-    entity: Mapping[str, object], name: str, *, eventbridge: bool = False
-) -> str | None:
+def _content_sequencer(entity: Mapping[str, object], name: str, *, eventbridge: bool) -> str | None:
     """The canonical sequencer, if the event is one of those whose sequencers order content."""
     sequencer = _optional_text(entity, "sequencer")
     if sequencer is None or _change(name) in (Change.TOUCHED, Change.UNRELATED):

@@ -21,6 +21,7 @@ from function.batch_operations import Result, ResultCode, Task
 from function.errors import (
     MalformedEventError,
     ObjectEventsFailedError,
+    OtherBucketError,
     OutOfTimeError,
     PermissionDeniedError,
     TableMissingError,
@@ -70,8 +71,10 @@ class _Done:
 class Function:
     """The function without its surroundings: what a handler does with an indexer."""
 
-    def __init__(self, indexer: Indexer) -> None:
+    def __init__(self, indexer: Indexer, bucket: str | None = None) -> None:
+        """Events about another bucket than this fail; None: any bucket is indexed."""
         self._indexer = indexer
+        self._bucket = bucket
         self._pool = ThreadPoolExecutor(WORKERS)
 
     def handle(self, payload: object, context: Context) -> dict[str, Any]:
@@ -128,6 +131,7 @@ class Function:
     def _do_task(self, task: Task, tally: Tally, context: Context) -> Result:
         event = ObjectEvent(bucket=task.bucket, key=task.key, name=BACKFILL)
         try:
+            self._check_bucket(task.bucket)
             if context.get_remaining_time_in_millis() < RESERVED_MS:
                 raise OutOfTimeError(f"not started{_TIME}")
             outcome = self._indexer.refresh(event)
@@ -147,7 +151,7 @@ class Function:
         work: dict[tuple[str, str, bool], _Work] = {}
         for number, message in enumerate(messages):
             for event in message.events:
-                if event.change is Change.UNRELATED:
+                if event.change is Change.UNRELATED and self._bucket in (None, event.bucket):
                     now = self._indexer.now()
                     logs.object_event(event, Outcome.IGNORED, now)
                     tally.count([event], [Outcome.IGNORED], now)
@@ -176,6 +180,7 @@ class Function:
         self, events: Sequence[ObjectEvent], remaining_ms: Callable[[], int]
     ) -> _Done | Exception:
         try:
+            self._check_bucket(events[0].bucket)
             if remaining_ms() < RESERVED_MS:
                 raise OutOfTimeError(f"not started{_TIME}")
             outcomes = self._indexer.process(events)
@@ -185,6 +190,14 @@ class Function:
         for event, outcome in zip(events, outcomes, strict=True):
             logs.object_event(event, outcome, now)
         return _Done(outcomes, now)
+
+    def _check_bucket(self, bucket: str) -> None:
+        if self._bucket not in (None, bucket):
+            raise OtherBucketError(
+                f"the event is about bucket {bucket}, and this function indexes {self._bucket} "
+                "alone: remove the notification, rule or subscription that sends it here, then "
+                "delete the message"
+            )
 
     def _failed(self, events: Sequence[ObjectEvent], error: Exception) -> Exception:
         for event in events:
@@ -216,7 +229,7 @@ def _answer(
 
 def _code(failure: Exception) -> ResultCode:
     # What somebody must mend first; all else may do better when it is tried again.
-    if isinstance(failure, PermissionDeniedError | TableMissingError):
+    if isinstance(failure, OtherBucketError | PermissionDeniedError | TableMissingError):
         return ResultCode.PERMANENT_FAILURE
     return ResultCode.TEMPORARY_FAILURE
 
@@ -256,7 +269,7 @@ def create_function(settings: Settings) -> Function:
         pause=time.sleep,
         derived_files=derived_files,
     )
-    return Function(indexer)
+    return Function(indexer, settings.bucket_name)
 
 
 logs.set_up()

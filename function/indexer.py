@@ -22,6 +22,7 @@ from function.errors import ContentionError, EventTooOldError, PermissionDeniedE
 from function.event_parser import Change, ObjectEvent
 from function.record import DerivedFile, FileRecord, ObjectState, Source
 from function.repository import WriteRefusedError
+from function.sequencer import is_ahead
 
 BACKFILL = "Backfill"
 REPAIR = "Repair"
@@ -65,6 +66,41 @@ class Maker(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """A key that a repair looked at twice: its object and its record were the same both times."""
+
+    at: datetime
+    """A time between the looks, by S3's clock. Events that happened earlier are superseded."""
+    clock: datetime
+    """S3's clock when the record was read, or later."""
+    revision: str | None
+    """The record's; None if there was none."""
+    etag: str | None = None
+    """The object's; None if there was none."""
+    last_modified: datetime | None = None
+
+    def frees(self, standing: FileRecord | None, state: ObjectState | None) -> bool:
+        """Return whether the record's sequencer is one that the repair takes away.
+
+        Only one that cannot be S3's yet: it would supersede every event to come. And only if
+        nothing has happened to record and object since the looks: an older event that is still
+        under way would be applied, and the newer one has perhaps been superseded already.
+        """
+        return (
+            standing is not None
+            and standing.sequencer is not None
+            and standing.revision == self.revision
+            and self._was_seen(state)
+            and is_ahead(standing.sequencer, self.clock)
+        )
+
+    def _was_seen(self, state: ObjectState | None) -> bool:
+        if state is None or self.last_modified is None:
+            return state is None and self.etag is None
+        return state.etag == self.etag and _same_second(state.last_modified, self.last_modified)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Indexer:
     """Applies the rule to the events of one key at a time."""
 
@@ -97,15 +133,14 @@ class Indexer:
         standing = self._read(latest, events)
         return [self._refresh(latest, standing, knows_versions=knows_versions)] * len(events)
 
-    def refresh(self, event: ObjectEvent, settled_at: datetime | None = None) -> Outcome:
-        """Bring the record of a key up to date of which nothing is known to have happened.
+    def refresh(self, event: ObjectEvent, settled: Settled | None = None) -> Outcome:
+        """Update a key's record without an event, from the object itself.
 
-        The event, named BACKFILL or REPAIR, only says which key it is. `settled_at` is a time, by
-        S3's clock, at and around which the object was as it is now: what happened before and comes
-        to be known later is superseded.
+        The event, named BACKFILL or REPAIR, only says which key it is. `settled` is what a repair
+        saw of the key before.
         """
         standing = self.index.read(event.bucket, event.key)
-        return self._refresh(event, standing, settled_at=settled_at)
+        return self._refresh(event, standing, settled=settled)
 
     def _needs_look(self, event: ObjectEvent) -> bool:
         return (
@@ -117,9 +152,13 @@ class Indexer:
         )
 
     def outlived_tombstones(self, event: ObjectEvent) -> bool:
-        """Whether the tombstone that would have stopped the event may have expired."""
+        """Whether the tombstone that would have stopped the event may have expired.
+
+        A multipart upload is as old as its start: a delete since then takes precedence.
+        """
         age = self.tombstone_life - timedelta(days=1)
-        return event.time is None or self.now() - event.time > age
+        happened = event.began_at or event.time
+        return happened is None or self.now() - happened > age
 
     def _apply(self, event: ObjectEvent) -> Outcome | None:
         """The outcome, or None where the key is one to look at."""
@@ -145,7 +184,7 @@ class Indexer:
         standing: FileRecord | None,
         *,
         knows_versions: bool = False,
-        settled_at: datetime | None = None,
+        settled: Settled | None = None,
     ) -> Outcome:
         state: ObjectState | None = None
         for attempt in range(REFRESH_ATTEMPTS):
@@ -153,20 +192,20 @@ class Indexer:
                 longest = min(LONGEST_PAUSE, 0.02 * 2**attempt)
                 self.pause(random.uniform(0, longest))  # noqa: S311 # no secret
             before, state = state, self.objects.look(latest.bucket, latest.key)
-            if state and before and state.etag == before.etag:
+            if state and before and _is_made(before, state):
                 state = replace(state, derived=before.derived)
             else:
                 state = self._derive(latest, state, standing)
             record = self._record(
                 latest,
                 state=state,
-                # What was seen is at least as new as either.
-                sequencer=max(latest.sequencer or "", (standing and standing.sequencer) or "")
-                or None,
+                sequencer=_kept_sequencer(latest, standing, state, settled),
                 observed=knows_versions
                 or (standing is not None and standing.observed)
                 or (state is not None and state.version_id is not None),
-                settled_at=_latest(settled_at, standing.settled_at if standing else None),
+                settled_at=_latest(
+                    settled.at if settled else None, standing.settled_at if standing else None
+                ),
             )
             try:
                 # Written even if nothing seems to have changed: the new revision stops others
@@ -209,10 +248,11 @@ class Indexer:
             if not any(self.outlived_tombstones(event) for event in events):
                 raise
             raise EventTooOldError(
-                "the event is too old to be applied (or does not say when it happened): the "
-                "tombstone of a newer one may have expired. The object must be looked at, and that "
-                "is not allowed: set object_metadata = { enabled = true }, apply, replay the "
-                f"event; you may set it back then. {denied}"
+                "the event, or the upload that it completes, is too old to be applied (or does not "
+                "say when it happened): the tombstone of a newer one may have expired. The object "
+                "must be looked at, and that is not allowed: set object_metadata = { enabled = "
+                "true }, apply, replay the event; you may set it back then. "
+                f"{denied}"
             ) from denied
 
     def _record(
@@ -248,6 +288,31 @@ class Indexer:
             derived_reason=known.derived.reason,
             metadata=known.metadata,
         )
+
+
+def _is_made(before: ObjectState, state: ObjectState) -> bool:
+    """Whether the derived file was made at the look before, and of this content.
+
+    A reason why there is none was true of a moment ("changed meanwhile"), and is asked for again.
+    """
+    return before.derived.key is not None and before.etag == state.etag
+
+
+def _kept_sequencer(
+    event: ObjectEvent,
+    standing: FileRecord | None,
+    state: ObjectState | None,
+    settled: Settled | None,
+) -> str | None:
+    """The greater one of event and record: what was seen is at least as new as either."""
+    if settled and settled.frees(standing, state):
+        return None
+    return max(event.sequencer or "", (standing and standing.sequencer) or "") or None
+
+
+def _same_second(one: datetime | None, other: datetime) -> bool:
+    """A listing and HeadObject need not tell the same fraction of a second."""
+    return one is not None and one.replace(microsecond=0) == other.replace(microsecond=0)
 
 
 def _latest(*times: datetime | None) -> datetime | None:

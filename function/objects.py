@@ -3,6 +3,9 @@
 import re
 import threading
 from collections.abc import Callable, Mapping
+from email.errors import HeaderParseError
+from email.header import decode_header, make_header
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -14,7 +17,8 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 _PARTS = re.compile(r"-(\d+)$")
-_GONE = {"NoSuchKey", "NoSuchBucket", "404"}
+_GONE = {"NoSuchKey", "NoSuchVersion", "NoSuchBucket", "404"}
+_ENCODED_WORD = "=?"
 _METADATA = {  # attribute of the record: field of HeadObject's answer
     "content_type": "ContentType",
     "content_encoding": "ContentEncoding",
@@ -25,8 +29,19 @@ _METADATA = {  # attribute of the record: field of HeadObject's answer
     "restore": "Restore",
     "encryption": "ServerSideEncryption",
     "kms_key_id": "SSEKMSKeyId",
-    "user_metadata": "Metadata",
 }
+
+
+def is_gone(error: ClientError) -> bool:
+    """Return whether S3 answered that the one object that was asked for is not there."""
+    if error.response["Error"]["Code"] in _GONE:
+        return True
+    answer = error.response.get("ResponseMetadata", {})
+    # A delete marker has no tags: 405, and not 404 as for everything else.
+    return (
+        answer.get("HTTPStatusCode") == HTTPStatus.METHOD_NOT_ALLOWED
+        and answer.get("HTTPHeaders", {}).get("x-amz-delete-marker") == "true"
+    )
 
 
 class Objects:
@@ -50,7 +65,7 @@ class Objects:
         try:
             return self._head(bucket, key)
         except ClientError as error:
-            if error.response["Error"]["Code"] in _GONE:
+            if is_gone(error):
                 return None
             raise
 
@@ -94,6 +109,7 @@ class Objects:
             storage_class=found.get("StorageClass", "STANDARD"),
             parts=int(parts[1]) if parts else None,
             tags=self._object_tags(bucket, key) if self._tags else None,
+            user_metadata=_decoded(found.get("Metadata") or {}) or None,
             **{name: found.get(field) or None for name, field in _METADATA.items()},
         )
 
@@ -108,3 +124,22 @@ class Objects:
             if self._client is None:
                 self._client = self._connect()
             return self._client
+
+
+def _decoded(metadata: Mapping[str, str]) -> dict[str, str]:
+    return {name: _decoded_text(text) for name, text in metadata.items()}
+
+
+def _decoded_text(text: str) -> str:
+    """The text, if S3 had to encode it for a header (RFC 2047); what does not decode stays.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html
+    """
+    if _ENCODED_WORD not in text:
+        return text
+    try:
+        decoded = str(make_header(decode_header(text)))
+        decoded.encode()  # a lone surrogate cannot be stored
+    except (HeaderParseError, LookupError, ValueError):
+        return text
+    return decoded

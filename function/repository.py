@@ -11,6 +11,7 @@ from function.denials import explained
 from function.errors import TableMissingError
 from function.event_parser import MAX_KEY_BYTES
 from function.record import FileRecord, format_time
+from function.sequencer import CLOCKS_DIFFER, upload_began
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -22,8 +23,10 @@ __all__ = ["FileIndex", "FileRecord", "WriteRefusedError"]
 _NEWER = (
     "attribute_not_exists(#key) OR (attribute_not_exists(observed)"
     " AND (attribute_not_exists(sequencer) OR sequencer < :sequencer)"
-    " AND (attribute_not_exists(settled_at) OR settled_at < :event_time))"
+    " AND (attribute_not_exists(settled_at) OR settled_at < :event_time){})"
 )
+# S3 gives precedence to an object that was stored after a multipart upload began.
+_NOT_OVERTAKEN = " AND (attribute_not_exists(last_modified) OR last_modified <= :began)"
 _NO_TIME = "0"  # before every time
 _LAST_CHARACTER = "\U0010ffff"
 
@@ -48,12 +51,17 @@ class FileIndex:
     def put_newer(self, record: FileRecord) -> None:
         """Write the record unless its key is observed or knows better already.
 
-        That is, has an equal or greater sequencer or was settled after the record's event. Raises
+        That is, has an equal or greater sequencer, was settled after the record's event, or holds
+        an object that was stored after the multipart upload began that the event completes. Raises
         WriteRefusedError with the record that stands in the way.
         """
         time = format_time(record.event_time) if record.event_time else _NO_TIME
         values = {":sequencer": {"S": record.sequencer}, ":event_time": {"S": time}}
-        self._put(record, _NEWER, values, {"#key": "key"})
+        overtaken = ""
+        if began := upload_began(record.event_name, record.sequencer, record.event_time):
+            overtaken = _NOT_OVERTAKEN
+            values[":began"] = {"S": format_time(began + CLOCKS_DIFFER)}
+        self._put(record, _NEWER.format(overtaken), values, {"#key": "key"})
 
     def replace(self, record: FileRecord, standing: FileRecord | None) -> None:
         """Write the record if the table still holds what was read.

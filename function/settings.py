@@ -22,6 +22,8 @@ class Settings:
     tombstone_life: timedelta
     object_metadata: bool
     object_tags: bool
+    bucket_name: str | None = None
+    """The only bucket that is indexed; None: any."""
     derived_bucket: str | None = None
     """Where derived files go; None: none are made."""
     derived_prefix: str = ""
@@ -51,6 +53,7 @@ class Settings:
             ),
             object_metadata=object_metadata,
             object_tags=object_tags,
+            bucket_name=environment.get("BUCKET_NAME") or None,
             derived_bucket=environment.get("DERIVED_BUCKET") or None,
             derived_prefix=environment.get("DERIVED_PREFIX", ""),
             derived_max_bytes=_integer(

@@ -2,7 +2,7 @@
 
 import json
 from typing import Any
-from urllib.parse import quote_plus
+from urllib.parse import quote_plus, unquote_plus
 
 BUCKET = "reports"
 TIME = "2026-11-23T08:15:30.123Z"
@@ -79,6 +79,38 @@ def eventbridge(
             "reason": reason,
         },
     }
+
+
+_BY_EVENTBRIDGE = {
+    "ObjectCreated:Put": ("Object Created", "PutObject"),
+    "ObjectCreated:CompleteMultipartUpload": ("Object Created", "CompleteMultipartUpload"),
+    "ObjectRemoved:Delete": ("Object Deleted", "DeleteObject"),
+    "ObjectRemoved:DeleteMarkerCreated": ("Object Deleted", "DeleteObject"),
+    "LifecycleExpiration:Delete": ("Object Deleted", "Lifecycle Expiration"),
+    "LifecycleExpiration:DeleteMarkerCreated": ("Object Deleted", "Lifecycle Expiration"),
+    "ObjectTagging:Put": ("Object Tags Added", ""),
+    "ObjectTagging:Delete": ("Object Tags Deleted", ""),
+}
+
+
+def by_eventbridge(record: dict[str, Any]) -> dict[str, Any]:
+    """The EventBridge event about the change that an entry of Records is about.
+
+    Its sequencer is in the form of AWS's samples: lower case, without the leading 00.
+    """
+    name, told = record["eventName"], record["s3"]["object"]
+    detail_type, reason = _BY_EVENTBRIDGE[name]
+    fields = {"size": "size", "eTag": "etag", "versionId": "version-id"}
+    entity = {fields[field]: value for field, value in told.items() if field in fields}
+    if "sequencer" in told:
+        entity["sequencer"] = told["sequencer"].removeprefix("00").lower()
+    event = eventbridge(detail_type, unquote_plus(told["key"]), reason=reason, **entity)
+    if detail_type == "Object Deleted":
+        marker = name.endswith("DeleteMarkerCreated")
+        event["detail"]["deletion-type"] = (
+            "Delete Marker Created" if marker else "Permanently Deleted"
+        )
+    return event | {"time": record["eventTime"][: len("2026-11-23T08:15:30")] + "Z"}
 
 
 def sqs(*bodies: Any) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The function as S3 Batch Operations calls it, on moto."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote_plus
 
@@ -7,16 +8,16 @@ import pytest
 from botocore.exceptions import ClientError
 
 from function.errors import MalformedEventError
-from function.handler import Function
+from function.handler import Function, create_function
 from function.objects import Objects
 from function.repository import FileIndex
 from tests.integration.conftest import BUCKET
-from tests.integration.test_handler import Invocation, function
+from tests.integration.test_handler import Invocation, function, lines, settings
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-__all__ = ["function"]  # the fixture
+__all__ = ["function", "lines"]  # the fixtures
 
 KEY = "a b+ü/1.csv"
 
@@ -70,6 +71,19 @@ def test_an_object_that_is_gone_leaves_a_tombstone(function: Function, index: Fi
     assert tombstone.deleted
 
 
+def test_an_object_of_another_bucket_fails_for_good(
+    index: FileIndex,
+    s3: "S3Client",  # noqa: ARG001 # the bucket exists
+) -> None:
+    fenced = create_function(settings(bucket_name="watched"))
+
+    (result,) = fenced.handle(job(KEY), Invocation())["results"]
+
+    assert result["resultCode"] == "PermanentFailure"
+    assert result["resultString"].startswith("OtherBucketError: the event is about bucket reports")
+    assert index.read(BUCKET, KEY) is None
+
+
 class Refusing:
     """S3 that refuses to look at one object."""
 
@@ -105,12 +119,49 @@ def test_each_task_fails_for_itself(
     assert index.get(BUCKET, "good")
 
 
-def test_what_is_not_started_in_time_comes_again(function: Function, index: FileIndex) -> None:
-    (result,) = function.handle(job(KEY), Invocation(remaining_ms=100))["results"]
+@pytest.mark.parametrize(("remaining_ms", "is_started"), [(5000, True), (4999, False)])
+def test_what_is_not_started_in_time_comes_again(
+    function: Function, index: FileIndex, remaining_ms: int, is_started: bool
+) -> None:
+    (result,) = function.handle(job(KEY), Invocation(remaining_ms))["results"]
 
-    assert result["resultCode"] == "TemporaryFailure"
-    assert result["resultString"].startswith("OutOfTimeError")
-    assert index.read(BUCKET, KEY) is None
+    assert (index.read(BUCKET, KEY) is not None) is is_started
+    if not is_started:
+        assert result["resultCode"] == "TemporaryFailure"
+        assert result["resultString"] == (
+            "OutOfTimeError: not started: the invocation is about to time out. The event is "
+            "redelivered; if this recurs, raise function.timeout_seconds"
+        )
+
+
+def test_tasks_have_lines_and_a_summary_as_events_have(
+    function: Function,
+    s3: "S3Client",
+    lines: Callable[[], list[Any]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    s3.put_object(Bucket=BUCKET, Key="good")
+    monkeypatch.setattr(Objects, "client", lambda _: Refusing(s3, "403"))
+
+    function.handle(job("bad", "good"), Invocation())
+
+    bad, good, summary = lines()
+    assert (bad["outcome"], bad["bucket"], bad["key"], bad["event"], bad["errorType"]) == (
+        "failed",
+        BUCKET,
+        "bad",
+        "Backfill",
+        "PermissionDeniedError",
+    )
+    assert (good["outcome"], good["bucket"], good["key"], good["event"]) == (
+        "indexed",
+        BUCKET,
+        "good",
+        "Backfill",
+    )
+    assert (summary["messages"], summary["Indexed"], summary["Failed"]) == (2, 1, 1)
+    assert summary["PermissionDenied"] == 1
+    assert 0 <= summary["duration_ms"] < 60_000
 
 
 @pytest.mark.parametrize(

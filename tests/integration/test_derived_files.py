@@ -3,13 +3,18 @@
 import hashlib
 import io
 import json
-from typing import TYPE_CHECKING, Any
+import socket
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Self
+from unittest.mock import Mock
 
 import boto3
 import pytest
-from botocore.exceptions import ReadTimeoutError
+from botocore.exceptions import IncompleteReadError, ReadTimeoutError
 from botocore.response import StreamingBody
 from botocore.stub import Stubber
+from moto.core.config import default_user_config
 from PIL import Image
 
 from function import derived_files
@@ -125,7 +130,8 @@ def test_without_a_manifest_there_is_no_record_yet(s3: "S3Client", index: FileIn
 
     with pytest.raises(
         ObjectEventsFailedError,
-        match=r"bucket absent does not exist: derived_files.bucket_name names it",
+        match=r"bucket absent does not exist: derived_files.bucket_name names it; create it, or "
+        r"correct the name and apply$",
     ):
         create_function(settings(derived_bucket="absent")).handle(s3_document(event), Invocation())
 
@@ -227,11 +233,19 @@ def test_a_refusal_fails_the_event(code: str, message: str, refusal: str) -> Non
             maker(s3).make(Source(bucket="b", key="k", etag="e"), 1)
 
 
-def test_other_errors_fail_the_event() -> None:
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("SlowDown", "Reduce"),
+        ("InvalidRequest", "Missing required header"),
+        ("AnotherError", "The object was stored using a form of Server Side Encryption."),
+    ],
+)
+def test_other_errors_fail_the_event(code: str, message: str) -> None:
     s3 = boto3.client("s3")
     with Stubber(s3) as stubber:
-        stubber.add_client_error("get_object", "SlowDown", "Reduce", http_status_code=503)
-        with pytest.raises(s3.exceptions.ClientError, match="SlowDown"):
+        stubber.add_client_error("get_object", code, message, http_status_code=400)
+        with pytest.raises(s3.exceptions.ClientError, match=code):
             maker(s3).make(Source(bucket="b", key="k", etag="e"), 1)
 
 
@@ -252,17 +266,149 @@ def _body(data: bytes) -> StreamingBody:
     return StreamingBody(io.BytesIO(data), len(data))
 
 
+def answering(body: Any, length: int) -> "S3Client":
+    """A client that answers the next GetObject with this body."""
+    s3 = boto3.client("s3")
+    stubber = Stubber(s3)
+    stubber.add_response(
+        "get_object", {"Body": StreamingBody(body, length), "ContentLength": length}
+    )
+    stubber.activate()
+    return s3
+
+
+class BreakingBody(io.BytesIO):
+    def read1(self, size: int | None = -1, /) -> bytes:
+        data = super().read1(size)
+        if not data:
+            raise ReadTimeoutError(endpoint_url="https://s3")
+        return data
+
+
+@pytest.mark.parametrize(
+    ("body", "error", "said"),
+    [
+        (BreakingBody, ReadTimeoutError, "Read timeout"),
+        (io.BytesIO, IncompleteReadError, "2 read, but total bytes expected is 3"),
+    ],
+    ids=["breaks", "ends early"],
+)
 def test_a_connection_that_breaks_is_no_fault_of_the_content(
-    s3: "S3Client", monkeypatch: pytest.MonkeyPatch
+    body: type[io.BytesIO], error: type[Exception], said: str
 ) -> None:
-    def broken(*_: Any, **__: Any) -> bytes:
-        raise ReadTimeoutError(endpoint_url="https://s3")
+    with pytest.raises(error, match=said):
+        maker(answering(body(b"ab"), 3)).make(Source(bucket="b", key="k", etag="e"), 3)
 
-    whole = source(s3)
-    monkeypatch.setattr(StreamingBody, "read", broken)
 
-    with pytest.raises(ReadTimeoutError):
-        maker(s3).make(whole, 1)
+class Dripping(threading.Thread):
+    """Answers a GET with a byte every hundredth of a second."""
+
+    def __init__(self, length: int) -> None:
+        super().__init__(daemon=True)
+        self._length = length
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._server.getsockname()[1]}"
+        self.sent = 0
+        self.start()
+
+    def run(self) -> None:
+        with self._server, self._server.accept()[0] as connection:
+            connection.recv(65536)
+            head = f'HTTP/1.1 200 OK\r\nContent-Length: {self._length}\r\nETag: "e"\r\n\r\n'
+            connection.sendall(head.encode())
+            stopped = threading.Event()
+            with suppress(OSError):  # nobody reads any more
+                while self.sent < self._length and not stopped.wait(0.01):
+                    connection.sendall(b"x")
+                    self.sent += 1
+
+
+@pytest.mark.parametrize("urllib3", ["2", "1.26"])
+def test_a_body_that_drips_is_given_up(monkeypatch: pytest.MonkeyPatch, urllib3: str) -> None:
+    if urllib3 == "1.26":  # the one of some runtimes has no read1 of its own
+        monkeypatch.delattr("urllib3.response.HTTPResponse.read1")
+        monkeypatch.delattr("urllib3.response.BaseHTTPResponse.read1")
+    monkeypatch.setattr(derived_files, "_SECONDS", 0.1)
+    slow = Dripping(length=1000)
+    monkeypatch.setitem(default_user_config["core"], "passthrough", {"urls": [f"{slow.url}.*"]})
+
+    s3 = boto3.client("s3", endpoint_url=slow.url)
+    made = maker(s3, max_bytes=1000).make(Source(bucket="b", key="k", etag="e"), 1000)
+    slow.join(30)
+
+    assert made.reason
+    assert made.reason.startswith("TimeoutError: not read within 0.1 s")
+    assert 0 < slow.sent < 1000
+
+
+def test_a_body_is_read_in_the_sizes_that_are_asked_for() -> None:
+    class Pieces(io.BytesIO):
+        def read1(self, size: int | None = -1, /) -> bytes:
+            return super().read1(min(size or 0, 2))
+
+    read: list[bytes] = []
+
+    def derive(_: Source, content: Content) -> bytes:
+        read.extend([content.read(3), content.read(0), content.read(), content.read(1)])
+        raise ValueError("nothing to store")
+
+    s3 = answering(Pieces(b"abcdefgh"), 8)
+    maker(s3, derive=derive).make(Source(bucket="b", key="k", etag="e"), 8)
+
+    assert read == [b"abc", b"", b"defgh", b""]
+
+
+class WholeBody:
+    """A body that can only be read in whole pieces."""
+
+    def __init__(self, data: bytes) -> None:
+        self._content = io.BytesIO(data)
+
+    def read(self, size: int) -> bytes:
+        return self._content.read(size)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._content.close()
+
+
+def test_a_body_of_another_kind_is_read_too(s3: "S3Client") -> None:
+    def derive(_: Source, content: Content) -> bytes:
+        return content.read(2) + b"|" + content.read(2)
+
+    client = Mock(wraps=s3)
+    client.get_object.side_effect = lambda **_: {"Body": WholeBody(b"abc"), "ContentLength": 3}
+    made = maker(client, derive=derive).make(Source(bucket="b", key="k", etag="e"), 3)
+
+    assert stored(s3) == {made.key: b"ab|c"}
+
+
+@pytest.mark.parametrize(
+    ("code", "status"), [("400", 400), ("BadRequest", 400), ("InvalidURI", 400)]
+)
+def test_a_name_that_s3_refuses_costs_the_derived_file_alone(code: str, status: int) -> None:
+    s3 = boto3.client("s3")
+    source = Source(bucket="b", key="a/b/../../../" + "c" * 500, etag="e")
+    with Stubber(s3) as stubber:
+        stubber.add_response("get_object", {"Body": _body(b"a"), "ContentLength": 1})
+        stubber.add_client_error("put_object", code, "Bad Request", http_status_code=status)
+        made = maker(s3).make(source, 1)
+
+    assert made.key is None
+    assert made.reason
+    assert made.reason.startswith("S3 does not accept the derived file's name m/a/b/../../../ccc")
+    assert len(made.reason) == 300
+
+
+def test_another_error_of_the_store_fails_the_event() -> None:
+    s3 = boto3.client("s3")
+    with Stubber(s3) as stubber:
+        stubber.add_response("get_object", {"Body": _body(b"a"), "ContentLength": 1})
+        stubber.add_client_error("put_object", "InvalidRequest", "no", http_status_code=400)
+        with pytest.raises(s3.exceptions.ClientError, match="InvalidRequest"):
+            maker(s3).make(Source(bucket="b", key="k", etag="e"), 1)
 
 
 def test_content_that_nothing_can_be_made_of_has_none(s3: "S3Client") -> None:
@@ -283,7 +429,10 @@ def test_what_takes_too_long_has_none(s3: "S3Client", monkeypatch: pytest.Monkey
     made = maker(s3).make(source(s3, body=b"abc"), 3)
 
     assert made.reason
-    assert made.reason.startswith("TimeoutError: not read within -1 s: raise function.memory_mb")
+    assert made.reason == (
+        "TimeoutError: not read within -1 s: raise function.memory_mb, or lower queue.batch_size"
+        " or derived_files.max_mb"
+    )
 
 
 @pytest.mark.parametrize(

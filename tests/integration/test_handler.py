@@ -354,6 +354,50 @@ def test_an_sqs_message_without_an_id_fails_the_whole_batch(function: Function) 
         function.handle(payload, Invocation())
 
 
+def of_another_bucket(record: dict[str, Any]) -> dict[str, Any]:
+    return record | {"s3": record["s3"] | {"bucket": {"name": "logs"}}}
+
+
+@pytest.mark.parametrize(
+    "record", [recent(created("b")), native("ObjectAcl:Put", "b")], ids=["upload", "unrelated"]
+)
+def test_an_event_about_another_bucket_fails_alone(
+    index: FileIndex,
+    s3: "S3Client",  # noqa: ARG001 # the bucket exists
+    lines: Callable[[], list[Any]],
+    record: dict[str, Any],
+) -> None:
+    function = create_function(settings(bucket_name=BUCKET))
+
+    answer = function.handle(
+        sqs(
+            s3_document(recent(created("a"))),
+            s3_document(of_another_bucket(record), recent(created("c"))),
+        ),
+        Invocation(),
+    )
+
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "m1"}]}
+    assert [found.key for found in index.list_prefix(BUCKET)] == ["a", "c"]
+    assert index.read("logs", "b") is None
+    (failed,) = [line for line in lines() if line.get("outcome") == "failed"]
+    assert (failed["bucket"], failed["errorType"]) == ("logs", "OtherBucketError")
+    assert failed["errorMessage"] == (
+        "the event is about bucket logs, and this function indexes reports alone: remove the "
+        "notification, rule or subscription that sends it here, then delete the message"
+    )
+    assert lines()[-1]["Failed"] == 1
+
+
+def test_without_a_bucket_name_any_bucket_is_indexed(function: Function, index: FileIndex) -> None:
+    function.handle(
+        s3_document(recent(created("a")), of_another_bucket(recent(created("b")))), Invocation()
+    )
+
+    assert index.get(BUCKET, "a")
+    assert index.get("logs", "b")
+
+
 @pytest.mark.parametrize(("remaining_ms", "started"), [(5000, True), (4999, False)])
 def test_nothing_is_started_in_the_last_five_seconds(
     function: Function,

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 OPERATIONS = 600
 NOW = datetime(2026, 11, 23, 8, 15, 30, 123000, tzinfo=UTC)
 KEYS = ("a", "b")
-SEQUENCERS = ("0055AE", "0055AE8", "0055AF", "0")
+BEGAN = f"00{int(NOW.timestamp()) - 30:X}"  # between the two times at which an object was stored
+SEQUENCERS = ("0055AE", "0055AE8", "0055AF", "0", BEGAN, f"{BEGAN}8")
 
 Answer = FileRecord | tuple[str, FileRecord | None] | None
 
@@ -83,8 +84,11 @@ def _record(key: str, number: int, random: Random) -> FileRecord:
         sequencer=random.choice((*SEQUENCERS, None)),
         observed=random.random() < 0.2,
         event_time=random.choice((None, NOW, NOW + timedelta(milliseconds=number))),
+        event_name=random.choice(("ObjectCreated:Put", "ObjectCreated:CompleteMultipartUpload")),
         settled_at=NOW + timedelta(milliseconds=number) if random.random() < 0.2 else None,
     )
     if random.random() < 0.3:
         return dataclasses.replace(record, deleted=True, expires_at=1_800_000_000)
-    return dataclasses.replace(record, etag="e", size=0, last_modified=NOW)
+    return dataclasses.replace(
+        record, etag="e", size=0, last_modified=NOW - timedelta(seconds=random.choice((0, 60)))
+    )

@@ -22,7 +22,13 @@ def nobody_known() -> None:
 
 
 def refuse(
-    client: "S3Client", operation: str, code: str, text: str = "", *, status: int = 403
+    client: "S3Client",
+    operation: str,
+    code: str,
+    text: str = "",
+    *,
+    status: int = 403,
+    headers: dict[str, str] | None = None,
 ) -> None:
     """Answer an operation with an error, as S3 would."""
 
@@ -30,7 +36,7 @@ def refuse(
         raise ClientError(
             {
                 "Error": {"Code": code, "Message": text},
-                "ResponseMetadata": {"HTTPStatusCode": status},  # type: ignore[typeddict-item] # the rest does not matter
+                "ResponseMetadata": {"HTTPStatusCode": status, "HTTPHeaders": headers or {}},  # type: ignore[typeddict-item] # the rest does not matter
             },
             operation,
         )
@@ -149,6 +155,128 @@ def test_an_object_that_head_cannot_describe_is_listed(s3: "S3Client", others: l
     assert state
     assert (state.size, f'"{state.etag}"') == (3, etag)
     assert state.last_modified
+
+
+MARKER = {"x-amz-delete-marker": "true"}
+
+
+@pytest.mark.parametrize("operation", ["HeadObject", "GetObjectTagging"])
+@pytest.mark.parametrize(
+    ("code", "status", "headers"),
+    [
+        ("404", 404, {}),
+        ("404", 404, MARKER),
+        ("NoSuchKey", 404, {}),
+        ("NoSuchVersion", 404, {}),
+        ("NoSuchBucket", 404, {}),
+        ("MethodNotAllowed", 405, MARKER),
+        ("405", 405, MARKER),
+    ],
+)
+def test_an_object_that_s3_says_is_gone_is_gone(
+    s3: "S3Client", operation: str, code: str, status: int, headers: dict[str, str]
+) -> None:
+    s3.put_object(Bucket=BUCKET, Key="a", Body=b"")
+    refuse(s3, operation, code, status=status, headers=headers)
+
+    assert Objects(lambda: s3, metadata=True, tags=True).look(BUCKET, "a") is None
+
+
+@pytest.mark.parametrize("code", ["NoSuchBucket", "NoSuchKey"])
+def test_an_object_that_is_gone_when_it_is_listed_is_gone(s3: "S3Client", code: str) -> None:
+    refuse(s3, "HeadObject", "400", status=400)
+    refuse(s3, "ListObjectsV2", code, status=404)
+
+    assert Objects(lambda: s3).look(BUCKET, "a") is None
+
+
+@pytest.mark.parametrize(
+    ("status", "headers"),
+    [(405, {}), (405, {"x-amz-delete-marker": "false"}), (500, MARKER)],
+)
+def test_a_method_that_is_not_allowed_otherwise_is_an_error(
+    s3: "S3Client", status: int, headers: dict[str, str]
+) -> None:
+    s3.put_object(Bucket=BUCKET, Key="a", Body=b"")
+    refuse(s3, "GetObjectTagging", "MethodNotAllowed", status=status, headers=headers)
+
+    with pytest.raises(ClientError, match="MethodNotAllowed"):
+        Objects(lambda: s3, metadata=True, tags=True).look(BUCKET, "a")
+
+
+# As S3 returns what has other characters than ASCII:
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html
+@pytest.mark.parametrize(
+    ("stored", "kept"),
+    [
+        ("ann", "ann"),
+        ("=?UTF-8?B?w4PChE1ORUxJ?=", "Ã\x84MNELI"),
+        ("=?UTF-8?B?asO2cmc=?=", "jörg"),
+        ("=?UTF-8?Q?j=C3=B6rg?=", "jörg"),
+        ("=?UTF-8?Q?j=C3=B6rg?= =?UTF-8?Q?_m=C3=BCller?=", "jörg müller"),
+        ("=?utf-8?b?5pel5pys?= and more", "日本 and more"),
+        # What does not decode stays.
+        ("=?UTF-8?B?w?=", "=?UTF-8?B?w?="),
+        ("=?UTF-8?Q?=FF?=", "=?UTF-8?Q?=FF?="),
+        ("=?KLINGON?Q?a?=", "=?KLINGON?Q?a?="),
+        ("=?UTF-7?Q?+2AA-?=", "=?UTF-7?Q?+2AA-?="),
+        ("a =? b", "a =? b"),
+        ("a  b ?=  c", "a  b ?=  c"),
+    ],
+)
+def test_user_metadata_is_kept_as_it_was_meant(s3: "S3Client", stored: str, kept: str) -> None:
+    s3.put_object(Bucket=BUCKET, Key="a", Body=b"", Metadata={"owner": stored})
+
+    state = Objects(lambda: s3, metadata=True).look(BUCKET, "a")
+
+    assert state
+    assert state.metadata
+    assert state.metadata.user_metadata == {"owner": kept}
+
+
+def test_a_listing_of_nothing_means_gone(s3: "S3Client") -> None:
+    refuse(s3, "HeadObject", "400", status=400)
+
+    assert Objects(lambda: s3).look(BUCKET, "a") is None
+
+
+def test_one_object_is_listed_with_its_tags(s3: "S3Client") -> None:
+    for key in ("a", "ab"):
+        s3.put_object(Bucket=BUCKET, Key=key, Body=b"1", Tagging=f"key={key}")
+    refuse(s3, "HeadObject", "400", status=400)
+    asked: list[dict[str, Any]] = []
+    s3.meta.events.register(
+        "before-parameter-build.s3.ListObjectsV2", lambda params, **_: asked.append(dict(params))
+    )
+
+    state = Objects(lambda: s3, metadata=True, tags=True).look(BUCKET, "a")
+
+    assert state
+    assert state.metadata
+    assert state.metadata.tags == {"key": "a"}
+    assert [(request["Prefix"], request["MaxKeys"]) for request in asked] == [("a", 1)]
+
+
+@pytest.mark.parametrize(
+    ("operation", "refusal"),
+    [
+        ("HeadObject", "s3:GetObject or s3:ListBucket on object reports/a, or on bucket reports."),
+        ("ListObjectsV2", "s3:ListBucket on bucket reports."),
+        ("GetObjectTagging", "s3:GetObjectTagging on object reports/a."),
+    ],
+)
+def test_a_refusal_that_names_nothing_names_what_was_asked_for(
+    s3: "S3Client", operation: str, refusal: str
+) -> None:
+    s3.put_object(Bucket=BUCKET, Key="a", Body=b"")
+    if operation == "ListObjectsV2":
+        refuse(s3, "HeadObject", "400", status=400)
+    refuse(s3, operation, "AccessDenied", "no")
+
+    with pytest.raises(PermissionDeniedError) as denied:
+        Objects(lambda: s3, metadata=True, tags=True).look(BUCKET, "a")
+
+    assert f" may not {refusal}" in str(denied.value)
 
 
 def test_a_refusal_of_head_names_the_role_that_the_function_runs_as(s3: "S3Client") -> None:

@@ -1,5 +1,6 @@
 """The table, on moto: conditions, tombstones, order, pages, partitions."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -147,6 +148,7 @@ def test_replace_refuses_and_returns_what_changed_meanwhile(
         index.replace(record(revision="two"), seen)
 
     assert refused.value.standing == record(revision="one")
+    assert str(refused.value) == "another record stands in the table"
 
 
 def test_replace_refuses_where_the_record_has_gone_meanwhile(index: FileIndex) -> None:
@@ -259,11 +261,29 @@ DENIAL = (
 )
 
 
-def refuse(dynamodb: "DynamoDBClient", code: str, text: str) -> None:
+def refuse(dynamodb: "DynamoDBClient", code: str, text: str, operation: str = "PutItem") -> None:
     def fail(**_: Any) -> None:
-        raise ClientError({"Error": {"Code": code, "Message": text}}, "PutItem")
+        raise ClientError({"Error": {"Code": code, "Message": text}}, operation)
 
-    dynamodb.meta.events.register_first("before-call.dynamodb.PutItem", fail)
+    dynamodb.meta.events.register_first(f"before-call.dynamodb.{operation}", fail)
+
+
+@pytest.mark.parametrize(
+    ("operation", "call"),
+    [
+        ("PutItem", lambda index: index.put_newer(record())),
+        ("GetItem", lambda index: index.read(BUCKET, "a")),
+        ("Query", lambda index: list(index.list_prefix(BUCKET))),
+        ("Query", lambda index: index.has_its_partitions(BUCKET)),
+    ],
+)
+def test_a_refusal_that_names_nothing_names_the_action_and_the_table(
+    dynamodb: "DynamoDBClient", operation: str, call: Callable[[FileIndex], object]
+) -> None:
+    refuse(dynamodb, "AccessDeniedException", "no", operation)
+
+    with pytest.raises(PermissionDeniedError, match=rf"dynamodb:{operation} on table {TABLE}\."):
+        call(FileIndex(dynamodb, TABLE))
 
 
 def test_a_refusal_names_the_table(dynamodb: "DynamoDBClient") -> None:
@@ -322,6 +342,88 @@ def test_what_a_repair_has_settled_is_not_undone_by_older_events(index: FileInde
     assert index.read(BUCKET, newer.key) == newer
 
 
+COMPLETION = replace(
+    record(sequencer="00660F7980D160712D"),  # began at 04:09:36
+    event_name="ObjectCreated:CompleteMultipartUpload",
+    event_time=datetime(2024, 4, 5, 4, 12, tzinfo=UTC),
+    revision="completion",
+)
+
+
+@pytest.mark.parametrize(
+    ("event", "seconds", "written"),
+    [
+        (COMPLETION, 0, True),
+        (COMPLETION, 41, True),  # as far as clocks differ
+        (COMPLETION, 42, False),
+        (replace(COMPLETION, event_name="ObjectCreated:Put"), 42, True),
+        (replace(COMPLETION, sequencer="0055AED6DCD90281E5"), 42, True),
+    ],
+)
+@pytest.mark.parametrize("sequencer", [None, "0054"])
+def test_an_upload_does_not_replace_an_object_that_was_stored_after_it_began(
+    index: FileIndex, event: FileRecord, seconds: int, written: bool, sequencer: str | None
+) -> None:
+    stored_at = datetime(2024, 4, 5, 4, 9, seconds, tzinfo=UTC)
+    standing = record(sequencer=sequencer, revision="seen", last_modified=stored_at)
+    index.replace(standing, None)
+
+    if written:
+        index.put_newer(event)
+    else:
+        with pytest.raises(WriteRefusedError):
+            index.put_newer(event)
+
+    assert index.read(BUCKET, event.key) == (event if written else standing)
+
+
+def test_a_read_sees_every_write_that_was_answered(
+    dynamodb: "DynamoDBClient", index: FileIndex
+) -> None:
+    asked: list[dict[str, Any]] = []
+    dynamodb.meta.events.register(
+        "before-parameter-build.dynamodb.GetItem", lambda params, **_: asked.append(params)
+    )
+
+    index.read(BUCKET, "a")
+
+    assert [request["ConsistentRead"] for request in asked] == [True]
+
+
+def test_a_level_of_keys_that_begin_with_a_slash_is_the_slash(index: FileIndex) -> None:
+    for key in ("/a", "/b", "c"):
+        index.replace(record(key), None)
+
+    level = list(index.list_level(BUCKET))
+
+    assert [entry if isinstance(entry, str) else entry.key for entry in level] == ["/", "c"]
+
+
+@pytest.mark.parametrize("directory", ["in/", "日" * 100 + "/"])
+def test_a_level_goes_on_after_the_last_key_that_can_be_below(
+    dynamodb: "DynamoDBClient",
+    index: FileIndex,
+    monkeypatch: pytest.MonkeyPatch,
+    directory: str,
+) -> None:
+    for number in range(15):
+        index.replace(record(f"{directory}{number:02}"), None)
+    query = dynamodb.query
+    starts: list[str] = []
+
+    def few_at_once(**request: Any) -> Any:
+        if "ExclusiveStartKey" in request:
+            starts.append(request["ExclusiveStartKey"]["key"]["S"])
+        return query(**request, Limit=10)
+
+    monkeypatch.setattr(dynamodb, "query", few_at_once)
+
+    assert list(index.list_level(BUCKET)) == [directory]
+    (start,) = starts
+    assert start.startswith(f"{directory}\U0010ffff")
+    assert 1024 - 4 < len(start.encode()) <= 1024  # DynamoDB allows no longer one
+
+
 def test_a_level_goes_on_after_a_page_of_its_own_keys(
     dynamodb: "DynamoDBClient", index: FileIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -334,3 +436,23 @@ def test_a_level_goes_on_after_a_page_of_its_own_keys(
     level = list(index.list_level(BUCKET, "in/"))
 
     assert [entry if isinstance(entry, str) else entry.key for entry in level] == keys
+
+
+@pytest.mark.parametrize(
+    ("of_table", "asked", "answer"),
+    [(1, 1, True), (3, 3, True), (1, 3, False), (3, 1, False), (3, 5, False), (5, 3, False)],
+)
+def test_a_table_tells_whether_it_has_so_many_partitions(
+    dynamodb: "DynamoDBClient", of_table: int, asked: int, answer: bool
+) -> None:
+    written = FileIndex(dynamodb, TABLE, of_table)
+    assert FileIndex(dynamodb, TABLE, asked).has_its_partitions(BUCKET)
+    for number in range(60):
+        written.replace(record(f"{number:02}"), None)
+    requests: list[dict[str, Any]] = []
+    dynamodb.meta.events.register(
+        "before-parameter-build.dynamodb.Query", lambda params, **_: requests.append(params)
+    )
+
+    assert FileIndex(dynamodb, TABLE, asked).has_its_partitions(BUCKET) is answer
+    assert {request["Limit"] for request in requests} == {20}

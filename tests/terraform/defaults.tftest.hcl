@@ -143,6 +143,7 @@ run "the_function_runs_the_package_with_logs_of_its_own" {
 
   assert {
     condition = aws_lambda_function.function.environment[0].variables == tomap({
+      BUCKET_NAME      = "files-111122223333"
       OBJECT_METADATA  = "false"
       OBJECT_TAGS      = "false"
       TABLE_NAME       = "files"

@@ -135,6 +135,7 @@ run "the_functions_environment_follows_the_options" {
 
   assert {
     condition = aws_lambda_function.function.environment[0].variables == tomap({
+      BUCKET_NAME      = "files-111122223333"
       OBJECT_METADATA  = "true"
       OBJECT_TAGS      = "true"
       TABLE_NAME       = "files"

@@ -1,6 +1,7 @@
 """What the function reads out of everything that can invoke it."""
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -247,28 +248,58 @@ MALFORMED: list[tuple[object, str]] = [
     (None, "the payload is null"),
     ([], "the payload is an array"),
     ("text", "the payload is a string"),
+    (b"bytes", "the payload is bytes, expected an object"),
     ({}, "not an event of S3"),
+    ({b"bytes": 1}, "not an event of S3"),
     ({"Records": {}}, "Records is an object, expected an array"),
     ({"Records": [1]}, "an entry of Records is a whole number"),
     ({"Records": [{}]}, "s3 is null"),
     (broken(eventName=None), "eventName is missing"),
-    (broken(eventVersion="3.0"), "only 2.x"),
-    (broken(eventTime="yesterday"), "eventTime"),
+    (
+        broken(eventVersion="3.0"),
+        '^eventVersion "3.0": only 2.x is understood; a newer release of the module may read it$',
+    ),
+    (broken(s3=S3_PART | {"object": 1}), "^s3.object is a whole number, expected an object$"),
+    (broken(s3=S3_PART | {"bucket": []}), "^s3.bucket is an array, expected an object$"),
+    ({**eventbridge(), "detail": 1}, "^detail is a whole number, expected an object$"),
+    ({**eventbridge(), "detail": {"object": 1}}, "^detail.object is a whole number"),
+    (
+        {**eventbridge(), "detail": {"object": {"key": "k"}, "bucket": 1}},
+        "^detail.bucket is a whole number",
+    ),
+    (broken(eventTime="yesterday"), '^eventTime "yesterday" is not an ISO-8601 time$'),
     (broken(s3=S3_PART | {"bucket": {"name": ""}}), "name is missing or empty"),
     (s3_document(created("")), "key is missing or empty"),
-    (s3_document(created("ä" * 513)), "key of 1026 bytes: S3 allows 1024"),
-    (s3_document(created(sequencer="xyz")), "not a hexadecimal string"),
+    (
+        s3_document(created("ä" * 513)),
+        r'^key of 1026 bytes: S3 allows 1024; it begins "\\u00e4\\u00e4',
+    ),
+    (s3_document(created(size=2**63)), "size is no number of bytes from 0"),
+    (s3_document(created(sequencer="xyz")), '^sequencer "xyz" is not a hexadecimal string$'),
+    (
+        s3_document(created(sequencer="A" * 65)),
+        f'^sequencer of 65 digits, more than 64: it begins "{"A" * 64}"$',
+    ),
+    (eventbridge(sequencer="A" * 65), "sequencer of 65 digits, more than 64"),
     (s3_document(created(size=-1)), "size is no number of bytes from 0"),
     (s3_document(created(size=True)), "size is no number of bytes from 0"),
     (s3_document(created(size=10**39)), "size is no number of bytes from 0"),
     (s3_document(created(size=float("nan"))), "size is a number, expected a whole number"),
     (s3_document(created(size="3")), "size is a string, expected a whole number"),
     (broken(eventTime="0001-01-01T00:00:00+23:59"), "is not an ISO-8601 time"),
-    (broken(s3=S3_PART | {"object": {"key": "%FF"}}), "does not decode to UTF-8"),
+    (
+        broken(s3=S3_PART | {"object": {"key": "%FF"}}),
+        '^key "%FF" does not decode to UTF-8$',
+    ),
     (broken(s3=S3_PART | {"object": {"key": "\ud800"}}), "not valid Unicode"),
     (eventbridge(key="\ud800"), "not valid Unicode"),
     ({"Records": [{"eventSource": "aws:sqs", "body": "{}"}]}, "messageId is missing"),
-    ({"Records": [{"EventSource": "aws:sns"}]}, "Sns is null"),
+    ({"Records": [{"EventSource": "aws:sns"}]}, "^Sns is null, expected an object$"),
+    (
+        {"Records": [{"EventSource": "aws:sns", "Sns": {"Message": "no"}}]},
+        r'^the SNS message is not JSON \(.*: "no"$',
+    ),
+    ({"Type": "Notification", "Message": "no"}, r'^the SNS message is not JSON \(.*: "no"$'),
     (failure_record(failure_record({})), "not an event of S3"),
 ]
 
@@ -281,13 +312,170 @@ def test_a_payload_that_cannot_be_read_is_refused_with_the_reason(
         parse(payload)
 
 
+CONFIRMATION = {
+    "Type": "SubscriptionConfirmation",
+    "MessageId": "165545c9-2a5c-472c-8df2-7ff2be2b3b1b",
+    "Token": "2336412f37",
+    "TopicArn": "arn:aws:sns:eu-central-1:123456789012:t",
+    "Message": "You have chosen to subscribe to the topic arn:aws:sns:eu-central-1:123456789012:t.",
+    "SubscribeURL": "https://sns.eu-central-1.amazonaws.com/?Action=ConfirmSubscription",
+}
+API_CALL = {
+    "version": "0",
+    "detail-type": "AWS API Call via CloudTrail",
+    "source": "aws.s3",
+    "time": "2026-11-23T08:15:30Z",
+    "detail": {
+        "eventSource": "s3.amazonaws.com",
+        "eventName": "PutObject",
+        "requestParameters": {"bucketName": BUCKET, "key": "a.txt"},
+    },
+}
+TRAIL = {
+    "Records": [
+        {
+            "eventVersion": "1.09",
+            "eventSource": "s3.amazonaws.com",
+            "eventName": "PutObject",
+            "eventTime": "2026-11-23T08:15:30Z",
+            "requestParameters": {"bucketName": BUCKET, "key": "a.txt"},
+        }
+    ]
+}
+
+
+@pytest.mark.parametrize(
+    ("document", "reasons"),
+    [
+        (
+            CONFIRMATION,
+            [
+                "an SNS SubscriptionConfirmation of topic "
+                '"arn:aws:sns:eu-central-1:123456789012:t", not an S3 event: ',
+                "aws sns confirm-subscription",
+                "then delete the message",
+            ],
+        ),
+        (
+            CONFIRMATION | {"Type": "UnsubscribeConfirmation"},
+            ["an SNS UnsubscribeConfirmation of topic", "no longer come from this topic"],
+        ),
+        (API_CALL, ["a CloudTrail event, not an S3", "Send S3's own events", "verify --repair"]),
+        (API_CALL | {"detail-type": "AWS Service Event via CloudTrail"}, ["a CloudTrail event"]),
+        (TRAIL, ["a CloudTrail event, not an S3"]),
+    ],
+    ids=["confirmation", "unsubscribed", "api call", "service event", "trail"],
+)
+@pytest.mark.parametrize("wrap", [lambda body: body, sqs, lambda body: sqs(sns_body(body))])
+def test_what_is_known_and_no_s3_event_is_named_with_what_to_do(
+    document: Any, reasons: list[str], wrap: Callable[[Any], Any]
+) -> None:
+    try:
+        (message,) = parse(wrap(document))
+        (error,) = message.errors
+    except MalformedEventError as raised:
+        error = raised
+
+    for reason in reasons:
+        assert reason in str(error)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"Type": "SubscriptionConfirmation"},
+        {"Type": ["SubscriptionConfirmation"], "TopicArn": "t"},
+        {"Type": "Invented", "TopicArn": "t"},
+        {"detail-type": "Object Created", "source": "aws.other"},
+    ],
+)
+def test_what_only_looks_like_it_is_not_named(document: Any) -> None:
+    with pytest.raises(MalformedEventError, match="not an event of S3, SQS"):
+        parse(document)
+
+
+COMPLETED_AT = "2024-04-05T04:09:42.000Z"  # 660F7986
+
+
+@pytest.mark.parametrize(
+    ("name", "sequencer", "began"),
+    [
+        ("ObjectCreated:CompleteMultipartUpload", "00660F7986D160712D", 0),
+        ("ObjectCreated:CompleteMultipartUpload", "00660F7980D160712D", 6),
+        ("ObjectCreated:CompleteMultipartUpload", "00660F7980", 6),
+        ("ObjectCreated:CompleteMultipartUpload", "00660F798", 6),
+        # No time, or one that cannot be right.
+        ("ObjectCreated:Put", "00660F7980D160712D", None),
+        ("ObjectCreated:CompleteMultipartUpload", "00660F7987D160712D", None),
+        ("ObjectCreated:CompleteMultipartUpload", "0055AED6DCD90281E5", None),
+        ("ObjectCreated:CompleteMultipartUpload", "FF660F7980D160712D", None),
+        ("ObjectCreated:CompleteMultipartUpload", None, None),
+    ],
+)
+def test_a_completed_upload_began_when_its_sequencer_says(
+    name: str, sequencer: str | None, began: int | None
+) -> None:
+    event = only_event(s3_document(native(name, sequencer=sequencer) | {"eventTime": COMPLETED_AT}))
+
+    expected = None if began is None else datetime(2024, 4, 5, 4, 9, 42 - began, tzinfo=UTC)
+    assert event.began_at == expected
+
+
+@pytest.mark.parametrize(("late", "is_known"), [(0, True), (1, False)])
+def test_an_upload_is_open_for_a_year_at_most(late: int, is_known: bool) -> None:
+    completed = datetime(2025, 4, 6, 4, 9, 42 + late, tzinfo=UTC)  # 366 days later
+    record = native("ObjectCreated:CompleteMultipartUpload", sequencer="00660F7986D160712D")
+
+    event = only_event(s3_document(record | {"eventTime": completed.isoformat()}))
+
+    assert (event.began_at is not None) is is_known
+
+
+def test_without_its_time_nobody_knows_when_an_upload_began() -> None:
+    record = native("ObjectCreated:CompleteMultipartUpload", sequencer="00660F7980D160712D")
+
+    assert only_event(s3_document(record | {"eventTime": None})).began_at is None
+
+
 def test_endless_wrappers_are_refused() -> None:
     payload: Any = s3_document(created())
     for _ in range(20):
         payload = failure_record(payload)
 
-    with pytest.raises(MalformedEventError, match="more than 8 wrappers"):
+    with pytest.raises(MalformedEventError, match=r"^more than 8 wrappers around an S3 event$"):
         parse(payload)
+
+
+@pytest.mark.parametrize(
+    ("wrap", "most"),
+    [
+        (failure_record, 8),
+        (lambda body: sqs(failure_record(body)), 7),
+        (lambda body: sns(failure_record(body)), 7),
+        (lambda body: sqs(sns_body(failure_record(body))), 6),
+    ],
+)
+def test_eight_wrappers_are_read_and_nine_are_not(wrap: Callable[[Any], Any], most: int) -> None:
+    def wrapped(times: int) -> Any:
+        payload: Any = eventbridge()
+        for _ in range(times - 1):
+            payload = failure_record(payload)
+        return wrap(payload)
+
+    assert only_event(wrapped(most)).key == "a.txt"
+    try:
+        (message,) = parse(wrapped(most + 1))
+        (error,) = message.errors
+    except MalformedEventError as raised:
+        error = raised
+    assert "more than 8 wrappers" in str(error)
+
+
+def test_text_that_is_not_json_is_shown() -> None:
+    (message,) = parse(sqs("not json"))
+
+    assert str(message.errors[0]).startswith("the SQS body is not JSON (")
+    assert str(message.errors[0]).endswith('): "not json"')
 
 
 def test_json_nested_too_deeply_is_refused() -> None:
@@ -301,10 +489,13 @@ def test_many_malformed_records_are_counted_and_the_first_is_explained() -> None
         parse(s3_document(created(""), *[created(sequencer="-")] * 99))
 
 
-def test_the_text_of_an_error_is_bounded() -> None:
-    (message,) = parse(sqs("x" * 10_000))
+@pytest.mark.parametrize(
+    ("length", "shown"), [(198, '"' + "x" * 198 + '"'), (199, '"' + "x" * 199)]
+)
+def test_the_text_of_an_error_is_bounded(length: int, shown: str) -> None:
+    (message,) = parse(sqs("x" * length))
 
-    assert len(str(message.errors[0])) < 400
+    assert str(message.errors[0]).endswith(f": {shown}" if length < 199 else f": {shown}...")
 
 
 def test_a_malformed_record_beside_a_test_event_loses_neither() -> None:
@@ -320,8 +511,20 @@ def test_only_a_batch_of_nothing_but_sqs_messages_is_answered_as_one() -> None:
     assert [event.key for event in message.events] == ["a", "b"]
 
 
-def test_an_empty_file_has_a_size() -> None:
-    assert only_event(s3_document(created(size=0))).size == 0
+@pytest.mark.parametrize("size", [0, 2**63 - 1])
+def test_any_size_is_read_that_a_table_can_keep(size: int) -> None:
+    assert only_event(s3_document(created(size=size))).size == size
+
+
+@pytest.mark.parametrize("key", ["a" * 1024, "ä" * 512])
+def test_a_key_of_the_greatest_length_is_read(key: str) -> None:
+    assert only_event(s3_document(created(key))).key == key
+
+
+def test_a_native_sequencer_is_not_taken_for_one_of_eventbridge() -> None:
+    event = only_event(s3_document(created(sequencer="617f08299329d189")))
+
+    assert event.sequencer == "617F08299329D189"
 
 
 def test_an_upload_on_eventbridge_without_a_reason_is_an_upload() -> None:
@@ -330,13 +533,24 @@ def test_an_upload_on_eventbridge_without_a_reason_is_an_upload() -> None:
     assert (event.name, event.change) == ("ObjectCreated", Change.STORED)
 
 
+@pytest.fixture
+def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A machine that is not set to UTC."""
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
 @pytest.mark.parametrize(
-    "time", ["2026-11-23T08:15:30.123Z", "2026-11-23T08:15:30.123", "2026-11-23T09:15:30.123+01:00"]
+    "text", ["2026-11-23T08:15:30.123Z", "2026-11-23T08:15:30.123", "2026-11-23T09:15:30.123+01:00"]
 )
-def test_times_are_in_utc(time: str) -> None:
-    assert only_event(broken(eventTime=time)).time == datetime(
-        2026, 11, 23, 8, 15, 30, 123000, tzinfo=UTC
-    )
+def test_times_are_in_utc(text: str, elsewhere: None) -> None:  # noqa: ARG001 # the machine
+    found = only_event(broken(eventTime=text)).time
+
+    assert found == datetime(2026, 11, 23, 8, 15, 30, 123000, tzinfo=UTC)
+    assert found.tzinfo is UTC
 
 
 def test_fields_that_say_nothing_are_absent() -> None:
@@ -482,7 +696,36 @@ def test_canonical_sequencers_order_as_s3_documents(one: str, other: str) -> Non
     assert (canonical[0] == canonical[1]) == (padded[0] == padded[1])
 
 
-@given(st.text("0123456789ABCDEF", min_size=16, max_size=16))
+# Recorded from production, natively and through EventBridge, and as S3's documents show them.
+@pytest.mark.parametrize(
+    ("sent", "eventbridge_form", "canonical"),
+    [
+        ("00660F7986D160712D", False, "00660F7986D160712D"),
+        ("00660F7986D160712D", True, "00660F7986D160712D"),
+        ("006386FE29685D0356", True, "006386FE29685D0356"),
+        ("617f08299329d189", True, "00617F08299329D189"),
+        ("617f08299329d1890c80", True, "00617F08299329D1890C8"),
+        ("617f0829", True, "00617F0829"),
+        # Native ones stay as they are.
+        ("617f08299329d189", False, "617F08299329D189"),
+        ("A" * 64, False, "A" * 64),
+        ("000", False, "0"),
+    ],
+)
+def test_a_sequencer_has_one_canonical_form(
+    sent: str, eventbridge_form: bool, canonical: str
+) -> None:
+    assert canonical_sequencer(sent, eventbridge=eventbridge_form) == canonical
+    if not eventbridge_form:
+        assert canonical_sequencer(sent) == canonical
+
+
+# Until 2106 Unix seconds do not begin with 00.
+@given(
+    st.text("0123456789ABCDEF", min_size=16, max_size=24).filter(
+        lambda digits: not digits.startswith("00")
+    )
+)
 def test_both_forms_of_an_eventbridge_sequencer_are_equal(digits: str) -> None:
     native_form = canonical_sequencer("00" + digits)
 

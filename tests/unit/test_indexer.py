@@ -1,14 +1,15 @@
 """The rule, one decision at a time; tests/unit/rule has it under any history."""
 
+import dataclasses
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from function.errors import ContentionError
+from function.errors import ContentionError, EventTooOldError, PermissionDeniedError
 from function.event_parser import ObjectEvent
-from function.indexer import LONGEST_PAUSE, REFRESH_ATTEMPTS, Indexer, Outcome
-from function.record import DerivedFile, FileRecord, ObjectState, Source
+from function.indexer import LONGEST_PAUSE, REFRESH_ATTEMPTS, Indexer, Outcome, Settled
+from function.record import DerivedFile, FileRecord, ObjectMetadata, ObjectState, Source
 from function.repository import WriteRefusedError
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
@@ -17,32 +18,37 @@ NOW = datetime(2026, 11, 23, tzinfo=UTC)
 class Table:
     """A table whose next writes are refused as many times as told."""
 
-    def __init__(self, refusals: int = 0) -> None:
+    def __init__(self, refusals: int = 0, refuses_with: FileRecord | None = None) -> None:
         self.refusals = refusals
+        self.refuses_with = refuses_with
         self.written: list[FileRecord] = []
+        self.replaced: list[FileRecord | None] = []
+        """What every write was to replace, also those that were refused."""
 
     def put_newer(self, record: FileRecord) -> None:
         self.replace(record, None)
 
     def replace(self, record: FileRecord, standing: FileRecord | None) -> None:
-        del standing
+        self.replaced.append(standing)
         if self.refusals:
             self.refusals -= 1
-            raise WriteRefusedError(record)
+            raise WriteRefusedError(self.refuses_with or record)
         self.written.append(record)
 
     def read(self, bucket: str, key: str) -> FileRecord | None:
-        del bucket, key
+        assert (bucket, key) == ("b", "k")
         return None
 
 
 class Looked:
-    def __init__(self, state: ObjectState | None) -> None:
-        self.state = state
+    """An object that is seen in these states, one after the other; the last one stays."""
+
+    def __init__(self, *states: ObjectState | None) -> None:
+        self.states = list(states)
 
     def look(self, bucket: str, key: str) -> ObjectState | None:
-        del bucket, key
-        return self.state
+        assert (bucket, key) == ("b", "k")
+        return self.states.pop(0) if len(self.states) > 1 else self.states[0]
 
 
 def event(**changes: Any) -> ObjectEvent:
@@ -51,18 +57,19 @@ def event(**changes: Any) -> ObjectEvent:
 
 
 class Making:
-    """Makes a file of the object, or has a reason not to."""
+    """Makes a file of the object, or has a reason not to: as many times as told."""
 
-    def __init__(self, reason: str | None = None) -> None:
+    def __init__(self, reason: str | None = None, failures: int = 1000) -> None:
         self.reason = reason
+        self.failures = failures
         self.asked: list[str] = []
 
     def make(self, source: Source, size: int | None) -> DerivedFile:
-        del size
+        assert (source.bucket, source.key, size) == ("b", "k", 1)
         self.asked.append(source.etag)
-        return (
-            DerivedFile(reason=self.reason) if self.reason else DerivedFile(key=self.name(source))
-        )
+        if self.reason and len(self.asked) <= self.failures:
+            return DerivedFile(reason=self.reason)
+        return DerivedFile(key=self.name(source))
 
     def name(self, source: Source) -> str:
         return f"of {source.etag}"
@@ -70,13 +77,13 @@ class Making:
 
 def indexer(
     table: Table,
-    state: ObjectState | None = None,
+    *states: ObjectState | None,
     pauses: list[float] | None = None,
     derived_files: Making | None = None,
 ) -> Indexer:
     return Indexer(
         index=table,
-        objects=Looked(state),
+        objects=Looked(*(states or (None,))),
         object_metadata=False,
         tombstone_life=timedelta(days=30),
         now=lambda: NOW,
@@ -119,7 +126,10 @@ def test_a_refresh_that_others_disturb_is_tried_again_after_a_pause() -> None:
 def test_a_refresh_that_others_always_disturb_fails_without_a_last_pause() -> None:
     table, pauses = Table(refusals=REFRESH_ATTEMPTS), list[float]()
 
-    with pytest.raises(ContentionError, match="redelivered"):
+    message = (
+        "^the record changed 10 times while the object was looked at; the event is redelivered$"
+    )
+    with pytest.raises(ContentionError, match=message):
         indexer(table, pauses=pauses).process([event()])
 
     assert table.written == []
@@ -139,8 +149,16 @@ class Holding(Table):
         self.record = record
 
     def read(self, bucket: str, key: str) -> FileRecord | None:
-        del bucket, key
+        assert (bucket, key) == ("b", "k")
         return self.record
+
+
+class Denying(Table):
+    """A table that the function may write and not read."""
+
+    def read(self, bucket: str, key: str) -> FileRecord | None:
+        del bucket, key
+        raise PermissionDeniedError("role r may not dynamodb:GetItem.")
 
 
 @pytest.mark.parametrize(
@@ -164,7 +182,7 @@ def test_a_derived_file_is_made_where_content_may_be_new(
 ) -> None:
     table, making = Holding(record), Making(reason)
 
-    indexer(table, ObjectState(etag="e"), derived_files=making).refresh(event(name=name))
+    indexer(table, ObjectState(etag="e", size=1), derived_files=making).refresh(event(name=name))
 
     assert making.asked == asked
     assert table.written[-1].derived_key == key
@@ -174,7 +192,7 @@ def test_a_derived_file_is_made_where_content_may_be_new(
 def test_a_derived_file_is_made_once_however_often_the_write_is_tried() -> None:
     table, making = Table(refusals=3), Making()
 
-    indexer(table, ObjectState(etag="e"), derived_files=making).process([event()])
+    indexer(table, ObjectState(etag="e", size=1), derived_files=making).process([event()])
 
     assert making.asked == ["e"]
     assert table.written[-1].derived_key == "of e"
@@ -186,3 +204,369 @@ def test_of_what_is_gone_nothing_is_made() -> None:
     indexer(table, None, derived_files=making).process([event()])
 
     assert making.asked == []
+
+
+def test_a_derived_file_is_not_kept_for_another_content() -> None:
+    table, making = Table(refusals=1), Making()
+    seen = ObjectState(etag="e", size=1), ObjectState(etag="f", size=1)
+
+    indexer(table, *seen, derived_files=making).process([event()])
+
+    assert making.asked == ["e", "f"]
+    assert (table.written[-1].etag, table.written[-1].derived_key) == ("f", "of f")
+
+
+def test_a_reason_that_was_true_of_a_moment_is_not_kept() -> None:
+    table, making = Table(refusals=2), Making("changed meanwhile", failures=1)
+
+    indexer(table, ObjectState(etag="e", size=1), derived_files=making).process([event()])
+
+    assert making.asked == ["e", "e"]
+    assert (table.written[-1].derived_key, table.written[-1].derived_reason) == ("of e", None)
+
+
+def test_a_derived_file_of_a_content_that_left_and_came_back_is_made_again() -> None:
+    table, making = Table(refusals=2), Making()
+    seen = ObjectState(etag="e", size=1), None, ObjectState(etag="e", size=1)
+
+    indexer(table, *seen, derived_files=making).process([event()])
+
+    assert making.asked == ["e", "e"]
+    assert table.written[-1].derived_key == "of e"
+
+
+PUT = {"name": "ObjectCreated:Put", "sequencer": "01", "etag": "e", "size": 1}
+DELETE = {"name": "ObjectRemoved:Delete", "sequencer": "01"}
+
+
+@pytest.mark.parametrize(
+    ("about", "seen", "deleted"),
+    [
+        (event(**PUT), None, False),
+        (event(), ObjectState(etag="e"), False),
+        (event(**DELETE), None, True),
+        (event(), None, True),
+    ],
+    ids=["put is applied", "seen", "delete is applied", "seen gone"],
+)
+def test_a_tombstone_expires_and_a_record_does_not(
+    about: ObjectEvent, seen: ObjectState | None, deleted: bool
+) -> None:
+    table = Table()
+
+    indexer(table, seen).process([about])
+
+    (written,) = table.written
+    assert written.deleted is deleted
+    in_30_days = int((NOW + timedelta(days=30)).timestamp())
+    assert written.expires_at == (in_30_days if deleted else None)
+
+
+@pytest.mark.parametrize("seen", [None, ObjectState(etag="e")])
+def test_a_key_that_is_observed_stays_so(seen: ObjectState | None) -> None:
+    table = Holding(standing(observed=True))
+
+    indexer(table, seen).process([event()])
+
+    assert table.written[-1].observed
+
+
+@pytest.mark.parametrize(
+    ("of_event", "of_record", "kept"),
+    [("02", "01", "02"), ("01", "02", "02"), (None, "01", "01"), ("01", None, "01"), (None,) * 3],
+)
+def test_the_greater_sequencer_is_kept(
+    of_event: str | None, of_record: str | None, kept: str | None
+) -> None:
+    table = Holding(standing(sequencer=of_record))
+
+    indexer(table).process([event(name="ObjectRemoved:Delete", version_id="v", sequencer=of_event)])
+
+    assert table.written[-1].sequencer == kept
+
+
+def test_what_was_refused_is_tried_again_over_what_stands_now() -> None:
+    now = standing(revision="now", sequencer="09", observed=True, settled_at=NOW)
+    table = Table(refusals=1, refuses_with=now)
+
+    indexer(table).process([event()])
+
+    assert table.replaced == [None, now]
+    (written,) = table.written
+    assert (written.sequencer, written.observed, written.settled_at) == ("09", True, NOW)
+
+
+EARLIER, LATER = NOW - timedelta(hours=1), NOW + timedelta(hours=1)
+
+
+def settled(**changes: Any) -> Settled:
+    values: dict[str, Any] = {"at": NOW, "clock": NOW, "revision": "r"}
+    return Settled(**(values | changes))
+
+
+@pytest.mark.parametrize(
+    ("repaired", "before", "kept"),
+    [
+        (None, None, None),
+        (None, EARLIER, EARLIER),
+        (settled(), None, NOW),
+        (settled(), EARLIER, NOW),
+        (settled(), LATER, LATER),
+    ],
+)
+def test_the_later_time_of_repair_is_kept(
+    repaired: Settled | None, before: datetime | None, kept: datetime | None
+) -> None:
+    table = Holding(standing(settled_at=before))
+
+    indexer(table).refresh(event(name="Repair"), repaired)
+
+    assert table.written[-1].settled_at == kept
+
+
+AHEAD = "00FFFFFFFF"
+"""Its time is 2106."""
+AT_NOW = f"00{int(NOW.timestamp()):X}"
+IN_SIX_SECONDS = f"00{int(NOW.timestamp()) + 6:X}"
+SEEN = ObjectState(etag="e", last_modified=EARLIER)
+SAW = {"etag": "e", "last_modified": EARLIER}
+
+
+@pytest.mark.parametrize(
+    ("sequencer", "state", "changes", "is_taken_away"),
+    [
+        (AHEAD, SEEN, SAW, True),
+        (IN_SIX_SECONDS, SEEN, SAW, True),
+        ("FF", SEEN, SAW, True),
+        (AHEAD, None, {}, True),
+        (AHEAD, SEEN, {**SAW, "last_modified": EARLIER + timedelta(milliseconds=9)}, True),
+        # It may be S3's, as far as its hosts' clocks differ.
+        (AT_NOW, SEEN, SAW, False),
+        (f"00{int(NOW.timestamp()) + 5:X}", SEEN, SAW, False),
+        ("0055AED6DCD90281E5", SEEN, SAW, False),
+        # Another record, or another object, than was looked at.
+        (AHEAD, SEEN, {**SAW, "revision": "other"}, False),
+        (AHEAD, SEEN, {**SAW, "revision": None}, False),
+        (AHEAD, SEEN, {**SAW, "etag": "f"}, False),
+        (AHEAD, SEEN, {**SAW, "last_modified": EARLIER - timedelta(seconds=1)}, False),
+        (AHEAD, SEEN, {}, False),
+        (AHEAD, None, SAW, False),
+        (AHEAD, ObjectState(etag="e"), SAW, False),
+    ],
+)
+def test_a_repair_takes_a_sequencer_away_that_cannot_be_s3s_yet(
+    sequencer: str, state: ObjectState | None, changes: dict[str, Any], is_taken_away: bool
+) -> None:
+    table = Holding(standing(sequencer=sequencer))
+
+    indexer(table, state).refresh(event(name="Repair"), settled(**changes))
+
+    assert table.written[-1].sequencer == (None if is_taken_away else sequencer)
+
+
+def test_a_repair_takes_no_sequencer_away_after_its_write_was_refused() -> None:
+    table = Holding(standing(sequencer=AHEAD), refusals=1)
+    table.refuses_with = standing(sequencer=AHEAD, revision="other")
+
+    indexer(table, SEEN).refresh(event(name="Repair"), settled(**SAW))
+
+    assert table.written[-1].sequencer == AHEAD
+
+
+def test_a_record_without_a_sequencer_is_repaired() -> None:
+    table = Holding(standing(sequencer=None))
+
+    indexer(table, SEEN).refresh(event(name="Repair"), settled(**SAW))
+
+    assert table.written[-1].sequencer is None
+
+
+def completion(began: timedelta, **changes: Any) -> ObjectEvent:
+    """An event of now that completes an upload which began so long ago."""
+    values: dict[str, Any] = {
+        "name": "ObjectCreated:CompleteMultipartUpload",
+        "sequencer": f"00{int((NOW - began).timestamp()):X}",
+    }
+    return event(**(values | changes))
+
+
+@pytest.mark.parametrize(
+    ("about", "is_old"),
+    [
+        (completion(timedelta(days=29)), False),
+        (completion(timedelta(days=29, seconds=1)), True),
+        (completion(timedelta(days=400)), False),  # not a time, so perhaps not S3's
+        (completion(timedelta(days=40), name="ObjectCreated:Put"), False),
+        (event(time=NOW - timedelta(days=29)), False),
+        (event(time=NOW - timedelta(days=29, milliseconds=1)), True),
+        (event(time=None), True),
+    ],
+)
+def test_an_upload_is_as_old_as_its_start(about: ObjectEvent, is_old: bool) -> None:
+    assert indexer(Table()).outlived_tombstones(about) is is_old
+
+
+OLD = event(**PUT, time=NOW - timedelta(days=29, seconds=1))
+TOUCHED = event()
+
+
+@pytest.mark.parametrize("events", [[OLD], [OLD, TOUCHED], [TOUCHED, OLD]])
+def test_an_event_that_is_too_old_fails_if_the_record_may_not_be_read(
+    events: list[ObjectEvent],
+) -> None:
+    with pytest.raises(EventTooOldError) as failed:
+        indexer(Denying()).process(events)
+
+    assert str(failed.value) == (
+        "the event, or the upload that it completes, is too old to be applied (or does not say "
+        "when it happened): the tombstone of a newer one may have expired. The object must be "
+        "looked at, and that is not allowed: set object_metadata = { enabled = true }, apply, "
+        "replay the event; you may set it back then. role r may not dynamodb:GetItem."
+    )
+
+
+def test_another_event_whose_record_may_not_be_read_fails_as_refused() -> None:
+    with pytest.raises(PermissionDeniedError, match=r"^role r may not dynamodb:GetItem\.$"):
+        indexer(Denying()).process([TOUCHED])
+
+
+def test_what_an_event_says_is_written() -> None:
+    table = Table()
+    about = event(**PUT, request_id="request")
+
+    assert indexer(table).process([about]) == [Outcome.INDEXED]
+
+    (written,) = table.written
+    assert len(written.revision) == 16
+    assert written == FileRecord(
+        bucket="b",
+        key="k",
+        indexed_at=NOW,
+        revision=written.revision,
+        etag="e",
+        size=1,
+        event_name="ObjectCreated:Put",
+        event_time=NOW,
+        sequencer="01",
+        request_id="request",
+    )
+
+
+def test_what_is_seen_is_written() -> None:
+    table = Table()
+    metadata = ObjectMetadata(storage_class="STANDARD")
+    seen = ObjectState(etag="e", size=1, last_modified=EARLIER, version_id="v", metadata=metadata)
+
+    assert indexer(table, seen).refresh(event(name="Backfill", time=None)) is Outcome.INDEXED
+
+    (written,) = table.written
+    assert written == FileRecord(
+        bucket="b",
+        key="k",
+        indexed_at=NOW,
+        revision=written.revision,
+        etag="e",
+        size=1,
+        last_modified=EARLIER,
+        version_id="v",
+        event_name="Backfill",
+        observed=True,
+        metadata=metadata,
+    )
+
+
+def test_what_is_seen_without_an_event_is_not_observed() -> None:
+    table = Table()
+
+    indexer(table, ObjectState(etag="e")).refresh(event(name="Backfill"))
+
+    assert table.written[0].observed is False
+
+
+def test_only_the_newest_event_of_a_group_is_applied() -> None:
+    newest = event(**PUT | {"sequencer": "03"})
+    older = event(**PUT | {"sequencer": "02"}), event(**DELETE)
+    table = Table()
+
+    outcomes = indexer(table).process([older[0], newest, older[1]])
+
+    assert outcomes == [Outcome.SUPERSEDED, Outcome.INDEXED, Outcome.SUPERSEDED]
+    assert [record.sequencer for record in table.written] == ["03"]
+    assert indexer(Table()).process([event(**DELETE)]) == [Outcome.REMOVED]
+
+
+@pytest.mark.parametrize(
+    ("observed", "outcome", "writes"),
+    [(False, Outcome.SUPERSEDED, 0), (True, Outcome.REMOVED, 1)],
+)
+def test_an_event_that_an_observed_record_refuses_is_looked_at(
+    observed: bool, outcome: Outcome, writes: int
+) -> None:
+    table = Table(refusals=1, refuses_with=standing(observed=observed, sequencer="09"))
+
+    assert indexer(table).process([event(**PUT)]) == [outcome]
+    assert len(table.written) == writes
+
+
+def test_the_sequencer_of_a_group_that_is_looked_at_is_its_greatest() -> None:
+    table = Table()
+
+    indexer(table).process([event(), event(**PUT)])
+
+    assert table.written[0].sequencer == "01"
+
+
+def test_the_pauses_between_attempts_grow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("function.indexer.random.uniform", lambda least, most: most - least)
+    pauses: list[float] = []
+
+    indexer(Table(refusals=7), pauses=pauses).process([event()])
+
+    assert pauses == [0.04, 0.08, 0.16, 0.32, 0.64, 1.0, 1.0]
+
+
+def test_an_event_without_an_etag_is_indexed_without_a_derived_file() -> None:
+    table, making = Table(), Making()
+
+    indexer(table, derived_files=making).process([event(**PUT | {"etag": None})])
+
+    assert making.asked == []
+    (written,) = table.written
+    assert (written.size, written.derived_key, written.derived_reason) == (
+        1,
+        None,
+        "the event names no ETag",
+    )
+
+
+def test_an_upload_is_derived_when_it_is_applied() -> None:
+    table, making = Table(), Making()
+
+    indexer(table, derived_files=making).process([event(**PUT)])
+
+    assert (making.asked, table.written[0].derived_key) == (["e"], "of e")
+
+
+@pytest.mark.parametrize(
+    ("about", "object_metadata", "is_looked_at"),
+    [
+        (event(**PUT), False, False),
+        (event(**PUT), True, True),
+        (event(**DELETE), False, False),
+        (event(name="ObjectRemoved:DeleteMarkerCreated", sequencer="01"), False, True),
+        (event(name="ObjectCreated:Put", version_id="v", sequencer="01"), False, True),
+        (event(name="ObjectCreated:Put"), False, True),
+        (OLD, False, True),
+    ],
+)
+def test_an_object_is_looked_at_if_the_event_does_not_decide(
+    about: ObjectEvent, object_metadata: bool, is_looked_at: bool
+) -> None:
+    table = Table()
+    rule = dataclasses.replace(
+        indexer(table, ObjectState(etag="seen", size=1)), object_metadata=object_metadata
+    )
+
+    rule.process([about])
+
+    assert (table.written[0].etag == "seen") is is_looked_at

@@ -25,6 +25,7 @@ def test_every_setting_is_read() -> None:
         "TOMBSTONE_DAYS": "15",
         "OBJECT_METADATA": "true",
         "OBJECT_TAGS": "true",
+        "BUCKET_NAME": "reports",
         "DERIVED_BUCKET": "manifests",
         "DERIVED_PREFIX": "of/",
         "DERIVED_MAX_BYTES": "1000000000000",
@@ -36,10 +37,17 @@ def test_every_setting_is_read() -> None:
         tombstone_life=timedelta(days=15),
         object_metadata=True,
         object_tags=True,
+        bucket_name="reports",
         derived_bucket="manifests",
         derived_prefix="of/",
         derived_max_bytes=10**12,
     )
+
+
+def test_an_empty_bucket_name_is_any_bucket() -> None:
+    environment = {"TABLE_NAME": "files", "BUCKET_NAME": ""}
+
+    assert Settings.from_environment(environment).bucket_name is None
 
 
 @pytest.mark.parametrize(

@@ -1,16 +1,24 @@
 """`file-index backfill` where records are refreshed; tests/e2e/test_backfill.py inserts them."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from cli import backfill
+from cli.insertion import Inserted
 from function.errors import ContentionError
 from function.event_parser import ObjectEvent
+from function.handler import create_function
 from function.indexer import Indexer
+from function.objects import Objects
+from function.record import FileRecord
 from function.repository import FileIndex
 from tests.integration.cli.conftest import FileIndexCommand
 from tests.integration.conftest import BUCKET
+from tests.integration.test_handler import Invocation, recent, settings
+from tests.payloads import native, s3_document
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -46,6 +54,74 @@ def test_a_place_that_cannot_be_noted_is_said_and_stops_nothing(
     assert said.code == 0
     assert said.messages.count("--resume will not know where this was: [Errno 20]") == 1
     assert index.get(BUCKET, "a")
+
+
+class Inserting:
+    """An insertion as DynamoDB does it: moto cannot."""
+
+    def __init__(self, _client: object, _table_name: str, index: FileIndex) -> None:
+        self._index = index
+
+    def insert(self, records: Sequence[FileRecord]) -> Inserted:
+        for record in records:
+            self._index.replace(record, None)
+        return Inserted(written=len(records), failed={})
+
+
+def events(*names: str, **entity: Any) -> list[dict[str, Any]]:
+    """Events of the key `a`, in order."""
+    return [
+        recent(native(name, "a", sequencer=f"00660F798{number}", **entity))
+        for number, name in enumerate(names)
+    ]
+
+
+def test_a_key_of_an_unversioned_bucket_is_ordered_after_its_backfill(
+    file_index: FileIndexCommand,
+    index: FileIndex,
+    s3: "S3Client",
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(backfill, "Insertion", Inserting)
+    monkeypatch.setattr(Objects, "look", no_look)
+    s3.put_object(Bucket=BUCKET, Key="a")
+    assert file_index("backfill", URL).code == 0
+    function = create_function(settings())
+
+    overwritten, deleted = events("ObjectCreated:Put", "ObjectRemoved:Delete", size=7, eTag="e")
+    function.handle(s3_document(overwritten), Invocation())
+    record = index.get(BUCKET, "a")
+    assert record
+    assert (record.size, record.observed) == (7, False)
+
+    function.handle(s3_document(deleted), Invocation())
+    assert index.get(BUCKET, "a") is None
+
+
+def no_look(*_: object) -> None:
+    raise AssertionError("nothing is looked at")
+
+
+def test_a_key_of_a_versioned_bucket_stays_when_a_null_version_expires(
+    file_index: FileIndexCommand,
+    index: FileIndex,
+    s3: "S3Client",
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(backfill, "Insertion", Inserting)
+    s3.put_object(Bucket=BUCKET, Key="a", Body=b"null")
+    s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+    version = s3.put_object(Bucket=BUCKET, Key="a", Body=b"1")["VersionId"]
+    assert file_index("backfill", URL, "--versioned").code == 0
+    s3.delete_object(Bucket=BUCKET, Key="a", VersionId="null")
+
+    create_function(settings()).handle(
+        s3_document(*events("LifecycleExpiration:Delete")), Invocation()
+    )
+
+    record = index.get(BUCKET, "a")
+    assert record
+    assert (record.size, record.version_id, record.observed) == (1, version, True)
 
 
 def test_a_key_that_others_keep_writing_stops_nothing(

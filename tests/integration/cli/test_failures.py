@@ -333,10 +333,10 @@ def test_unsettled_keys_weigh_more_than_drift_and_are_tried_again(
 ) -> None:
     refresh = Indexer.refresh
 
-    def contended(indexer: Indexer, event: Any, settled_at: Any = None) -> Any:
+    def contended(indexer: Indexer, event: Any, settled: Any = None) -> Any:
         if event.key == "b":
             raise ContentionError("others write it")
-        return refresh(indexer, event, settled_at)
+        return refresh(indexer, event, settled)
 
     with monkeypatch.context() as patched:
         patched.setattr(Indexer, "refresh", contended)

@@ -1,6 +1,7 @@
 """`file-index verify`, with and without `--repair`."""
 
 import json
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -69,6 +70,11 @@ def drift(s3: "S3Client", store: Store) -> None:
 def phantom(key: str, **more: Any) -> FileRecord:
     values: dict[str, Any] = {"etag": "e", "size": 1, "sequencer": "0055"} | more
     return FileRecord(bucket=BUCKET, key=key, indexed_at=NOW, revision="r", **values)
+
+
+def revision(index: FileIndex, key: str) -> str | None:
+    found = index.read(BUCKET, key)
+    return found.revision if found else None
 
 
 def test_each_kind_of_drift_is_found(
@@ -164,6 +170,104 @@ def test_a_bucket_that_is_not_there_is_named(
 
     assert (said.code, said.answer) == (2, "")
     assert said.messages == "file-index: bucket absent does not exist\n"
+
+
+def test_a_repair_of_a_deleted_bucket_writes_nothing(
+    file_index: FileIndexCommand, s3: "S3Client", store: Store, index: FileIndex
+) -> None:
+    s3.put_object(Bucket=BUCKET, Key="a")
+    record = record_of(s3, "a")
+    store(record)
+    s3.delete_object(Bucket=BUCKET, Key="a")
+    s3.delete_bucket(Bucket=BUCKET)
+
+    said = verified(file_index, "--repair")
+
+    assert (said.code, said.messages) == (2, f"file-index: bucket {BUCKET} does not exist\n")
+    assert revision(index, "a") == record.revision
+
+
+def test_a_bucket_that_is_deleted_between_the_looks_stops_a_repair(
+    file_index: FileIndexCommand,
+    s3: "S3Client",
+    store: Store,
+    index: FileIndex,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    record = phantom("a")
+    store(record)
+    look = Listing.look
+
+    def bucket_is_deleted(listing: Listing, key: str) -> Any:
+        with suppress(s3.exceptions.NoSuchBucket):
+            s3.delete_bucket(Bucket=BUCKET)
+        return look(listing, key)
+
+    monkeypatch.setattr(Listing, "look", bucket_is_deleted)
+
+    assert verified(file_index, "--repair").code == 2
+    assert revision(index, "a") == record.revision
+
+
+TOO_GREAT = "00FFFFFF00D160712D"
+
+
+@pytest.mark.parametrize("deleted", [False, True])
+def test_a_repair_opens_a_key_that_a_sequencer_shut(
+    file_index: FileIndexCommand, s3: "S3Client", store: Store, index: FileIndex, deleted: bool
+) -> None:
+    etag = s3.put_object(Bucket=BUCKET, Key="a", Body=b"1")["ETag"].strip('"')
+    if deleted:
+        store(replace(phantom("a"), sequencer=TOO_GREAT))
+        s3.delete_object(Bucket=BUCKET, Key="a")
+    else:
+        tombstone = replace(phantom("a"), deleted=True, etag=None, size=None)
+        store(replace(tombstone, sequencer=TOO_GREAT))
+    function = create_function(settings())
+    late, next_put = (
+        created("a", sequencer, size=1, eTag=etag)
+        | {"eventTime": format_time(datetime.now(UTC) + time)}
+        for sequencer, time in (
+            ("00660F7986D160712D", timedelta(minutes=-1)),
+            ("00660F7987D160712D", timedelta(minutes=1)),
+        )
+    )
+
+    assert verified(file_index, "--repair").lines[-1]["repaired"] == 1
+
+    repaired = index.read(BUCKET, "a")
+    assert repaired
+    assert repaired.sequencer is None
+    assert repaired.settled_at
+    assert function.handle(s3_document(late), Invocation())["superseded"] == 1
+    assert function.handle(s3_document(next_put), Invocation())["indexed"] == 1
+
+
+def test_a_repair_keeps_a_sequencer_of_an_object_that_changes_meanwhile(
+    file_index: FileIndexCommand,
+    s3: "S3Client",
+    store: Store,
+    index: FileIndex,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    s3.put_object(Bucket=BUCKET, Key="a", Body=b"1")
+    store(replace(phantom("a"), sequencer=TOO_GREAT))
+    read = FileIndex.read
+    reads = []
+
+    def is_overwritten(table: FileIndex, bucket: str, key: str) -> Any:
+        reads.append(key)
+        if len(reads) == 2:  # the one of the repair, after both looks
+            s3.put_object(Bucket=BUCKET, Key="a", Body=b"2")
+        return read(table, bucket, key)
+
+    monkeypatch.setattr(FileIndex, "read", is_overwritten)
+
+    assert verified(file_index, "--repair").lines[-1]["repaired"] == 1
+
+    repaired = read(index, BUCKET, "a")
+    assert repaired
+    assert (repaired.size, repaired.sequencer) == (1, TOO_GREAT)
 
 
 def test_a_report_that_cannot_be_written_is_said_before_anything_is_done(

@@ -189,10 +189,10 @@ def test_a_run_that_stops_says_where(
 ) -> None:
     refresh = killed.Disk.refresh
 
-    def stops(disk: killed.Disk, event: Any, settled_at: Any = None) -> None:
+    def stops(disk: killed.Disk, event: Any, settled: Any = None) -> None:
         if event.key == "e":
             raise KeyboardInterrupt
-        refresh(disk, event, settled_at)
+        refresh(disk, event, settled)
 
     with monkeypatch.context() as patched:
         patched.setattr(killed.Disk, "refresh", stops)

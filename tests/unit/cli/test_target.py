@@ -25,6 +25,11 @@ def test_a_deployment_says_what_is_watched() -> None:
     assert not TARGET.filters_are_chosen
 
 
+@pytest.mark.parametrize("versioned", [False, True])
+def test_a_deployment_says_whether_the_bucket_has_versions(versioned: bool) -> None:
+    assert deployed(bucket={"name": "reports", "versioned": versioned}).versioned is versioned
+
+
 def test_options_say_what_is_watched_instead() -> None:
     deployment = TARGET.deployment
     assert deployment
@@ -51,6 +56,7 @@ def test_a_table_has_no_bucket() -> None:
         ),
         (("verify", "s3://reports", "--filter", "a", "--repair"), "leave --filter out, and"),
         (("ls", "s3://reports", "--table", ""), "--table is empty"),
+        (("backfill", "s3://reports", "--versioned"), "--versioned only goes with --table"),
         (("ls", "s3://reports", "--table", "t", "--env", "e"), "--table and --env name two"),
         (("get", "s3://reports", "--table", "t", "--index", "i"), "--table and --index name two"),
         (("redrive", "--index", "i"), "--index i was asked for"),

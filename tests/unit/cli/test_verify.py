@@ -19,7 +19,7 @@ from cli.progress import Work
 from cli.verify import Step, Verification, settled_at
 from function.errors import ContentionError
 from function.event_parser import ObjectEvent
-from function.indexer import Indexer
+from function.indexer import Indexer, Settled
 from function.record import FileRecord
 from function.repository import FileIndex
 
@@ -47,8 +47,10 @@ class World:
     """What each look at an object finds, the listing first; the last answer stays."""
     records: dict[str, list[FileRecord | None]] = field(default_factory=dict)
     seconds: float = 0.0
+    reading: float = 0.0
+    """How many seconds it takes to read a record."""
     looks: list[tuple[float, str]] = field(default_factory=list)
-    repairs: list[tuple[str, datetime]] = field(default_factory=list)
+    repairs: list[tuple[str, Settled]] = field(default_factory=list)
     contended: set[str] = field(default_factory=set)
     unreadable: set[str] = field(default_factory=set)
 
@@ -92,12 +94,13 @@ class World:
 
     def read(self, bucket: str, key: str) -> FileRecord | None:
         assert bucket == "b"
+        self.seconds += self.reading
         if key in self.unreadable:
             raise ReadTimeoutError(endpoint_url="https://table")
         found: FileRecord | None = _next(self.records[key])
         return found
 
-    def refresh(self, event: ObjectEvent, settled: datetime) -> None:
+    def refresh(self, event: ObjectEvent, settled: Settled) -> None:
         assert (event.bucket, event.name) == ("b", "Repair")
         if event.key in self.contended:
             raise ContentionError("others write it")
@@ -149,9 +152,35 @@ def test_a_repair_settles_what_happened_between_its_two_looks(world: World) -> N
     assert step.found.repaired
     ((key, settled),) = world.repairs
     assert key == "a"
-    assert abs(settled - (START + 30 * SECOND)) < SECOND
+    assert abs(settled.at - (START + 30 * SECOND)) < SECOND
     ((at, _),) = world.looks
     assert 60 <= at < 61
+
+
+@pytest.mark.parametrize(
+    ("state", "seen"),
+    [
+        ((listed("a"), None), ("e", START, None)),
+        ((listed("a"), record("a", "old")), ("e", START, "r")),
+        ((None, record("a")), (None, None, "r")),
+        # A tombstone may be what shuts the key.
+        ((listed("a"), record("a", deleted=True)), ("e", START, "r")),
+    ],
+)
+def test_a_repair_is_told_what_was_seen_and_when(
+    world: World,
+    state: tuple[Listed | None, FileRecord | None],
+    seen: tuple[str | None, datetime | None, str | None],
+) -> None:
+    world.put("a", state)
+    world.reading = 3.0
+
+    list(world.steps(grace=60))
+
+    ((_, settled),) = world.repairs
+    assert (settled.etag, settled.last_modified, settled.revision) == seen
+    # The record's sequencer is no later than this, however long it took to read it.
+    assert settled.clock == world.now
 
 
 @pytest.mark.parametrize(
@@ -179,7 +208,7 @@ def test_what_changed_between_two_looks_is_looked_at_once_more(
     assert [key for _, key in world.looks] == ["a", "a"]
     # What is settled lies between the looks that saw the same.
     ((_, settled),) = world.repairs
-    assert abs(settled - (START + 90 * SECOND)) < SECOND
+    assert abs(settled.at - (START + 90 * SECOND)) < SECOND
 
 
 def test_a_drift_is_told_as_it_was_at_the_second_look(world: World) -> None:
@@ -213,7 +242,7 @@ def test_s3_is_asked_for_its_time_if_the_listing_did_not_tell_it(world: World) -
 
     assert isinstance(step.found, Drift)
     assert [key for _, key in world.looks] == ["a", "a"]
-    assert abs(world.repairs[0][1] - (START + 30 * SECOND)) < SECOND
+    assert abs(world.repairs[0][1].at - (START + 30 * SECOND)) < SECOND
 
 
 def test_what_became_equal_is_no_drift(world: World) -> None:
@@ -307,7 +336,7 @@ def test_what_failed_in_an_earlier_run_is_tried_first(world: World) -> None:
     ]
     # It is looked at twice, as every other suspect.
     assert [key for _, key in world.looks] == ["c", "b", "c", "d"]
-    assert abs(world.repairs[0][1] - (START + 30 * SECOND)) < SECOND
+    assert abs(world.repairs[0][1].at - (START + 30 * SECOND)) < SECOND
 
 
 def test_suspects_beyond_a_number_wait_for_the_oldest(

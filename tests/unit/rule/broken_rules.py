@@ -6,10 +6,12 @@ from dataclasses import dataclass
 
 import pytest
 
-from function import event_parser
+from function import event_parser, indexer
 from function.event_parser import ObjectEvent
-from function.indexer import Indexer, Outcome
-from function.record import FileRecord
+from function.indexer import Indexer, Outcome, Settled
+from function.record import FileRecord, ObjectState
+from function.sequencer import is_ahead
+from tests.unit.rule import simulation
 from tests.unit.rule.model_table import ModelTable
 
 _RENEWED_BY_EVERY_WRITE = {
@@ -51,6 +53,22 @@ class IgnoresSequencers(ModelTable):
         return True
 
 
+class OrdersByEventTime(ModelTable):
+    def _is_newer(self, record: FileRecord, standing: FileRecord) -> bool:
+        times = (standing.event_time, record.event_time)
+        return None in times or standing.event_time < record.event_time  # type: ignore[operator]
+
+
+class AppliesOvertakenUploads(ModelTable):
+    def _is_overtaken(self, record: FileRecord, standing: FileRecord) -> bool:  # noqa: ARG002
+        return False
+
+
+class RepairSettlesNothing(ModelTable):
+    def _store(self, record: FileRecord) -> None:
+        super()._store(dataclasses.replace(record, settled_at=None))
+
+
 class ReplacesWhateverStands(ModelTable):
     def replace(self, record: FileRecord, standing: FileRecord | None) -> None:  # noqa: ARG002
         self._store(record)
@@ -61,6 +79,59 @@ def pad_sequencers_on_the_left(patch: pytest.MonkeyPatch) -> None:
         return sequencer.upper().zfill(64)
 
     patch.setattr(event_parser, "canonical_sequencer", left_padded)
+
+
+def restore_sequencers_of_16_digits_alone(patch: pytest.MonkeyPatch) -> None:
+    canonical = event_parser.canonical_sequencer
+
+    def restored(sequencer: str, *, eventbridge: bool = False) -> str:
+        return canonical(sequencer, eventbridge=eventbridge and len(sequencer) == 16)
+
+    patch.setattr(event_parser, "canonical_sequencer", restored)
+
+
+def count_an_upload_from_its_completion(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(ObjectEvent, "began_at", None)
+
+
+def carry_reasons_over(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(indexer, "_is_made", lambda before, state: before.etag == state.etag)
+
+
+def insert_unobserved(patch: pytest.MonkeyPatch) -> None:
+    insert = simulation._insert
+    patch.setattr(simulation, "_insert", lambda steps, observed: insert(steps, observed=False))  # noqa: ARG005
+
+
+def settle_at_the_time_of_this_repair(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(indexer, "_latest", lambda *times: times[0])
+
+
+def settle_at_the_time_of_this_repair_if_it_is_one(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(indexer, "_latest", lambda *times: next(filter(None, times), None))
+
+
+def take_every_sequencer_away(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Settled, "frees", lambda *_: True)
+
+
+def take_no_sequencer_away(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Settled, "frees", lambda *_: False)
+
+
+def take_a_sequencer_away_after_a_refused_write(patch: pytest.MonkeyPatch) -> None:
+    def frees(settled: Settled, standing: FileRecord | None, state: ObjectState | None) -> bool:
+        return (
+            standing is not None
+            and settled._was_seen(state)
+            and is_ahead(standing.sequencer or "", settled.clock)
+        )
+
+    patch.setattr(Settled, "frees", frees)
+
+
+def take_a_sequencer_away_whatever_the_object(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Settled, "_was_seen", lambda *_: True)
 
 
 def apply_events_of_any_age(patch: pytest.MonkeyPatch) -> None:
@@ -127,6 +198,71 @@ PADS_SEQUENCERS_ON_THE_LEFT = BrokenRule(
     name="sequencers are padded on the left",
     why="a longer sequencer counts as greater, whatever it begins with",
     patch=pad_sequencers_on_the_left,
+)
+RESTORES_SEQUENCERS_OF_16_DIGITS_ALONE = BrokenRule(
+    name="of EventBridge's sequencers those of 16 digits alone get their leading 00",
+    why="a sequencer of another length is greater than all that come natively",
+    patch=restore_sequencers_of_16_digits_alone,
+)
+ORDERS_BY_EVENT_TIME = BrokenRule(
+    name="events are ordered by their time",
+    why="an upload is completed later than the put that S3 gives precedence",
+    table=OrdersByEventTime,
+)
+COUNTS_AN_UPLOAD_FROM_ITS_COMPLETION = BrokenRule(
+    name="an upload is as old as its completion",
+    why="the tombstone of a delete since it began may have expired",
+    patch=count_an_upload_from_its_completion,
+)
+CARRIES_REASONS_OVER = BrokenRule(
+    name="a reason why there is no derived file is carried to the next attempt",
+    why="it was true of a moment, and is written over the pointer to the file",
+    patch=carry_reasons_over,
+)
+INSERTS_UNOBSERVED = BrokenRule(
+    name="a backfill of a versioned bucket inserts records that are not observed",
+    why="a null version that expires removes the key, though a newer version is current",
+    patch=insert_unobserved,
+)
+REPAIR_SETTLES_NOTHING = BrokenRule(
+    name="a repair has no time",
+    why="an older event that comes late undoes it",
+    table=RepairSettlesNothing,
+)
+FORGETS_WHAT_WAS_SETTLED = BrokenRule(
+    name="a refresh drops the time of the last repair",
+    why="an event from before the repair that comes late is applied",
+    patch=settle_at_the_time_of_this_repair,
+)
+SETTLES_EARLIER = BrokenRule(
+    name="a repair replaces the time of a later one",
+    why="an event from between the two that comes late is applied",
+    patch=settle_at_the_time_of_this_repair_if_it_is_one,
+)
+APPLIES_OVERTAKEN_UPLOADS = BrokenRule(
+    name="an upload is not compared with when the object was stored",
+    why="an object that nobody told of by an event is replaced by an upload that began before it",
+    table=AppliesOvertakenUploads,
+)
+TAKES_EVERY_SEQUENCER_AWAY = BrokenRule(
+    name="a repair takes every sequencer away",
+    why="an upload that began before the delete and is completed after the repair is applied",
+    patch=take_every_sequencer_away,
+)
+TAKES_NO_SEQUENCER_AWAY = BrokenRule(
+    name="a repair takes no sequencer away",
+    why="one that is too great supersedes every event to come",
+    patch=take_no_sequencer_away,
+)
+TAKES_A_SEQUENCER_AWAY_AFTER_A_REFUSED_WRITE = BrokenRule(
+    name="a repair takes a sequencer away after its write was refused",
+    why="it is the sequencer of what happened since the looks, and not too great",
+    patch=take_a_sequencer_away_after_a_refused_write,
+)
+TAKES_A_SEQUENCER_AWAY_WHATEVER_THE_OBJECT = BrokenRule(
+    name="a repair takes a sequencer away though the object has changed since the looks",
+    why="of two changes since, the later may have been superseded already, and the older comes",
+    patch=take_a_sequencer_away_whatever_the_object,
 )
 APPLIES_EVENTS_OF_ANY_AGE = BrokenRule(
     name="events are applied whatever their age",

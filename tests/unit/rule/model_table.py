@@ -7,6 +7,7 @@ from datetime import datetime
 
 from function.record import FileRecord
 from function.repository import WriteRefusedError
+from function.sequencer import CLOCKS_DIFFER, upload_began
 
 
 class ModelTable:
@@ -42,9 +43,21 @@ class ModelTable:
         self._records.pop((bucket, key), None)
 
     def _is_newer(self, record: FileRecord, standing: FileRecord) -> bool:
-        return (standing.sequencer is None or standing.sequencer < (record.sequencer or "")) and (
-            standing.settled_at is None
-            or (record.event_time is not None and standing.settled_at < record.event_time)
+        return (
+            (standing.sequencer is None or standing.sequencer < (record.sequencer or ""))
+            and (
+                standing.settled_at is None
+                or (record.event_time is not None and standing.settled_at < record.event_time)
+            )
+            and not self._is_overtaken(record, standing)
+        )
+
+    def _is_overtaken(self, record: FileRecord, standing: FileRecord) -> bool:
+        began = upload_began(record.event_name, record.sequencer, record.event_time)
+        return (
+            began is not None
+            and standing.last_modified is not None
+            and standing.last_modified > began + CLOCKS_DIFFER
         )
 
     def _store(self, record: FileRecord) -> None:

@@ -9,7 +9,7 @@ first call that has none. That call is made when the handler is advanced.
 import secrets
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from random import Random
@@ -17,18 +17,23 @@ from typing import Any
 
 from function.errors import FileIndexError, PermissionDeniedError
 from function.event_parser import ObjectEvent, parse
-from function.indexer import REPAIR, Indexer, Outcome
+from function.indexer import REPAIR, Indexer, Outcome, Settled
 from function.record import DerivedFile, FileRecord, ObjectState, Source
 from function.repository import WriteRefusedError
-from tests.payloads import BUCKET, s3_document
-from tests.unit.rule.model_bucket import ModelBucket, Version, Versioning
+from function.sequencer import CLOCKS_DIFFER
+from tests.payloads import BUCKET, by_eventbridge, s3_document
+from tests.unit.rule.model_bucket import ModelBucket, Upload, Version, Versioning
 from tests.unit.rule.model_table import ModelTable
 
 KEY = "a.txt"
 TOMBSTONE_LIFE = timedelta(days=30)
 LONGEST_INVOCATION = timedelta(minutes=15)
+LONGEST_FREEZE = timedelta(hours=12)
+"""Lambda freezes what is not done at the end of an invocation, and the next one thaws it."""
 GRACE = timedelta(minutes=2)
 START = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
+TOO_GREAT = "00FFFF0001"
+"""A sequencer that S3 would give in 2106."""
 
 
 class Clock:
@@ -76,8 +81,11 @@ class Steps:
         return seen
 
     def make(self, source: Source, size: int | None) -> DerivedFile:
-        """No step: what is made is named after the content, whenever that is."""
         del size
+        made: DerivedFile = self._step("make", lambda: self._made(source))
+        return made
+
+    def _made(self, source: Source) -> DerivedFile:
         state = self._bucket.head(source.key, metadata=False)
         if state and state.etag == source.etag:
             return DerivedFile(key=source.etag)
@@ -119,6 +127,16 @@ class Steps:
         with suppress(WriteRefusedError):
             self._call()
 
+    def open_request(self) -> Callable[[], None]:
+        """The open call, to be made whenever it arrives; its answer reaches nobody."""
+        call = self._call
+
+        def arrive() -> None:
+            with suppress(WriteRefusedError):
+                call()
+
+        return arrive
+
     def fail(self, error: Exception) -> None:
         """Answer the open call with an error."""
         self._answers.append(_Answer(error=error))
@@ -158,6 +176,8 @@ class Handler:
     events: Sequence[ObjectEvent] = ()
     """Delivered again if the handler fails."""
     backfills: bool = False
+    redelivered: bool = field(init=False, default=False)
+    """Its events have come again already."""
     outcomes: Sequence[Outcome] = field(init=False, default=())
     """How the events ended."""
 
@@ -169,6 +189,7 @@ class Simulation:
     table: ModelTable = field(default_factory=ModelTable)
     versioning: Versioning = Versioning.NEVER
     object_metadata: bool = False
+    derived_files: bool = False
     deployed: bool = True
     """Before the deployment nobody hears of what happens in the bucket."""
 
@@ -178,7 +199,13 @@ class Simulation:
     """Events that S3 has still to deliver."""
     sent: list[ObjectEvent] = field(init=False, default_factory=list)
     """All events so far: any of them may be delivered again."""
+    uploads: list[Upload] = field(init=False, default_factory=list)
+    """Multipart uploads that are open."""
     handlers: list[Handler] = field(init=False, default_factory=list)
+    late_requests: list[tuple[datetime, Callable[[], None]]] = field(
+        init=False, default_factory=list
+    )
+    """Writes that were sent again before they arrived, and when they were sent."""
     failures: list[FileIndexError] = field(init=False, default_factory=list)
     backfill_owed: bool = field(init=False, default=False)
     steps: int = field(init=False, default=0)
@@ -186,13 +213,34 @@ class Simulation:
 
     def __post_init__(self) -> None:
         self.bucket = ModelBucket(self.clock.now, self.versioning)
-        self._note(f"{self.versioning.value} {self.object_metadata=} {self.deployed=}")
+        self._note(
+            f"{self.versioning.value} {self.object_metadata=} {self.derived_files=}"
+            f" {self.deployed=}"
+        )
 
     # What happens in the bucket.
 
     def put(self, content: str = "A") -> ObjectEvent:
         self._note(f"put {content}")
         return self._send(self.bucket.put(KEY, content))
+
+    def begin(self, content: str = "A") -> Upload:
+        """Begin a multipart upload, which may be open for weeks."""
+        self._note(f"begin {content}")
+        upload = self.bucket.begin(KEY, content)
+        self.uploads.append(upload)
+        self._tick()
+        return upload
+
+    def complete(self, upload: Upload) -> ObjectEvent:
+        overtaken = " (overtaken)" if self.bucket.is_overtaken(upload) else ""
+        self._note(f"complete {upload.content}{overtaken}")
+        self.uploads.remove(upload)
+        return self._send(self.bucket.complete(upload))
+
+    def abort(self, upload: Upload) -> None:
+        self._note(f"abort {upload.content}")
+        self.uploads.remove(upload)
 
     def delete(self, family: str = "ObjectRemoved") -> ObjectEvent:
         self._note("delete")
@@ -233,6 +281,7 @@ class Simulation:
 
     def deploy(self) -> None:
         """The first backfill is for what was there before."""
+        self.abort_what_cannot_be_told()
         self.deployed = True
         self.backfill_owed = True
         self._note("deploy")
@@ -240,7 +289,9 @@ class Simulation:
     def backfill(self) -> Handler:
         """List the key and insert it where there is no record; with metadata, refresh it."""
         self._note("backfill")
-        work = self._refresh() if self.object_metadata else _insertion
+        looks = self.object_metadata or self.derived_files
+        versioned = self.bucket.versioning is not Versioning.NEVER
+        work = self._refresh() if looks else _insertion(observed=versioned)
         return self._start(work, backfills=True)
 
     def repair(self) -> Handler:
@@ -253,24 +304,57 @@ class Simulation:
         self._note(f"lose {_shown(event)}")
         self.pending.remove(event)
 
+    def send_too_great(self, event: ObjectEvent) -> ObjectEvent:
+        """The event comes once more, with a sequencer that cannot be S3's."""
+        self._note(f"too great a sequencer for {_shown(event)}")
+        too_great = replace(event, sequencer=TOO_GREAT)
+        self.pending.append(too_great)
+        return too_great
+
+    def verify(self) -> Settled | None:
+        """Look at the key twice, between which nothing changes: what was seen if it differs."""
+        self._note("verify")
+        seen_at = self.bucket.time()
+        self.wait(GRACE)
+        now = self.bucket.time()
+        if not self.divergence():
+            return None
+        state = self.bucket.head(KEY, metadata=False)
+        record = self.table.read(BUCKET, KEY)
+        return Settled(
+            at=now - max((now - seen_at) / 2, CLOCKS_DIFFER),
+            clock=now,
+            revision=record.revision if record else None,
+            etag=state.etag if state else None,
+            last_modified=state.last_modified if state else None,
+        )
+
+    def repair_settled(self, settled: Settled) -> Handler:
+        """Repair what a verification has seen."""
+        self._note("repair what was verified")
+        return self._start(self._refresh(settled))
+
     def verify_and_repair(self) -> bool:
         """Refresh the key if it differs: whether it did. Nothing changes while it is looked at."""
-        self._note("verify")
-        seen_at = self.clock.time
-        self.wait(GRACE)
-        if not self.divergence():
+        settled = self.verify()
+        if settled is None:
             return False
-        self._note("repair")
-        self.finish(self._start(self._refresh(settled_at=seen_at + GRACE / 2)))
+        self.finish(self.repair_settled(settled))
         return True
 
     def wait(self, time: timedelta) -> None:
-        """Let time pass; invocations that take too long are ended."""
+        """Let time pass; invocations that take too long are ended, and so are requests."""
         self._note(f"wait {time}")
         self.clock.time += time
         for handler in list(self.handlers):
-            if self.clock.time - handler.started > LONGEST_INVOCATION:
+            longest = LONGEST_FREEZE if handler.redelivered else LONGEST_INVOCATION
+            if self.clock.time - handler.started > longest:
                 self.crash(handler)
+        self.late_requests = [
+            (sent, arrive)
+            for sent, arrive in self.late_requests
+            if self.clock.time - sent <= LONGEST_INVOCATION
+        ]
 
     def expire(self) -> None:
         """DynamoDB gets around to removing expired tombstones."""
@@ -307,6 +391,23 @@ class Simulation:
         self._note(f"  {handler.name} {handler.steps.pending}, answer lost")
         handler.steps.lose_answer()
 
+    def send_again(self, handler: Handler) -> None:
+        """A handler's write is sent again before it arrives: the first may arrive much later."""
+        self._note(f"  {handler.name} {handler.steps.pending}, sent again")
+        self.late_requests.append((self.clock.time, handler.steps.open_request()))
+
+    def arrive(self) -> None:
+        """A request arrives after the one that was sent in its place."""
+        self._note("  a late request arrives")
+        _, arrive = self.late_requests.pop(0)
+        arrive()
+
+    def redeliver(self, handler: Handler) -> None:
+        """A handler's events come again, though it goes on."""
+        self._note(f"  {handler.name} goes on, its events come again")
+        handler.redelivered = True
+        self.pending.extend(handler.events)
+
     def crash(self, handler: Handler) -> None:
         """End a handler before its next step."""
         self._note(f"  {handler.name} crashes before {handler.steps.pending}")
@@ -323,19 +424,38 @@ class Simulation:
 
     # The end.
 
+    def is_shut(self) -> bool:
+        """Whether a sequencer that is too great supersedes every event."""
+        record = self.table.read(BUCKET, KEY)
+        return record is not None and record.sequencer == TOO_GREAT
+
+    def abort_what_cannot_be_told(self) -> None:
+        """Abort the uploads whose completion would be taken for the newest: see test_limits.py."""
+        record = self.table.read(BUCKET, KEY)
+        for upload in list(self.uploads):
+            told = record is not None and (
+                (record.sequencer or "") >= f"{upload.number:018X}"
+                or (record.last_modified or upload.began) > upload.began + 2 * CLOCKS_DIFFER
+                or record.observed
+            )
+            if self.bucket.is_overtaken(upload) and not told:
+                self.abort(upload)
+
     def settle(self, random: Random) -> None:
         """Everything is delivered and done, in any order."""
         # Now and then a handler that began early writes after all others.
         overtakes = random.random() < 0.5
         if not self.deployed:
             self.deploy()
-        while self.pending or self.handlers or self.backfill_owed:
+        while self.pending or self.handlers or self.late_requests or self.backfill_owed:
             if self.backfill_owed and not self._old_handlers() and random.random() < 0.3:
                 self.backfill_owed = False
                 self.backfill()
             elif self.pending and (not self.handlers or random.random() < 0.3):
                 size = min(random.choice((1, 1, 1, 2, 3)), len(self.pending))
                 self.deliver(*random.sample(self.pending, size))
+            elif self.late_requests and (not self.handlers or random.random() < 0.2):
+                self.arrive()
             elif self.handlers:
                 self.advance(self.handlers[-1] if overtakes else random.choice(self.handlers))
 
@@ -344,21 +464,32 @@ class Simulation:
 
     def divergence(self) -> str | None:
         """How the index differs from the bucket, if it does."""
-        return divergence(self.table, self.bucket, KEY, metadata=self.object_metadata)
+        return divergence(
+            self.table,
+            self.bucket,
+            KEY,
+            metadata=self.object_metadata,
+            derived_files=self.derived_files,
+        )
+
+    def _tick(self) -> None:
+        self.clock.time += timedelta(seconds=1)
 
     def _send(self, record: dict[str, Any]) -> ObjectEvent:
-        self.clock.time += timedelta(seconds=1)
-        (message,) = parse(s3_document(record))
+        self._tick()
+        # A bucket may send its events both ways: here by turns.
+        natively = len(self.sent) % 2 == 0
+        (message,) = parse(s3_document(record) if natively else by_eventbridge(record))
         (event,) = message.events
         if self.deployed:
             self.pending.append(event)
             self.sent.append(event)
         return event
 
-    def _refresh(self, settled_at: datetime | None = None) -> _Work:
+    def _refresh(self, settled: Settled | None = None) -> _Work:
         def work(steps: Steps) -> Callable[[], Sequence[Outcome]]:
             indexer = self._indexer(steps)
-            return lambda: [indexer.refresh(_NO_EVENT, settled_at)]
+            return lambda: [indexer.refresh(_NO_EVENT, settled)]
 
         return work
 
@@ -373,7 +504,7 @@ class Simulation:
             tombstone_life=TOMBSTONE_LIFE,
             now=steps.now,
             pause=lambda _seconds: None,
-            derived_files=steps,
+            derived_files=steps if self.derived_files else None,
         )
 
     def _start(
@@ -409,14 +540,22 @@ class Simulation:
 
     def _failed(self, handler: Handler) -> None:
         self.handlers.remove(handler)
-        self.pending.extend(handler.events)
+        if not handler.redelivered:
+            self.pending.extend(handler.events)
         self.backfill_owed = self.backfill_owed or handler.backfills
 
     def _note(self, line: str) -> None:
         self.history.append(line)
 
 
-def divergence(table: ModelTable, bucket: ModelBucket, key: str, *, metadata: bool) -> str | None:
+def divergence(
+    table: ModelTable,
+    bucket: ModelBucket,
+    key: str,
+    *,
+    metadata: bool,
+    derived_files: bool = False,
+) -> str | None:
     """How the key's record differs from the object, if it does."""
     record = table.read(BUCKET, key)
     state = bucket.head(key, metadata=metadata)
@@ -429,17 +568,17 @@ def divergence(table: ModelTable, bucket: ModelBucket, key: str, *, metadata: bo
         and record.version_id in (None, state.version_id)
         and record.last_modified in (None, state.last_modified)
         and (record.metadata == state.metadata or not metadata)
-        and record.derived_key in (None, state.etag)
+        and record.derived_key == (state.etag if derived_files else None)
     )
     return None if equal else f"mismatch: {state}, {record}"
 
 
-def _insertion(steps: Steps) -> Callable[[], Sequence[Outcome]]:
-    return partial(_insert, steps)
+def _insertion(*, observed: bool) -> _Work:
+    return lambda steps: partial(_insert, steps, observed=observed)
 
 
-def _insert(steps: Steps) -> Sequence[Outcome]:
-    """What the backfill does with a key that the listing names."""
+def _insert(steps: Steps, *, observed: bool) -> Sequence[Outcome]:
+    """What the backfill does with a key that the listing names: see `cli.backfill`."""
     state = steps.look(BUCKET, KEY)
     if state is None:
         return ()
@@ -451,6 +590,7 @@ def _insert(steps: Steps) -> Sequence[Outcome]:
         etag=state.etag,
         size=state.size,
         last_modified=state.last_modified,
+        observed=observed,
     )
     with suppress(WriteRefusedError):
         steps.replace(record, None)

@@ -12,13 +12,18 @@ import pytest
 from tests.unit.rule.broken_rules import (
     APPLIES_EVENTS_OF_ANY_AGE,
     APPLIES_THE_FIRST_EVENT_OF_A_GROUP,
+    CARRIES_REASONS_OVER,
+    COUNTS_AN_UPLOAD_FROM_ITS_COMPLETION,
     DELETES_INSTEAD_OF_TOMBSTONES,
     FORGETS_WHAT_WAS_OBSERVED,
     IGNORES_SEQUENCERS,
+    INSERTS_UNOBSERVED,
     LEAVES_NO_MARGIN,
+    ORDERS_BY_EVENT_TIME,
     PADS_SEQUENCERS_ON_THE_LEFT,
     REFRESH_DROPS_THE_EVENTS_SEQUENCER,
     REPLACES_WHATEVER_STANDS,
+    RESTORES_SEQUENCERS_OF_16_DIGITS_ALONE,
     SKIPS_UNCHANGED_WRITES,
     BrokenRule,
 )
@@ -136,6 +141,58 @@ def undelete_overtakes_a_slow_refresh_of_the_delete(table: ModelTable) -> Simula
     return history
 
 
+def content_changes_and_changes_back_while_a_refresh_is_slow(table: ModelTable) -> Simulation:
+    history = Simulation(table=table, object_metadata=True, derived_files=True)
+    slow = history.deliver(history.put("A"))
+    history.advance(slow)  # reads the record
+    history.advance(slow)  # looks: A
+    changed = history.put("B")
+    history.advance(slow)  # reads the content: changed meanwhile
+    history.handle(changed, history.put("A"))
+    history.advance(slow)  # writes, and is refused
+    history.finish(slow)  # must not write that there is no derived file
+    return history
+
+
+def puts_come_natively_and_by_eventbridge(table: ModelTable) -> Simulation:
+    history = Simulation(table=table)
+    for content in "ABABABA":
+        history.handle(history.put(content))
+    return history
+
+
+def put_overtakes_an_upload(table: ModelTable) -> Simulation:
+    history = Simulation(table=table)
+    upload = history.begin("A")
+    history.handle(history.put("B"))
+    history.wait(timedelta(days=7))
+    history.handle(history.complete(upload))
+    return history
+
+
+def upload_outlives_the_tombstone_of_a_delete_that_overtook_it(table: ModelTable) -> Simulation:
+    history = Simulation(table=table)
+    upload = history.begin()
+    history.handle(history.delete())
+    history.wait(TOMBSTONE_LIFE + timedelta(days=1))
+    history.expire()
+    history.handle(history.complete(upload))
+    return history
+
+
+def null_version_expires_below_a_backfilled_one(table: ModelTable) -> Simulation:
+    history = Simulation(table=table, deployed=False)
+    history.put("A")
+    history.switch_versioning()
+    history.put("B")
+    history.deploy()
+    history.finish(history.backfill())
+    expired = history.delete_version(history.versions()[0], "LifecycleExpiration")
+    assert expired.version_id is None
+    history.handle(expired)
+    return history
+
+
 History = Callable[[ModelTable], Simulation]
 SAFEGUARDS: list[tuple[BrokenRule, History]] = [
     (SKIPS_UNCHANGED_WRITES, tags_change_and_change_back_while_a_refresh_is_slow),
@@ -148,6 +205,14 @@ SAFEGUARDS: list[tuple[BrokenRule, History]] = [
     (LEAVES_NO_MARGIN, tombstone_expires_under_a_slow_put),
     (APPLIES_THE_FIRST_EVENT_OF_A_GROUP, two_puts_come_together_in_order),
     (REPLACES_WHATEVER_STANDS, undelete_overtakes_a_slow_refresh_of_the_delete),
+    (CARRIES_REASONS_OVER, content_changes_and_changes_back_while_a_refresh_is_slow),
+    (RESTORES_SEQUENCERS_OF_16_DIGITS_ALONE, puts_come_natively_and_by_eventbridge),
+    (ORDERS_BY_EVENT_TIME, put_overtakes_an_upload),
+    (
+        COUNTS_AN_UPLOAD_FROM_ITS_COMPLETION,
+        upload_outlives_the_tombstone_of_a_delete_that_overtook_it,
+    ),
+    (INSERTS_UNOBSERVED, null_version_expires_below_a_backfilled_one),
 ]
 each_safeguard = pytest.mark.parametrize(
     ("broken", "history"), SAFEGUARDS, ids=[broken.name for broken, _ in SAFEGUARDS]
@@ -174,8 +239,11 @@ def test_history_diverges_without_the_safeguard(
     assert end.divergence(), f"expected drift: {broken.why}"
 
 
-# The search gives up on the margin: it would have to meet the last minutes of 30 days.
-FOUND = [broken for broken, _ in SAFEGUARDS if broken is not LEAVES_NO_MARGIN]
+# The search gives up on the margin, for which it would have to meet the last minutes of 30 days;
+# on the insertion, for which nothing but an expiry may come after it; and on the reason, for which
+# the content must be another one during one step of a handler.
+TOO_RARE = (CARRIES_REASONS_OVER, INSERTS_UNOBSERVED, LEAVES_NO_MARGIN)
+FOUND = [broken for broken, _ in SAFEGUARDS if broken not in TOO_RARE]
 
 
 @pytest.mark.parametrize("broken", FOUND, ids=[broken.name for broken in FOUND])
