@@ -99,6 +99,7 @@ def _wants(item: pytest.Item) -> set[str]:
     return wants
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist tells the process that schedules
 def pytest_collection_finish(session: pytest.Session) -> None:
     config = session.config
     if hasattr(config, "workerinput"):
