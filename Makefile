@@ -28,7 +28,7 @@ test: part $(DEV) ## Run the tests; PART=unit, integration, terraform or e2e run
 	@$(PYTEST) $(SIDE_BY_SIDE) $(if $(PART),tests/$(PART),--cov)
 
 test-quick: $(DEV) ## Run the unit tests, the rule's among them: for every save
-	@$(PYTEST) tests/unit
+	@$(PYTEST) --numprocesses 2 tests/unit
 
 test-all: $(DEV) ## Run all tests, the long ones too: for every release
 	@SOAK=10 OPERATIONS=10000 OBJECTS=100000 $(PYTEST) $(SIDE_BY_SIDE) -m 'long or not long' --cov

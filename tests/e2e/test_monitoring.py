@@ -139,7 +139,12 @@ def _with_its_metric(alarm: dict[str, Any]) -> dict[str, Any]:
     for query in alarm.get("Metrics", ()):
         if "MetricStat" in query:
             statistic = query["MetricStat"]
-            return {**alarm, **statistic["Metric"], "Statistic": statistic["Stat"]}
+            return {
+                **alarm,
+                **statistic["Metric"],
+                "Period": int(statistic["Period"]),
+                "Statistic": statistic["Stat"],
+            }
     return alarm
 
 

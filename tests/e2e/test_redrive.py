@@ -90,7 +90,7 @@ def test_an_interrupted_redrive_loses_nothing(external: Stack) -> None:
 
     def notice(call: Call) -> None:
         # The command now receives no more. It also makes this call at the end of its first look.
-        if call.operation == "ChangeMessageVisibility" and replaying.is_set():
+        if call.operation == "ChangeMessageVisibilityBatch" and replaying.is_set():
             ending.set()
 
     with (

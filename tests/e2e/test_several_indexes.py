@@ -12,6 +12,7 @@ import pytest
 
 from function.record import format_time
 from local.emulator import Emulator
+from tests.frame import Shared
 from tests.payloads import created, s3_document
 from tools.module_copy import ROOT, ModuleCopy
 from tools.terraform_init import init
@@ -39,15 +40,19 @@ output "file_index" {
 }
 """
 
+# Its deployment is made once.
+pytestmark = [pytest.mark.waits, pytest.mark.xdist_group("several_indexes")]
+
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="module")
-def file_index(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+def file_index(shared: Shared, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    emulator = shared.emulator
     s3 = emulator.client("s3")
     for name in ("invoices", "reports"):
         s3.create_bucket(Bucket=f"stack-of-{name}")
-    with ModuleCopy(emulator.environment) as module:
+    with ModuleCopy(emulator.environment, shared.module) as module:
         stack = module.directory / "examples" / "several"
         stack.mkdir(parents=True)
         (stack / "main.tf").write_text(STACK)
