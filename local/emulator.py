@@ -236,7 +236,9 @@ class Emulator:
             return False
 
     def _stop(self) -> None:
-        self._process.terminate()
+        # The workers of functions too: their open connections would hold up its end.
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGTERM)
         try:
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(_STOP_SECONDS)
