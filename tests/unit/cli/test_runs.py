@@ -96,7 +96,7 @@ def test_a_backfill_counts_what_it_did(run: Run, tmp_path: Path) -> None:
         {"objects": 7, "refreshed": 6, "failed": 1}
     ]
     assert [json.loads(line) for line in report.read_text().splitlines()] == [*failed, failed[1]]
-    assert run.written[-2:] == ["b", "g"]
+    assert sorted(run.written[-2:]) == ["b", "g"]  # in two threads
     assert run("backfill", resume=True) == [{"objects": 7, "refreshed": 7}]
     assert (run.code, run.messages) == (0, ["Trying again first: 1 failed."])
     assert run.written[-1] == "d"
