@@ -140,7 +140,8 @@ def apply_events_of_any_age(patch: pytest.MonkeyPatch) -> None:
 
 def leave_no_margin(patch: pytest.MonkeyPatch) -> None:
     def outlived(indexer: Indexer, event: ObjectEvent) -> bool:
-        return event.time is None or indexer.now() - event.time > indexer.tombstone_life
+        happened = event.began_at or event.time
+        return happened is None or indexer.now() - happened > indexer.tombstone_life
 
     patch.setattr(Indexer, "outlived_tombstones", outlived)
 

@@ -21,30 +21,32 @@ In how many of 1,500 histories each broken rule diverges, counted on two sets of
     refresh does not keep the event's sequencer   14    6
     the unchanged write is skipped                13   11
     an upload is as old as its completion         21   27
+    of a group the first event is applied         42   49
     events are applied whatever their age         45   64
-    of a group the first event is applied         41   51
-    EventBridge: 00 restored at 16 digits alone   47   48
-    refresh writes without comparing revisions    78   79
-    events are ordered by their time              93   96
+    EventBridge: 00 restored at 16 digits alone   58   53
+    refresh writes without comparing revisions    79   77
+    events are ordered by their time              82   85
     no record is observed                         94   84
-    sequencers are ignored                       127  102
-    sequencers are padded on the left            174  148
-    the record is deleted, no tombstone is left  219  210
+    sequencers are ignored                       112   85
+    sequencers are padded on the left            191  174
+    the record is deleted, no tombstone is left  188  186
+
+Three diverge in none or one, and have their fixed histories alone: see test_safeguards.py.
 """
 
-REPAIRS = 8000
+REPAIRS = 4000
 """How many show that a repair holds.
 
-In how many of 3,000 histories each broken rule diverges, counted on two sets of seeds:
+In how many of 4,000 histories each broken rule diverges, counted on two sets of seeds:
 
-    takes a sequencer away after a refused write   2    1
-    an upload is not compared with the object      2    1
-    takes a sequencer away whatever the object     4    2
-    replaces the time of a later one               4    7
-    a refresh drops the time of the last repair   11   18
-    takes no sequencer away                        9   19
-    takes every sequencer away                    15   18
-    has no time                                   46   58
+    an upload is not compared with the object       9   13
+    takes a sequencer away whatever the object     15   12
+    takes a sequencer away after a refused write   17   20
+    takes no sequencer away                        33   29
+    replaces the time of a later one               37   34
+    a refresh drops the time of the last repair    60   64
+    takes every sequencer away                    107  123
+    has no time                                   229  205
 """
 
 CONTENTS = ("A", "B")
@@ -107,9 +109,10 @@ def diverging_after_repair(
     settled = simulation.verify()
     if not settled:
         return None  # what was under way may still make a drift, for the next to find
-    disturbed = random.random() < (0.7 if simulation.is_shut() else 0.3)
+    disturbed = random.random() < (0.8 if simulation.is_shut() else 0.4)
     if disturbed:
-        random.choice((_repair_twice, _repair_while_it_changes))(simulation, settled, random)
+        disturb = random.choice((_repair_twice, _repair_while_it_changes, _repair_while_it_changes))
+        disturb(simulation, settled, random)
     else:
         simulation.finish(simulation.repair_settled(settled))
         if simulation.divergence():
@@ -135,32 +138,39 @@ def _go_wrong(simulation: Simulation, random: Random) -> None:
         random.choice((_put, _begin, *changes))(simulation, random)
         for _ in range(random.choice((0, 0, 1, 3))):
             _move(simulation, random)
-        if simulation.sent and too_great and random.random() < 0.3:
+        if too_great and simulation.sent and random.random() < 0.1:
             simulation.handle(simulation.send_too_great(random.choice(simulation.sent)))
         elif simulation.pending and random.random() < 0.3:
             simulation.lose(random.choice(simulation.pending))
     if random.random() < 0.1:
         simulation.switch_versioning()
-    random.choice((_put, _delete))(simulation, random)
+    _put(simulation, random)
+    if too_great:
+        simulation.handle(simulation.send_too_great(random.choice(simulation.sent)))
+    _wait_a_little(simulation, random)
+    random.choice((_put, _put, _delete))(simulation, random)
     if not too_great:
         simulation.lose(simulation.pending[-1])
 
 
 def _repair_twice(simulation: Simulation, settled: Settled, random: Random) -> None:
-    """Another repair, of what is seen later, overtakes the first one."""
-    repair = simulation.repair_settled(settled)
+    """Another repair, of the same or of what is seen later, overtakes the first one."""
+    slow = simulation.repair_settled(settled)
     for _ in range(random.randint(0, 2)):
-        simulation.advance(repair)
+        simulation.advance(slow)
     record = simulation.table.read(BUCKET, KEY)
-    if record and not record.deleted and random.random() < 0.7:
+    if record and not record.deleted and random.random() < 0.5:
         _put(simulation, random)
-        simulation.lose(simulation.delete())
+        simulation.lose(simulation.delete())  # else there is no drift to see
         settled = simulation.verify() or settled
-    simulation.finish(simulation.repair_settled(settled))
-    _wait_a_little(simulation, random)
-    _change_and_deliver(simulation, random)
-    if repair in simulation.handlers:
-        simulation.finish(repair)
+        simulation.finish(simulation.repair_settled(settled))
+    else:
+        simulation.finish(simulation.repair_settled(settled))
+        _wait_a_little(simulation, random)
+        _put(simulation, random)
+        simulation.handle(simulation.delete())
+    if slow in simulation.handlers:
+        simulation.finish(slow)
 
 
 def _repair_while_it_changes(simulation: Simulation, settled: Settled, random: Random) -> None:
@@ -174,7 +184,8 @@ def _repair_while_it_changes(simulation: Simulation, settled: Settled, random: R
 def _change_and_deliver(simulation: Simulation, random: Random) -> None:
     for _ in range(random.choice((0, 1, 2, 2, 3))):
         random.choice((_put, _put, _delete))(simulation, random)
-    for event in random.sample(simulation.pending, random.randint(0, len(simulation.pending))):
+    events = simulation.pending[-random.randint(1, 3) :]
+    for event in random.sample(events, random.randint(0, len(events))):
         simulation.handle(event)
 
 
