@@ -152,8 +152,8 @@ class Histories(RuleBasedStateMachine):
         return self.simulation.handlers[number % len(self.simulation.handlers)]
 
 
-# 400 examples miss several of the broken rules of test_safeguards.py every time, and others now and
-# then. The random histories find all but three of them in a fraction of the time.
+# 400 examples miss several of the broken rules of test_safeguards.py every time. The random
+# histories find all but three of them in a fraction of the time.
 TestHistories = pytest.mark.long(Histories.TestCase)
 TestHistories.settings = settings(
     max_examples=EXAMPLES, stateful_step_count=40, derandomize=SOAK == 1
