@@ -193,6 +193,9 @@ class Emulator:
                     "GATEWAY_PORT": str(self._port),
                     "HOME": str(self._directory),
                     "IOT_MTLS_ENABLED": "0",
+                    # A failing event is tried again after this and after twice as much; on AWS
+                    # after one and two minutes.
+                    "LAMBDA_ASYNC_RETRY_BASE_SECONDS": "0.2",
                     "MINISTACK_REGION": REGION,
                     "PATH": os.environ.get("PATH", os.defpath),
                     "PYTHONDONTWRITEBYTECODE": "1",

@@ -70,14 +70,15 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
     return Scheduling(config, log)
 
 
-def _turn(item: pytest.Item) -> int:
+def _turn(item: pytest.Item) -> tuple[int, int]:
     """Long waits first, then what computes meanwhile, then what uses deployments."""
     if item.get_closest_marker("waits"):
-        return 0
+        return 0, 0
     part = _part(item.nodeid)
     if part == "e2e":
-        return 4 if _deployment(item) else 3
-    return 1 if part == "terraform" else 2
+        deployment = _deployment(item)
+        return (4, list(DEPLOYMENTS).index(deployment)) if deployment else (3, 0)
+    return (1, 0) if part == "terraform" else (2, 0)
 
 
 def _group(item: pytest.Item) -> str | None:

@@ -8,17 +8,30 @@ BUCKET = {"create": True, "force_destroy": True, "abort_uploads": False}
 QUICK = {"timeout_seconds": 15}
 
 # By fixture name, on top of environments/local.tfvars. All ways that events can take are here.
+# Those with the longest tests come first.
 DEPLOYMENTS: dict[str, dict[str, Any]] = {
-    "versioned": {"bucket": {**BUCKET, "versioned": True}, "backfill_role": True},
-    "unversioned": {
-        "filters": [{"prefix": "in box/ü+/", "suffix": ".csv"}],
+    "external": {
+        "bucket": {"name": "somebody-elses", "versioned": False},
+        "filters": [{"prefix": "in box/"}],
+        "trigger": "external",
     },
-    "metadata": {"object_metadata": {"enabled": True, "tags": True}},
+    "external_queued": {
+        "bucket": {"name": "somebody-elses-bursts", "versioned": False},
+        "filters": [{"prefix": "in box/"}],
+        "queue": {},
+        "function": QUICK,
+        "trigger": "external",
+    },
     "queued": {
         "bucket": {**BUCKET, "versioned": True},
         "function": QUICK,
         "queue": {},
     },
+    "versioned": {"bucket": {**BUCKET, "versioned": True}, "backfill_role": True},
+    "unversioned": {
+        "filters": [{"prefix": "in box/ü+/", "suffix": ".csv"}],
+    },
+    "metadata": {"object_metadata": {"enabled": True, "tags": True}},
     "eventbridge": {
         "bucket": {**BUCKET, "versioned": True},
         "filters": [
@@ -33,18 +46,6 @@ DEPLOYMENTS: dict[str, dict[str, Any]] = {
         "queue": {},
         "function": QUICK,
         "trigger": "eventbridge",
-    },
-    "external": {
-        "bucket": {"name": "somebody-elses", "versioned": False},
-        "filters": [{"prefix": "in box/"}],
-        "trigger": "external",
-    },
-    "external_queued": {
-        "bucket": {"name": "somebody-elses-bursts", "versioned": False},
-        "filters": [{"prefix": "in box/"}],
-        "queue": {},
-        "function": QUICK,
-        "trigger": "external",
     },
     "derived": {
         "bucket": {"name": "somebody-elses-with-manifests", "versioned": False},

@@ -37,6 +37,7 @@ BASES: dict[str, Mapping[str, Any]] = {
     "change-contents": _BASE,
     "change-keys": {**_BASE, "queue": {}},
     "change-protected": {**_BASE, **_PROTECTED},
+    "change-queue": {**_BASE, "queue": {}},
     "change-rule": {**_BASE, "trigger": "eventbridge", "queue": {}},
     "change-settings": _BASE,
     "change-trigger": _BASE,
@@ -261,12 +262,12 @@ CHANGES = [
     Change("key removed", "change-keys", {"kms_key": None}, around=with_the_key_allowed),
     Change(
         "queue removed",
-        "change-keys",
+        "change-queue",
         {"queue": None},
         destroys=frozenset({"queue"}),
         during=During.UNKNOWN,
     ),
-    Change("queue added", "change-keys", {"queue": {}}),
+    Change("queue added", "change-queue", {"queue": {}}),
     # --- What AWS adopts, and what somebody changed by hand ---
     Change(
         "rule disabled by hand",
