@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
 from tests.e2e.deployments import DEPLOYMENTS
-from tests.frame import Frame, Shared
+from tests.frame import OPTIONAL, Frame, Shared
 
 # The function's module reads its settings when it is imported.
 os.environ["TABLE_NAME"] = "files"
@@ -115,7 +115,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     wants = set().union(*map(_wants, session.items))
     if config.option.collectonly or "shared" not in wants:
         return
-    names = [name for name in DEPLOYMENTS if name in wants]
+    names = [name for name in OPTIONAL if name in wants]
     if hasattr(config, "workerinput"):
         Shared(config.stash[_directory]).publish(_WANTED, lambda: names)
     else:

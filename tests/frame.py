@@ -22,20 +22,27 @@ from tests.e2e.deployments import DEPLOYMENTS, bucket_of
 from tests.e2e.stack import Stack
 from tools.module_copy import ModuleCopy
 
+OPTIONAL = ("uncorrected", *DEPLOYMENTS)
+"""What is made only for a test that asks for it by name."""
+
 _HANGS_AFTER_SECONDS = 1800
 
 
 class Frame:
     """Makes what is shared, and ends it."""
 
-    def __init__(self, directory: Path, deployments: Collection[str]) -> None:
+    def __init__(self, directory: Path, wanted: Collection[str]) -> None:
+        """With what of `OPTIONAL` is wanted."""
+        deployments = [name for name in wanted if name in DEPLOYMENTS]
         self._shared = Shared(directory)
         self._stack = ExitStack()
         self._entered: list[Deployment] = []
-        self._pool = ThreadPoolExecutor(max_workers=3 + len(deployments))
+        self._pool = ThreadPoolExecutor(max_workers=4 + len(deployments))
         self._start("emulator", self._emulator)
         self._start("module", self._module)
         self._start("provider", self._provider)
+        if "uncorrected" in wanted:
+            self._start("uncorrected", self._uncorrected)
         for name in deployments:
             self._start(name, lambda name=name: self._deploy(name))  # type: ignore[misc]
 
@@ -52,6 +59,9 @@ class Frame:
 
     def _emulator(self) -> object:
         return self._stack.enter_context(Emulator()).whereabouts
+
+    def _uncorrected(self) -> object:
+        return self._stack.enter_context(Emulator(corrected=False)).whereabouts
 
     def _module(self) -> object:
         return self._stack.enter_context(ModuleCopy({})).whereabouts
@@ -86,6 +96,11 @@ class Shared:
         return Emulator.found_at(**self._find("emulator"))
 
     @cached_property
+    def uncorrected(self) -> Emulator:
+        """The local AWS without its corrections."""
+        return Emulator.found_at(**self._find("uncorrected"))
+
+    @cached_property
     def module(self) -> ModuleCopy:
         """An initialised copy of the module, for others to take Terraform's data from."""
         return ModuleCopy.found_at(**self._find("module"))
@@ -113,8 +128,8 @@ class Shared:
 
     def close(self) -> None:
         """Close this process's connections."""
-        if "emulator" in vars(self):
-            self.emulator.close_clients()
+        for name in {"emulator", "uncorrected"} & vars(self).keys():
+            getattr(self, name).close_clients()
 
     def publish(self, name: str, make: Callable[[], object]) -> None:
         """Write down what was made, or why it could not be."""

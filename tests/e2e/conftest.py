@@ -17,6 +17,11 @@ def emulator(shared: Shared) -> Emulator:
     return shared.emulator
 
 
+@pytest.fixture(scope="session")
+def uncorrected(shared: Shared) -> Emulator:
+    return shared.uncorrected
+
+
 @pytest.fixture
 def bare(emulator: Emulator, tmp_path: Path) -> Bare:
     return Bare(emulator, tmp_path)

@@ -60,6 +60,7 @@ DEPLOYMENTS: dict[str, dict[str, Any]] = {
     "short_lived": {
         "bucket": {"name": "outlives-its-index", "versioned": False},
         "filters": [{"prefix": "in box/"}],
+        "object_metadata": {"enabled": True},
         "trigger": "external",
     },
 }

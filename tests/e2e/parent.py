@@ -2,13 +2,14 @@
 
 import json
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from tests.frame import Shared
-from tools.module_copy import ModuleCopy
+from tools.module_copy import ROOT, ModuleCopy
 from tools.terraform_init import init
 
 
@@ -47,11 +48,18 @@ class Parent:
             if change["action"] != "read"
         }
 
-    def _terraform(self, *command: str) -> subprocess.CompletedProcess[str]:
+    def file_index(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run `file-index` where the stack was applied."""
+        return self._run(sys.executable, "-m", "cli", *arguments)
+
+    def _terraform(self, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return self._run("terraform", command, "-json", *arguments)
+
+    def _run(self, *command: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            ["terraform", command[0], "-json", *command[1:]],
+            command,
             cwd=self.directory,
-            env=self._environment,
+            env={**self._environment, "PYTHONPATH": str(ROOT)},
             capture_output=True,
             text=True,
             check=False,

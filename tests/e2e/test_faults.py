@@ -200,7 +200,14 @@ def runs() -> Iterator[list[Run]]:
     show(done)
 
 
-@pytest.mark.parametrize("stack", WAYS, indirect=True)
+@pytest.mark.parametrize(
+    "stack",
+    [
+        pytest.param(way, marks=[] if way == "eventbridge_queued" else pytest.mark.long)
+        for way in WAYS
+    ],
+    indirect=True,
+)
 def test_no_event_is_lost_under_faults(stack: Stack, runs: list[Run]) -> None:
     run = run_under_faults(stack, WAYS[stack.name])
     runs.append(run)

@@ -27,7 +27,11 @@ def lines(said: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in said.splitlines() if line.startswith("{")]
 
 
-@pytest.mark.parametrize("stack", ["versioned", "unversioned", "metadata"], indirect=True)
+@pytest.mark.parametrize(
+    "stack",
+    ["versioned", pytest.param("unversioned", marks=pytest.mark.long), "metadata"],
+    indirect=True,
+)
 def test_a_deployment_is_read_verified_and_repaired(stack: Stack) -> None:
     prefix = f"{PREFIX}repaired+ /"
     url = f"s3://{stack.bucket}/{prefix}"
@@ -66,8 +70,17 @@ def test_a_deployment_is_read_verified_and_repaired(stack: Stack) -> None:
     stack.wait_until_removed(changed)
 
 
-@pytest.mark.parametrize("stack", ["versioned", "external_queued"], indirect=True)
-@pytest.mark.parametrize("least", [AT_ONCE, pytest.param(10, marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    ("stack", "least"),
+    [
+        ("versioned", AT_ONCE),
+        *(
+            pytest.param(way, 10, marks=pytest.mark.long)
+            for way in ("versioned", "external_queued")
+        ),
+    ],
+    indirect=["stack"],
+)
 def test_a_live_bucket_has_no_drift(stack: Stack, least: int) -> None:
     """Events may take any time: a suspect is looked at again only after its event was processed."""
     prefix = f"{PREFIX}verified {least} times while it changes/"
@@ -209,7 +222,15 @@ def may(bare: Bare) -> Callable[[set[str]], dict[str, str]]:
     return credentials
 
 
-@pytest.mark.parametrize("command", NEEDED)
+@pytest.mark.parametrize(
+    "command",
+    [
+        # These need all that any command needs.
+        "backfill",
+        "verify --repair",
+        *(pytest.param(name, marks=pytest.mark.long) for name in ("get", "ls", "verify")),
+    ],
+)
 def test_a_right_that_is_missing_is_named(
     bare: Bare, may: Callable[[set[str]], dict[str, str]], command: str
 ) -> None:

@@ -3,7 +3,7 @@
 import json
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
@@ -44,12 +44,6 @@ Call = tuple[str, str, dict[str, Any]]
 FUNCTIONS: Final = "arn:aws:lambda:us-east-1:000000000000:function"
 KEY: Final = "arn:aws:kms:us-east-1:000000000000:key/none"
 TABLE: Final = "arn:aws:dynamodb:us-east-1:000000000000:table/none"
-
-
-@pytest.fixture(scope="module")
-def uncorrected() -> Iterator[Emulator]:
-    with Emulator(corrected=False) as emulator:
-        yield emulator
 
 
 def new_name() -> str:
@@ -725,25 +719,13 @@ def test_a_call_needs_all_actions_that_aws_asks_for(
     assert refused_action(uncorrected, allowed, call) is None
 
 
-def test_several_start_beside_each_other() -> None:
-    def bucket_seen(name: str) -> list[str]:
-        with Emulator() as emulator:
-            s3 = emulator.client("s3")
-            s3.create_bucket(Bucket=name)
-            return [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]]
-
-    with ThreadPoolExecutor() as pool:
-        seen = list(pool.map(bucket_seen, ["one", "two", "three"]))
-
-    assert seen == [["one"], ["two"], ["three"]]
-
-
-def test_the_users_aws_settings_do_not_reach_it(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_another_stands_alone_and_leaves_nothing(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    emulator.client("s3").create_bucket(Bucket=new_name())
     config = tmp_path / "config"
     config.write_text("[default]\nregion = eu-west-1\ns3 =\n  addressing_style = virtual\n")
-    settings = {
+    users_own = {
         "AWS_ACCESS_KEY_ID": "AKIAUSER",
         "AWS_CA_BUNDLE": "/nowhere.pem",
         "AWS_CONFIG_FILE": str(config),
@@ -752,27 +734,29 @@ def test_the_users_aws_settings_do_not_reach_it(
         "AWS_SESSION_TOKEN": "token",
         "HTTPS_PROXY": "http://127.0.0.1:9",
     }
-    for name, value in settings.items():
+    for name, value in users_own.items():
         monkeypatch.setenv(name, value)
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    # Another process takes the first port between its choice and its use.
+    ports = iter([emulator._port, _free_port()])
+    monkeypatch.setattr("local.emulator._free_port", lambda: next(ports))
 
-    with Emulator() as emulator:
-        emulator.client("s3").create_bucket(Bucket="files")
-        account = emulator.client("sts").get_caller_identity()["Account"]
+    with Emulator() as another:
+        process = another._process
+        s3 = another.client("s3")
+        s3.create_bucket(Bucket="files")
+        buckets = [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]]
+        account = another.client("sts").get_caller_identity()["Account"]
 
+    assert next(ports, None) is None
+    assert buckets == ["files"]
     assert account == "000000000000"
-    assert {name: os.environ[name] for name in settings} == settings
-
-
-def test_nothing_is_left_of_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-
-    with Emulator() as emulator:
-        process = emulator._process
-        s3 = emulator.client("s3")
-        s3.list_buckets()  # leaves a connection open
-
+    assert {name: os.environ[name] for name in users_own} == users_own
+    # A client's connection was still open.
     assert process.returncode == 0
-    assert list(tmp_path.iterdir()) == []
+    assert list(temporary.iterdir()) == []
 
 
 def test_a_start_that_fails_shows_the_log_and_leaves_nothing(
@@ -785,13 +769,3 @@ def test_a_start_that_fails_shows_the_log_and_leaves_nothing(
         pass
 
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_port_that_another_process_took_first_is_given_up(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    with Emulator() as first:
-        ports = iter([first._port, _free_port()])
-        monkeypatch.setattr("local.emulator._free_port", lambda: next(ports))
-        with Emulator() as second:
-            assert second.endpoint != first.endpoint
