@@ -11,9 +11,10 @@ DEV := .venv/installed-dev
 PARTS := unit integration terraform e2e
 
 # More than there are cores, because many tests wait.
-WORKERS ?= 10
+WORKERS ?= 7
 PYTEST := $(BIN)/python -m pytest
 SIDE_BY_SIDE := --numprocesses $(WORKERS) --dist loadscope --no-loadscope-reorder
+LONG_TOO := -m 'long or not long'
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-quick test-all part soak faults large bench picture lint package plan apply destroy workspace initialised environment clean
@@ -31,7 +32,7 @@ test-quick: $(DEV) ## Run the unit tests, the rule's among them: for every save
 	@$(PYTEST) --numprocesses 2 tests/unit
 
 test-all: $(DEV) ## Run all tests, the long ones too: for every release
-	@SOAK=10 OPERATIONS=10000 OBJECTS=100000 $(PYTEST) $(SIDE_BY_SIDE) -m 'long or not long' --cov
+	@SOAK=10 OPERATIONS=10000 OBJECTS=100000 $(PYTEST) $(SIDE_BY_SIDE) $(LONG_TOO) --cov
 
 part:
 ifneq ($(filter-out $(PARTS),$(PART)),)
@@ -39,13 +40,13 @@ ifneq ($(filter-out $(PARTS),$(PART)),)
 endif
 
 soak: $(DEV) ## Search for histories that diverge 50 times longer than the tests, anew each time
-	@SOAK=50 $(PYTEST) tests/unit/rule
+	@SOAK=50 $(PYTEST) $(LONG_TOO) tests/unit/rule
 
 faults: $(DEV) ## Inject faults under 10,000 operations in every combination of trigger and queue
-	@OPERATIONS=$(or $(OPERATIONS),10000) $(PYTEST) tests/e2e/test_faults.py --capture=no -q
+	@OPERATIONS=$(or $(OPERATIONS),10000) $(PYTEST) $(LONG_TOO) tests/e2e/test_faults.py --capture=no -q
 
 large: $(DEV) ## Backfill and verify a bucket of 100,000 objects; prints memory and rate
-	@OBJECTS=$(or $(OBJECTS),100000) $(PYTEST) tests/e2e/test_backfill.py -k memory --capture=no -q
+	@OBJECTS=$(or $(OBJECTS),100000) $(PYTEST) $(LONG_TOO) tests/e2e/test_backfill.py -k memory --capture=no -q
 
 bench: $(DEV) ## Measure a backfill against a loop of put_item
 	@$(BIN)/python -m benchmarks.backfill $(OBJECTS)

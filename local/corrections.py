@@ -25,7 +25,7 @@ from ministack.services import cloudwatch, cloudwatch_logs, eventbridge, lambda_
 
 from local.authorization import authorize_calls_as_aws_does
 
-_CONCURRENT_INVOCATIONS = 8
+_CONCURRENT_INVOCATIONS = 4
 _END_OF_LOG = "end of the log of an invocation"
 _SECONDS_FOR_THE_LOG = 120
 

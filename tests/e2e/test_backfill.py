@@ -147,6 +147,7 @@ def killing_at(number: int, fault: Fault) -> Decide:
     return decide
 
 
+@pytest.mark.long  # tests/unit/cli/test_killed.py does it at every point
 def test_killed_it_goes_on_where_it_was(full: Bare) -> None:
     beginnings = []
     for number, fault in (

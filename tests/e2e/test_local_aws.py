@@ -580,8 +580,8 @@ def test_the_log_has_all_that_was_printed(emulator: Emulator, uncorrected: Emula
 def test_events_wait_for_a_free_worker(
     emulator: Emulator, uncorrected: Emulator, tmp_path: Path
 ) -> None:
-    assert processes_of_a_burst(emulator, tmp_path / "corrected", held=8) == 8
-    assert processes_of_a_burst(uncorrected, tmp_path / "alone", held=9) > 8
+    assert processes_of_a_burst(emulator, tmp_path / "corrected", held=4) == 4
+    assert processes_of_a_burst(uncorrected, tmp_path / "alone", held=5) > 4
 
 
 def test_batches_have_more_than_ten_messages(emulator: Emulator, uncorrected: Emulator) -> None:
