@@ -29,6 +29,9 @@ settings.register_profile(
 settings.load_profile("any machine")
 
 _COVERS = re.compile(r"tests/(unit|integration)/test_")
+_TURNS = {"terraform": 2, "integration": 3, "e2e": 4, "unit": 6}
+_WITH_LONG_TESTS = 3
+"""So many of the deployments have tests that wait for long; they come first."""
 _WANTED = "wanted"
 _GROUPS = "groups"
 _directory = pytest.StashKey[Path]()
@@ -71,14 +74,14 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
 
 
 def _turn(item: pytest.Item) -> tuple[int, int]:
-    """Long waits first, then what computes meanwhile, then what uses deployments."""
+    """Long waits first, then what computes meanwhile; the many short tests fill the end."""
     if item.get_closest_marker("waits"):
         return 0, 0
-    part = _part(item.nodeid)
-    if part == "e2e":
-        deployment = _deployment(item)
-        return (4, list(DEPLOYMENTS).index(deployment)) if deployment else (3, 0)
-    return (1, 0) if part == "terraform" else (2, 0)
+    deployment = _deployment(item)
+    if deployment is None:
+        return _TURNS[_part(item.nodeid)], 0
+    number = list(DEPLOYMENTS).index(deployment)
+    return (1, number) if number < _WITH_LONG_TESTS else (5, number)
 
 
 def _group(item: pytest.Item) -> str | None:
