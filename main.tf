@@ -54,6 +54,12 @@ resource "aws_s3_bucket" "watched" {
   tags          = var.tags
 
   lifecycle {
+    # Also because terraform_data.bucket_created would not learn of the bucket, and let it be destroyed later.
+    precondition {
+      condition     = terraform_data.bucket_created.input
+      error_message = "The index follows a bucket that the module did not create. With bucket.create = true, the records of that bucket would stay in the table, and nothing would keep them up to date. Nothing was changed. Deploy a second index under another name, or apply with -replace=ADDRESS, the address of terraform_data.bucket_created in `terraform state list`."
+    }
+
     precondition {
       condition     = terraform_data.kept["bucket"].input == local.kept["bucket"].name
       error_message = "A new name replaces the bucket ${terraform_data.kept["bucket"].input} (* is the account id), and S3 does not delete a bucket that holds objects. Nothing was changed. Set bucket.name to the present name to keep the bucket. To delete it with its objects, set bucket.force_destroy = true, apply, then change the name."
