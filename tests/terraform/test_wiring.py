@@ -157,6 +157,21 @@ def test_what_aws_drops_with_the_function_is_replaced_with_it(
     assert planned.get(dropped, "left alone").startswith("replaced")
 
 
+@pytest.mark.parametrize(
+    ("run", "failures"), [("role_replaced", "dead_letter"), ("role_of_a_queue_replaced", "queue")]
+)
+def test_a_role_that_is_replaced_gets_all_its_policies_again_and_nothing_else_changes(
+    changes: dict[str, dict[str, str]], run: str, failures: str
+) -> None:
+    # IAM deletes policies with their role: one that Terraform leaves alone is gone.
+    policies = {"bucket[0]", "derived_files[0]", "key[0]", "logs", "table", f"{failures}[0]"}
+    assert changes[run].keys() == {
+        "aws_iam_role.function",
+        "aws_lambda_function.function",
+        *(f"aws_iam_role_policy.{policy}" for policy in policies),
+    }
+
+
 def test_a_queue_that_is_added_leaves_s3_its_permission(
     changes: dict[str, dict[str, str]],
 ) -> None:

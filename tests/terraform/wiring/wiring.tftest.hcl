@@ -8,6 +8,8 @@ variables {
   name          = "files"
   bucket        = { create = true }
   backfill_role = true
+  derived_files = { bucket_name = "manifests" }
+  kms_key       = { arn = "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab" }
 }
 
 run "first" {}
@@ -25,6 +27,14 @@ run "function_replaced" {
 
   plan_options {
     replace = [aws_lambda_function.function]
+  }
+}
+
+run "role_replaced" {
+  command = plan
+
+  plan_options {
+    replace = [aws_iam_role.function]
   }
 }
 
@@ -51,5 +61,25 @@ run "function_of_a_rule_replaced" {
 
   plan_options {
     replace = [aws_lambda_function.function]
+  }
+}
+
+run "queue_first" {
+  variables {
+    queue   = {}
+    trigger = "eventbridge"
+  }
+}
+
+run "role_of_a_queue_replaced" {
+  command = plan
+
+  variables {
+    queue   = {}
+    trigger = "eventbridge"
+  }
+
+  plan_options {
+    replace = [aws_iam_role.function]
   }
 }
