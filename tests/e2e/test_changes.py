@@ -381,8 +381,22 @@ class Depending:
         (self.parent.directory / "main.tf.json").write_text(json.dumps(stack))
 
 
+_KEPT = {**BUCKET, "versioned": False, "force_destroy": False}
 _KEY = {"arn": "arn:aws:kms:us-east-1:000000000000:key/1234abcd-12ab-34cd-56ef-1234567890ab"}
 _POLICIES = {f"aws_iam_role_policy.{name}" for name in ("logs", "queue[0]", "table")}
+# All but the bucket and its settings.
+_NAMED = {
+    "aws_cloudwatch_event_rule.bucket[0]",
+    "aws_cloudwatch_event_target.bucket[0]",
+    "aws_cloudwatch_log_group.function",
+    "aws_dynamodb_table.table",
+    "aws_iam_role.function",
+    "aws_lambda_event_source_mapping.queue[0]",
+    "aws_lambda_function.function",
+    "aws_sqs_queue.dead_letter",
+    "aws_sqs_queue.queue[0]",
+    'terraform_data.kept["table"]',
+}
 
 # Beside a changed dependency: the inputs that change, and what that destroys by itself.
 WITH_DEPENDENCY: dict[str, tuple[dict[str, Any], set[str]]] = {
@@ -390,6 +404,10 @@ WITH_DEPENDENCY: dict[str, tuple[dict[str, Any], set[str]]] = {
     "key": ({"kms_key": _KEY}, set()),
     "log level": ({"function": {"log_level": "WARN"}}, set()),
     "metadata": ({"object_metadata": {"enabled": True}}, set()),
+    "name": (
+        {"name": "change-parent-2", "bucket": {**_KEPT, "name": "change-parent-000000000000"}},
+        _NAMED | _POLICIES,
+    ),
     "role path": ({"role": {"path": "/service/"}}, {"aws_iam_role.function", *_POLICIES}),
     "tags": ({"tags": {"team": "reports"}}, set()),
     "trigger": (
@@ -404,7 +422,14 @@ def depending(
     shared: Shared,
     changes: Changes,  # noqa: ARG001 # which are applied meanwhile
 ) -> Iterator[Depending]:
-    inputs = {**_BASE, "name": "change-parent", "trigger": "eventbridge", "queue": {}}
+    inputs = {
+        **_BASE,
+        "name": "change-parent",
+        "bucket": _KEPT,
+        "queue": {},
+        "table": {"deletion_protection": False},
+        "trigger": "eventbridge",
+    }
     with parent_stack(shared) as parent:
         depending = Depending(parent, inputs)
         depending.write("as applied")
@@ -448,6 +473,16 @@ def test_a_changed_dependency_of_the_module_changes_nothing_in_it(
     assert depending.parent.apply() is None
     assert depending.parent.planned() == {}
     assert s3.head_object(**file)
+
+
+@pytest.mark.long
+def test_a_changed_dependency_of_the_module_lets_no_new_name_through(depending: Depending) -> None:
+    depending.write("changed", name="change-parent-2")
+
+    refusal = depending.parent.apply()
+
+    assert refusal
+    assert "S3 does not delete a bucket that holds objects" in refusal
 
 
 @pytest.mark.parametrize(
