@@ -11,6 +11,7 @@ terraform {
 
 resource "terraform_data" "later" {
   input = {
+    arch    = "x86_64"
     arn     = "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
     bucket  = "existing"
     days    = 30
@@ -23,6 +24,7 @@ resource "terraform_data" "later" {
     policy  = "arn:aws:iam::111122223333:policy/boundary"
     stream  = "NEW_IMAGE"
     topic   = "arn:aws:sns:eu-west-1:111122223333:on-call"
+    week    = 7
   }
 }
 
@@ -36,23 +38,52 @@ module "for_each" {
 
   name    = "${local.later.name}-${each.key}"
   bucket  = { name = local.later.bucket }
-  filters = [for prefix in ["a/", "b/"] : { prefix = "${local.later.filters[0]}${prefix}" }]
+  filters = [for prefix in ["a/", "b/"] : { prefix = "${local.later.filters[0]}${prefix}", suffix = local.later.filters[1] }]
   trigger = "eventbridge"
-  queue   = { batch_size = local.later.days, max_receives = local.later.days, max_concurrency = local.later.days }
+
+  queue = {
+    batch_size              = local.later.days
+    batching_window_seconds = local.later.days
+    max_concurrency         = local.later.days
+    max_receives            = local.later.days
+    retention_days          = local.later.week
+  }
 
   derived_files   = { bucket_name = local.later.bucket, prefix = local.later.name, max_mb = local.later.days }
-  function        = { memory_mb = local.later.memory, log_level = local.later.level, reserved_concurrency = local.later.memory }
   kms_key         = { arn = local.later.arn }
-  monitoring      = { sns_topics = [local.later.topic], limits = { dead_letters = local.later.days } }
   object_metadata = { enabled = true, tags = local.later.flag }
   role            = { path = local.later.path, permissions_boundary = local.later.policy }
-  tags            = { later = local.later.name }
+  tags            = { (local.later.name) = local.later.name }
+
+  function = {
+    architecture         = local.later.arch
+    log_level            = local.later.level
+    log_retention_days   = local.later.days
+    memory_mb            = local.later.memory
+    reserved_concurrency = local.later.memory
+    timeout_seconds      = local.later.days
+  }
+
+  monitoring = {
+    sns_topics = [local.later.topic]
+    limits = {
+      dead_letters      = local.later.days
+      errors            = local.later.days
+      event_age_seconds = local.later.days
+      failed_events     = local.later.days
+      lag_seconds       = local.later.days
+      permission_denied = local.later.days
+      table_throttles   = local.later.days
+      throttles         = local.later.days
+    }
+  }
 
   table = {
-    deletion_protection = local.later.flag
-    partitions          = local.later.days
-    stream              = local.later.stream
-    tombstone_days      = local.later.days
+    deletion_protection    = local.later.flag
+    partitions             = local.later.days
+    point_in_time_recovery = local.later.flag
+    stream                 = local.later.stream
+    tombstone_days         = local.later.days
   }
 }
 
@@ -66,6 +97,15 @@ module "created" {
   trigger = "external"
 
   depends_on = [terraform_data.later]
+}
+
+module "notified" {
+  source = "../../.."
+
+  name                         = "${local.later.name}-notified"
+  bucket                       = { name = local.later.bucket }
+  filters                      = [{ prefix = local.later.filters[0] }]
+  replace_bucket_notifications = !local.later.flag
 }
 
 module "absent" {
