@@ -174,6 +174,9 @@ resource "aws_cloudwatch_metric_alarm" "alarm" {
   evaluation_periods  = each.value.of
   treat_missing_data  = each.value.no_data
 
+  # AWS's default, set so that an apply restores it: a quiet minute has few events.
+  evaluate_low_sample_count_percentiles = startswith(each.value.statistic, "p") ? "evaluate" : null
+
   alarm_actions = var.monitoring.sns_topics
   ok_actions    = var.monitoring.sns_topics
 }

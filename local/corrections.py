@@ -39,7 +39,7 @@ def correct() -> None:
     fill_batches_beyond_ten()
     forbid_absent_objects_without_list_bucket()
     keep_all_lines_of_the_log()
-    keep_metric_math_of_alarms()
+    keep_alarms_as_they_were_put()
     keep_query_definitions()
     let_events_wait_for_a_free_worker()
     measure_every_invocation()
@@ -216,11 +216,12 @@ def keep_all_lines_of_the_log() -> None:
     lambda_runtime.Worker._drain_stderr_bounded = corrected
 
 
-def keep_metric_math_of_alarms() -> None:
+def keep_alarms_as_they_were_put() -> None:
     """An alarm on an expression has metrics, and no statistic or period of its own.
 
+    An alarm on a percentile says what it does with few samples.
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricAlarm.html
-    The emulator drops the metrics and makes up the rest.
+    The emulator drops both, and makes up the rest.
     """
     put = cloudwatch._put_metric_alarm
 
@@ -229,8 +230,11 @@ def keep_metric_math_of_alarms() -> None:
     ) -> tuple[int, dict[str, str], bytes]:
         answer: tuple[int, dict[str, str], bytes] = put(params, body, is_cbor, is_json)
         asked = body if is_cbor or is_json else _from_query(params)
-        if asked.get("Metrics") and answer[0] == HTTPStatus.OK:
-            alarm = cloudwatch._alarms[asked["AlarmName"]]
+        if answer[0] != HTTPStatus.OK:
+            return answer
+        alarm = cloudwatch._alarms[asked["AlarmName"]]
+        alarm["EvaluateLowSampleCountPercentile"] = asked.get("EvaluateLowSampleCountPercentile")
+        if asked.get("Metrics"):
             for name in ("Dimensions", "MetricName", "Namespace", "Period", "Statistic"):
                 del alarm[name]
             alarm["Metrics"] = asked["Metrics"]

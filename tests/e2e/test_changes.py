@@ -206,6 +206,8 @@ CHANGES = [
     Change("architecture", "change-settings", {"function": {**QUICK, "architecture": "x86_64"}}),
     Change("tombstone days", "change-settings", {"table": {"tombstone_days": 40}}),
     Change("stream", "change-settings", {"table": {"stream": "NEW_IMAGE"}}),
+    Change("stream of another kind", "change-settings", {"table": {"stream": "OLD_IMAGE"}}),
+    Change("no stream", "change-settings", {"table": {}}),
     Change("tags", "change-settings", {"tags": {"team": "reports"}}),
     Change("monitoring switched on", "change-settings", {"monitoring": {"enabled": True}}),
     Change("monitoring switched off", "change-settings", {"monitoring": {"enabled": False}}),

@@ -68,6 +68,18 @@ run "no_alarm_relies_on_missing_data_of_dynamodb" {
   }
 }
 
+run "an_alarm_on_a_percentile_counts_minutes_of_few_events" {
+  command = plan
+
+  assert {
+    condition = {
+      for name, alarm in aws_cloudwatch_metric_alarm.alarm : name => alarm.evaluate_low_sample_count_percentiles
+      if alarm.extended_statistic != null
+    } == { lag = "evaluate" }
+    error_message = "CloudWatch may be told to ignore them, and the provider would leave that."
+  }
+}
+
 run "with_a_queue_its_messages_are_watched" {
   command = plan
 
