@@ -125,8 +125,7 @@ resource "aws_s3_bucket_notification" "bucket" {
     }
   }
 
-  # S3 checks the permission when it is told of the function, and no event may come before there is
-  # a place for the ones that fail.
+  # S3 checks the permission when it is configured, and no event may come before failed ones can be kept.
   depends_on = [
     aws_cloudwatch_event_target.bucket,
     aws_lambda_event_source_mapping.queue,
@@ -148,7 +147,7 @@ resource "aws_cloudwatch_event_rule" "bucket" {
   lifecycle {
     precondition {
       condition     = length(local.event_patterns["length"]) <= 2048
-      error_message = "The filters make an event pattern of ${length(local.event_patterns["length"])} characters, EventBridge takes 2,048: give fewer or shorter filters, such as one prefix for several."
+      error_message = "The filters make an event pattern of ${length(local.event_patterns["length"])} characters, but EventBridge allows 2,048: use fewer or shorter filters, such as one prefix for several."
     }
   }
 
@@ -221,7 +220,7 @@ resource "aws_sqs_queue" "queue" {
   sqs_managed_sse_enabled   = true
   tags                      = var.tags
 
-  # AWS's advice: what is throttled has time to be tried again, and what Lambda gathers stays hidden.
+  # AWS's advice: throttled batches have time to be retried, and messages stay hidden while Lambda gathers a batch.
   # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
   visibility_timeout_seconds = 6 * var.function.timeout_seconds + var.queue.batching_window_seconds
 
@@ -333,7 +332,7 @@ resource "aws_sqs_queue" "dead_letter" {
     ]
   })
 
-  # Without a queue no other one may leave its dead letters here.
+  # Only this deployment's queue may send its dead letters here.
   redrive_allow_policy = (
     var.queue == null ? jsonencode({ redrivePermission = "denyAll" }) :
     jsonencode({ redrivePermission = "byQueue", sourceQueueArns = [local.queue_arn] })

@@ -20,8 +20,8 @@ locals {
     if !anytrue([for other in local.prefixes : other != prefix && startswith(prefix, other)])
   ]
 
-  # `$` and `?` have a meaning in a policy and are escaped. Most characters outside ASCII can't stand in
-  # a policy at all, a wildcard stands for them.
+  # `$` and `?` have a meaning in a policy and are escaped. A policy allows few characters outside ASCII, so a wildcard
+  # replaces them.
   object_arns = distinct([
     for prefix in local.outermost_prefixes :
     "${local.bucket_arn}/${replace(replace(replace(prefix, "$", "$${$}"), "?", "$${?}"), "/[^ -~]+/", "*")}*"
@@ -101,14 +101,14 @@ resource "aws_iam_role_policy" "derived_files" {
   })
 
   lifecycle {
-    # A manifest that is watched would get a manifest, and so on. Their names go on with those of the
-    # objects, so a watched prefix that begins with theirs is one too many as well.
+    # A watched manifest would get a manifest, and so on. Manifests are named after their objects, so a watched prefix
+    # that begins with the manifests' prefix can match them too.
     precondition {
       condition = var.derived_files.bucket_name != coalesce(var.bucket.name, "${var.name}-${data.aws_caller_identity.current.account_id}") || !anytrue([
         for prefix in local.prefixes :
         startswith(var.derived_files.prefix, prefix) || startswith(prefix, var.derived_files.prefix)
       ])
-      error_message = "The manifests would be watched, and get manifests themselves, without end: derived_files.bucket_name is the watched bucket, and derived_files.prefix \"${var.derived_files.prefix}\" lies within a prefix of filters, or one of these within it. Give another bucket, or prefixes of which none begins with the other."
+      error_message = "derived_files would trigger itself in a loop: derived_files.bucket_name is the watched bucket, and derived_files.prefix \"${var.derived_files.prefix}\" overlaps a prefix of filters. Use another bucket, or prefixes of which none begins with the other."
     }
   }
 }
@@ -141,7 +141,7 @@ resource "aws_iam_role_policy" "queue" {
   })
 }
 
-# From a queue SQS moves the dead letters itself.
+# With a queue, SQS moves the dead letters itself.
 resource "aws_iam_role_policy" "dead_letter" {
   count = var.queue == null ? 1 : 0
 

@@ -22,8 +22,8 @@ locals {
   bucket_name = var.bucket.create ? aws_s3_bucket.watched[0].bucket : var.bucket.name
   bucket_arn  = var.bucket.create ? aws_s3_bucket.watched[0].arn : "arn:${local.partition}:s3:::${var.bucket.name}"
 
-  # Events of a bucket with versions do not say what is left of an object, none carries its metadata,
-  # and jobs of S3 Batch Operations name keys alone: there the function looks at the object and at its record.
+  # Events of a versioned bucket do not say what is left of an object, no event carries metadata, and jobs of S3 Batch
+  # Operations name only keys. Then the function looks at the object and at its record.
   looks_at_objects = var.bucket.versioned || var.object_metadata.enabled || var.backfill_role
 
   kms_key_arn = var.kms_key == null ? null : var.kms_key.arn
@@ -31,8 +31,8 @@ locals {
 
 # --- Bucket, created if asked for ---
 
-# A bucket in another Region or account, or none of that name, would never send an event. Most of
-# these the provider refuses itself when it reads; some releases of it follow S3 to another Region.
+# A missing bucket, or one in another Region or account, would never send an event. The provider refuses most of these
+# when it reads the bucket, but some releases follow S3 to another Region.
 data "aws_s3_bucket" "watched" {
   count = var.bucket.create ? 0 : 1
 
@@ -41,7 +41,7 @@ data "aws_s3_bucket" "watched" {
   lifecycle {
     postcondition {
       condition     = strcontains(self.bucket_regional_domain_name, ".s3.${data.aws_service_principal.s3.region}.")
-      error_message = "The bucket ${var.bucket.name} is not in ${data.aws_service_principal.s3.region} (${self.bucket_regional_domain_name}), and S3 sends events within a Region only: use the module with a provider of the bucket's Region."
+      error_message = "The bucket ${var.bucket.name} is not in ${data.aws_service_principal.s3.region} (${self.bucket_regional_domain_name}), and S3 sends events only within a Region: use the module with a provider for the bucket's Region."
     }
   }
 }
@@ -150,8 +150,8 @@ resource "aws_s3_bucket_lifecycle_configuration" "watched" {
 
 # --- Function ---
 
-# Made by Terraform rather than by the first invocation: it has a retention from the start, and the
-# role needs no right to create it.
+# Created by Terraform rather than by the first invocation: it has a retention from the start, and the role needs no
+# permission to create it.
 resource "aws_cloudwatch_log_group" "function" {
   name              = "/aws/lambda/${var.name}"
   retention_in_days = var.function.log_retention_days
@@ -218,7 +218,7 @@ resource "aws_lambda_function" "function" {
     }
   }
 
-  # A function that is told to do something may do it already.
+  # The function needs all of its permissions when it starts.
   depends_on = [
     aws_iam_role_policy.bucket,
     aws_iam_role_policy.dead_letter,
@@ -276,7 +276,7 @@ resource "terraform_data" "kept" {
   }
 }
 
-# Whether the module created the bucket, for a plan in which it is to do without.
+# Whether the module created the bucket, for a plan with bucket.create = false.
 resource "terraform_data" "bucket_created" {
   input = var.bucket.create
 
@@ -287,9 +287,8 @@ resource "terraform_data" "bucket_created" {
 
 # --- Table ---
 
-# Another number of partitions makes every record unreachable, so the table is replaced with it.
-# It is replaced here too, not updated: where deletion protection saves the table, this keeps the old
-# number, and the next plan still wants to replace both.
+# Another number of partitions makes every record unreachable, so it replaces the table. This is replaced too, not
+# updated: if deletion protection saves the table, the old number stays, and the next plan still replaces both.
 resource "terraform_data" "table_partitions" {
   triggers_replace = var.table.partitions
 }

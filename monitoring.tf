@@ -41,79 +41,78 @@ locals {
 # --- Alarms ---
 
 locals {
-  # Looked at every minute; one fires when the statistic was above the limit in `minutes` of the last `of` minutes.
-  # No data means that nothing happened, and nobody is to be woken. Where it is "ignore" the alarm stays what it was
-  # until something happens again.
+  # An alarm fires if the statistic was above the limit in `minutes` of the last `of` minutes. Missing data means that
+  # nothing happened and does not fire it; with "ignore" the alarm keeps its state until there is data again.
   alarms = {
     dead-letters = {
       metric    = local.metrics.dead_letters
       statistic = "Maximum", limit = local.limits.dead_letters, minutes = 1, of = 1, no_data = "ignore"
       wanted    = true
-      about     = "Events failed every try and wait in the dead-letter queue. See why with file-index redrive --dry-run, mend it, replay with file-index redrive."
+      about     = "Events failed every try and are in the dead-letter queue. Find the cause with file-index redrive --dry-run, fix it, replay with file-index redrive."
       section   = "replaying"
     }
     lost = {
       metric    = local.metrics.lost
       statistic = "Sum", limit = 0, minutes = 1, of = 1, no_data = "notBreaching"
       wanted    = var.queue == null
-      about     = "Lambda could not put a failed event into the dead-letter queue. Apply again, if role or queue were changed, and run file-index verify --repair."
+      about     = "Lambda could not put a failed event into the dead-letter queue. If role or queue were changed, apply again; then run file-index verify --repair."
       section   = "an-event-is-lost"
     }
     lost-by-rule = {
       metric    = local.metrics.lost_by_rule
       statistic = "Sum", limit = 0, minutes = 1, of = 1, no_data = "notBreaching"
       wanted    = var.trigger == "eventbridge"
-      about     = "EventBridge could not put a failed event into the dead-letter queue. Apply again, if the queue was changed, and run file-index verify --repair."
+      about     = "EventBridge could not put a failed event into the dead-letter queue. If the queue was changed, apply again; then run file-index verify --repair."
       section   = "an-event-is-lost"
     }
     old-events = {
       metric    = local.metrics.oldest
       statistic = "Maximum", limit = local.limits.event_age_seconds * (var.queue == null ? 1000 : 1), minutes = 1, of = 1, no_data = "notBreaching"
       wanted    = true
-      about     = "Events wait: they fail and are tried again, or the function has too little concurrency. The log says which."
+      about     = "Events wait: they fail and are retried, or the function has too little concurrency. The log says which."
       section   = "events-wait"
     }
     errors = {
       metric    = local.metrics.errors
       statistic = "Sum", limit = local.limits.errors, minutes = 1, of = 1, no_data = "notBreaching"
       wanted    = true
-      about     = "Invocations failed: because of an event, or of the function itself (memory, time-out, settings). The log says why."
+      about     = "Invocations failed because of an event or of the function itself (memory, timeout, settings). The log says why."
       section   = "what-becomes-of-a-failure"
     }
     failed-events = {
       metric    = local.metrics.failed
       statistic = "Sum", limit = local.limits.failed_events, minutes = 1, of = 1, no_data = "notBreaching"
-      # Else an event that fails is an error of its invocation.
+      # Otherwise a failed event is an error of its invocation.
       wanted  = var.queue != null || var.backfill_role
-      about   = "Events could not be processed and are tried again. The log says why."
+      about   = "Events could not be processed and are retried. The log says why."
       section = "what-becomes-of-a-failure"
     }
     permission-denied = {
       metric    = local.metrics.permission_denied
       statistic = "Sum", limit = local.limits.permission_denied, minutes = 1, of = 1, no_data = "ignore"
       wanted    = true
-      about     = "AWS refuses the function a call, and will until somebody changes a policy. The log names role, action and resource."
+      about     = "AWS denies a call of the function until somebody changes a policy. The log names role, action and resource."
       section   = "permission-denied"
     }
     lag = {
       metric    = local.metrics.lag
       statistic = "p90", limit = local.limits.lag_seconds * 1000, minutes = 2, of = 3, no_data = "notBreaching"
       wanted    = true
-      about     = "The index is behind the bucket: events are written long after they happened, as they are after a redrive."
+      about     = "The index is behind the bucket: events are written long after they happened. This is expected after a redrive."
       section   = "events-wait"
     }
     throttles = {
       metric    = local.metrics.throttles
       statistic = "Sum", limit = local.limits.throttles, minutes = 5, of = 5, no_data = "notBreaching"
       wanted    = true
-      about     = "For minutes the function has had too little concurrency. Raise function.reserved_concurrency or the account's quota, or set queue."
+      about     = "The function has had too little concurrency for minutes. Raise function.reserved_concurrency or the account's quota, or set queue."
       section   = "events-wait"
     }
     table-throttled = {
       metric    = local.metrics.table_throttles
       statistic = "Sum", limit = local.limits.table_throttles, minutes = 3, of = 5, no_data = "notBreaching"
       wanted    = true
-      about     = "DynamoDB refuses writes of the index, which are tried again. Lower queue.max_concurrency, or see table.partitions."
+      about     = "DynamoDB throttles writes to the index, which are retried. Lower queue.max_concurrency, or see table.partitions."
       section   = "dynamodb-or-s3-throttles-or-does-not-answer"
     }
   }

@@ -8,12 +8,12 @@ locals {
 
 output "backfill" {
   description = <<-EOT
-    What `file-index backfill --engine batch-operations` uses: ARN of the role of its jobs, and name of the bucket for
-    their reports; null without `backfill_role`.
+    For `file-index backfill --engine batch-operations`: ARN of the jobs' role, and name of the bucket for their reports;
+    null without `backfill_role`.
   EOT
   value       = local.backfill
 
-  # A job that is created may do all that it has to.
+  # A job needs all of its permissions when it starts.
   depends_on = [
     aws_iam_role_policy.backfill_bucket,
     aws_iam_role_policy.backfill_function,
@@ -25,7 +25,7 @@ output "backfill" {
 }
 
 output "bucket" {
-  description = "The watched bucket: name and ARN. What is put into it by way of this output is indexed."
+  description = "The watched bucket: name and ARN. Objects that are put through this output are indexed, because it waits for the notification."
   value = {
     arn  = local.bucket_arn
     name = local.bucket_name
@@ -35,7 +35,7 @@ output "bucket" {
 }
 
 output "dead_letter_queue" {
-  description = "The queue that keeps what could not be processed: name, ARN and URL."
+  description = "The queue that keeps events that could not be processed: name, ARN and URL."
   value = {
     arn  = aws_sqs_queue.dead_letter.arn
     name = aws_sqs_queue.dead_letter.name
@@ -45,8 +45,8 @@ output "dead_letter_queue" {
 
 output "deployment" {
   description = <<-EOT
-    What the command line `file-index` needs to know of this index. In a stack that uses the module, output it under any
-    name: `output "file_index" { value = module.file_index.deployment }`.
+    What the command line `file-index` needs for this index. In a stack that uses the module, output it under any name:
+    `output "file_index" { value = module.file_index.deployment }`.
   EOT
   value = {
     backfill = local.backfill
@@ -116,9 +116,9 @@ output "log_group" {
 
 output "notification" {
   description = <<-EOT
-    What the bucket's owner adds to their aws_s3_bucket_notification; null where the module does it itself.
+    What the bucket's owner adds to their aws_s3_bucket_notification; null if the module configures the bucket itself.
     - With `trigger = "external"`: one lambda_function block (with a queue: a queue block) for each of `filters` (`prefix`
-      and `suffix`, encoded as S3 wants them, null where there is none), all with `function_arn` (`queue_arn`) and `events`.
+      and `suffix`, encoded for S3, or null), all with `function_arn` (`queue_arn`) and `events`.
     - With `trigger = "eventbridge"` and a bucket that the module does not create: `eventbridge = true`, and nothing else.
   EOT
   value = length(aws_s3_bucket_notification.bucket) > 0 ? null : {
@@ -129,7 +129,7 @@ output "notification" {
     queue_arn    = var.trigger == "external" ? one(aws_sqs_queue.queue[*].arn) : null
   }
 
-  # Whoever uses it makes events flow: not before they have a way and failures have a place to go.
+  # A consumer makes events flow, so the way to the function and the dead-letter queue must be ready.
   depends_on = [
     aws_cloudwatch_event_target.bucket,
     aws_lambda_event_source_mapping.queue,
@@ -148,7 +148,7 @@ output "queue" {
 }
 
 output "role" {
-  description = "The function's execution role: name and ARN. For the policy of the bucket, or of a key, where they are needed."
+  description = "The function's execution role: name and ARN. For the policy of the bucket or of a key, if they must allow it."
   value = {
     arn  = aws_iam_role.function.arn
     name = aws_iam_role.function.name
@@ -157,8 +157,8 @@ output "role" {
 
 output "table" {
   description = <<-EOT
-    The table that holds the index: name, ARN and the ARN of its stream (null without one), its number of partitions,
-    and for how many days it keeps the record of a removed object.
+    The table that holds the index: name, ARN, ARN of its stream (null without one), number of partitions, and for how
+    many days it keeps the record of a removed object.
   EOT
   value = {
     arn            = aws_dynamodb_table.table.arn

@@ -25,10 +25,9 @@ variable "bucket" {
     - `name`: an existing bucket, or the name of the one to create. Left out when creating: `<name>-<account id>`.
     - `create`: let the module create it, hardened.
     - `versioned`: for a created bucket, whether to keep versions; for an existing one, whether it has versioning
-      enabled or ever had (what is suspended counts). It lets the function look at objects, which it needs for such a
-      bucket. S3 can suspend versions but not undo them, so a created bucket can't be turned back to `false`. It must be
-      known at plan.
-    - `force_destroy`: destroy the created bucket even when it holds objects.
+      enabled or ever had (suspended versioning counts). The function then looks at objects, which such a bucket requires.
+      S3 can suspend versioning but not undo it, so a created bucket cannot go back to `false`. It must be known at plan.
+    - `force_destroy`: destroy the created bucket even if it holds objects.
     - `abort_uploads`: abort multipart uploads to the created bucket that are incomplete after 7 days.
   EOT
   type = object({
@@ -65,7 +64,7 @@ variable "bucket" {
       "^(xn--|sthree-|amzn-s3-demo-)|(-s3alias|--ol-s3|[.]mrap|--x-s3|--table-s3)$|^[0-9]+[.][0-9]+[.][0-9]+[.][0-9]+$",
       coalesce(var.bucket.name, "${var.name}-0"),
     ))
-    error_message = "S3 reserves the bucket's name (${coalesce(var.bucket.name, "${var.name}-<account id>")}): choose one that does not begin with xn--, sthree- or amzn-s3-demo-, does not end with -s3alias, --ol-s3, .mrap, --x-s3 or --table-s3, and is no IP address."
+    error_message = "S3 reserves the bucket's name (${coalesce(var.bucket.name, "${var.name}-<account id>")}): choose one that does not begin with xn--, sthree- or amzn-s3-demo-, does not end with -s3alias, --ol-s3, .mrap, --x-s3 or --table-s3, and is not an IP address."
   }
 
   validation {
@@ -82,12 +81,12 @@ variable "bucket" {
 
 variable "derived_files" {
   description = <<-EOT
-    Store a small JSON manifest of each object's content (SHA-256, length, media type, …) in another bucket, before its
-    record, which points to it. Whether it is null must be known at plan.
-    - `bucket_name`: where. It is not created here. The watched bucket only under a prefix that has nothing to do with
-      those of `filters`.
-    - `prefix`: what the manifests' keys begin with.
-    - `max_mb`: of larger objects (MiB) there is none.
+    Store a small JSON manifest of each object's content (SHA-256, length, media type, …) in another bucket. The record
+    points to it. Whether `derived_files` is null must be known at plan.
+    - `bucket_name`: an existing bucket for the manifests. It may be the watched bucket only if `prefix` does not overlap a
+      prefix of `filters`.
+    - `prefix`: prefix of the manifests' keys.
+    - `max_mb`: larger objects (MiB) get no manifest.
   EOT
   type = object({
     bucket_name = string
@@ -107,7 +106,7 @@ variable "derived_files" {
 
   validation {
     condition     = var.derived_files == null || try(can(regex("^[ !-#%-)+->@-~]{0,500}$", var.derived_files.prefix)), false)
-    error_message = "derived_files.prefix must have at most 500 printable ASCII characters, without $, * and ?, which mean something else in the role's policy."
+    error_message = "derived_files.prefix must have at most 500 printable ASCII characters, without $, * and ?, which have a special meaning in the role's policy."
   }
 
   validation {
@@ -118,8 +117,8 @@ variable "derived_files" {
 
 variable "filters" {
   description = <<-EOT
-    Which objects to index: those whose key begins with `prefix` and ends with `suffix` of any of these. None: all.
-    Plain key text, not encoded: the module encodes it as S3 wants it. Keys normally begin without a slash.
+    Which objects to index: those whose key begins with the `prefix` and ends with the `suffix` of any filter. Empty: all
+    objects. Write plain keys, because the module encodes them for S3. Keys normally begin without a slash.
   EOT
   type = list(object({
     prefix = optional(string, "")
@@ -130,7 +129,7 @@ variable "filters" {
 
   validation {
     condition     = !strcontains(join("", flatten([for filter in var.filters : [filter.prefix, filter.suffix]])), "*")
-    error_message = "S3 takes no wildcards in filters: remove the `*`. A prefix matches all keys that begin with it."
+    error_message = "S3 does not support wildcards in filters: remove the `*`. A prefix matches all keys that begin with it."
   }
 
   validation {
@@ -139,12 +138,12 @@ variable "filters" {
         for text in [filter.prefix, filter.suffix] : length(replace(urlencode(text), "%2F", "/")) <= 1024
       ]
     ]))
-    error_message = "A prefix or suffix in filters is too long: S3 takes 1,024 characters, counted after encoding (a non-ASCII byte counts 3)."
+    error_message = "A prefix or suffix in filters is too long: S3 allows 1,024 characters, counted after encoding (a non-ASCII byte counts 3)."
   }
 
   validation {
     condition     = length(var.filters) <= 100
-    error_message = "S3 takes at most 100 notifications on a bucket: give at most 100 filters, for instance by shorter prefixes."
+    error_message = "S3 allows at most 100 notifications on a bucket: use at most 100 filters, for instance with shorter prefixes."
   }
 
   validation {
@@ -157,7 +156,7 @@ variable "filters" {
         )
       ]
     ]))
-    error_message = "S3 refuses filters that the same key may match. Make prefixes or suffixes differ, or keep the wider filter only, or set trigger = \"eventbridge\": ${join(", ", flatten([
+    error_message = "S3 rejects filters that can match the same key. Make prefixes or suffixes differ, or keep the wider filter only, or set trigger = \"eventbridge\": ${join(", ", flatten([
       for i, one in var.filters : [
         for other in slice(var.filters, 0, i) : "${jsonencode(other)} and ${jsonencode(one)}"
         if(startswith(one.prefix, other.prefix) || startswith(other.prefix, one.prefix)) &&
@@ -175,7 +174,7 @@ variable "function" {
     - `timeout_seconds`: 15 to 900.
     - `log_level`: "DEBUG", "INFO" (a line for each object) or "WARN".
     - `log_retention_days`: one of the values that CloudWatch Logs offers.
-    - `reserved_concurrency`: how many may run at once, taken from the account's; null: no limit of its own.
+    - `reserved_concurrency`: concurrent executions, reserved from the account's; null: no limit of its own.
   EOT
   type = object({
     architecture         = optional(string, "arm64")
@@ -224,8 +223,9 @@ variable "function" {
 
 variable "kms_key" {
   description = <<-EOT
-    A customer's key for table and log group: `{ arn = … }`; null: AWS's own keys. Its policy must let CloudWatch Logs
-    use it (`logs.<region>.amazonaws.com`) and leave permissions to IAM.
+    Your own KMS key for table and log group: `{ arn = … }`; null: keys that AWS owns. The key policy must let CloudWatch
+    Logs (`logs.<region>.amazonaws.com`) use the key and leave other permissions to IAM. Whether `kms_key` is null must be
+    known at plan.
   EOT
   type = object({
     arn = string
@@ -242,12 +242,12 @@ variable "monitoring" {
   description = <<-EOT
     Alarms, a dashboard and queries of the function's log.
     - `enabled`: `false` for none of them. It must be known at plan.
-    - `sns_topics`: ARNs of the SNS topics that are told when an alarm fires, and when it is over.
+    - `sns_topics`: ARNs of the SNS topics to notify when an alarm fires and when it ends.
     - `limits`: an alarm fires above
       - `dead_letters`: messages in the dead-letter queue,
       - `errors`, `failed_events`, `permission_denied`: in a minute,
       - `event_age_seconds`: age of the oldest event that waits,
-      - `lag_seconds`: from an event to its record, of nine in ten events, in two of three minutes,
+      - `lag_seconds`: 90th percentile of the time from an event to its record, in two of three minutes,
       - `throttles`: of the function in each of five minutes, `table_throttles`: of the table in three of five.
   EOT
   type = object({
@@ -274,7 +274,7 @@ variable "monitoring" {
 
   validation {
     condition     = length(var.monitoring.sns_topics) <= 5
-    error_message = "An alarm takes five topics at most: give fewer monitoring.sns_topics."
+    error_message = "An alarm allows at most five topics: use fewer monitoring.sns_topics."
   }
 
   validation {
@@ -285,23 +285,24 @@ variable "monitoring" {
 
 variable "name" {
   description = <<-EOT
-    Name of the table, the function and its role, and beginning of the other names. It must be unique in the account:
-    put the Region in it when there are several.
+    Name of the table, the function and its role, and prefix of the other names. It must be unique in the account, because
+    role names are: include the Region if you deploy to several.
   EOT
   type        = string
   nullable    = false
 
   validation {
     condition     = can(regex("^[A-Za-z0-9_-]{3,64}$", var.name))
-    error_message = "name must be 3 to 64 letters, digits, hyphens and underscores: table, function and role are named so."
+    error_message = "name must be 3 to 64 letters, digits, hyphens and underscores: table, function and role have this name."
   }
 }
 
 variable "object_metadata" {
   description = <<-EOT
-    Whether records carry what S3 says of the object beyond its events.
-    - `enabled`: content type, user metadata, storage class and so on; one HeadObject for each event.
-    - `tags`: the object's tags too; one GetObjectTagging more.
+    Whether records hold metadata that events do not carry.
+    - `enabled`: content type, user metadata, storage class and so on; costs one HeadObject for each event. It must be
+      known at plan.
+    - `tags`: the object's tags too; costs one GetObjectTagging more.
   EOT
   type = object({
     enabled = optional(bool, false)
@@ -320,13 +321,14 @@ variable "queue" {
   description = <<-EOT
     A queue between trigger and function, for bursts: `{}` for one with these defaults; null: events invoke the function.
     Whether it is null must be known at plan.
-    - `batch_size`: the most messages of one invocation, 1 to 10000. S3 sends a message for each event.
+    - `batch_size`: at most so many messages in one invocation, 1 to 10000. S3 sends a message for each event.
     - `batching_window_seconds`: how long Lambda gathers a batch, 0 to 300; more than 10 messages need at least 1.
-    - `max_concurrency`: the most invocations at once, 2 to 1000. Null: 10, or `function.reserved_concurrency` if that is
-      less. DynamoDB takes 1,000 writes a second for each of `table.partitions`, and one invocation may write that many.
+    - `max_concurrency`: at most so many invocations at once, 2 to 1000. Null: 10, or `function.reserved_concurrency` if
+      that is less. DynamoDB allows 1,000 writes a second for each of `table.partitions`, and one invocation may write that
+      many.
     - `max_receives`: how often a message is tried before it becomes a dead letter, 1 to 1000.
-    - `retention_days`: how long a message waits if the function does not run, 1 to 14. Longer loses nothing: dead
-      letters are kept for 14 days from when the message came into the queue.
+    - `retention_days`: how long a message waits if the function does not run, 1 to 14. A short wait does not keep dead
+      letters longer: SQS counts their 14 days from the message's arrival in this queue.
   EOT
   type = object({
     batch_size              = optional(number, 100)
@@ -385,9 +387,9 @@ variable "queue" {
 
 variable "replace_bucket_notifications" {
   description = <<-EOT
-    Allow the module to replace all notifications of a bucket that it does not create. S3 keeps a single notification
-    configuration for each bucket, so those that exist would be lost; and again all that there are when the module is
-    destroyed or `trigger` changed. Nothing else may configure them, nor a second index of the bucket.
+    Allow the module to replace all notifications of a bucket that it does not create. A bucket has a single notification
+    configuration, so the existing notifications are lost. Destroying the module or changing `trigger` later removes all
+    notifications again. Nothing else may configure them, not even a second index of the bucket.
   EOT
   type        = bool
   default     = false
@@ -407,8 +409,8 @@ variable "replace_bucket_notifications" {
 variable "role" {
   description = <<-EOT
     The function's execution role, and the one of `backfill_role`.
-    - `path`: IAM path, begins and ends with a slash.
-    - `permissions_boundary`: ARN of the policy that bounds them.
+    - `path`: IAM path, which begins and ends with a slash.
+    - `permissions_boundary`: ARN of the policy that is their permissions boundary.
   EOT
   type = object({
     path                 = optional(string, "/")
@@ -431,12 +433,12 @@ variable "role" {
 variable "table" {
   description = <<-EOT
     The table that holds the index.
-    - `partitions`: DynamoDB partition keys for the bucket, each takes 1,000 writes a second; a listing asks all of them.
-      Set once: another number replaces the table.
+    - `partitions`: DynamoDB partition keys for the bucket; each allows 1,000 writes a second, and a listing queries all of
+      them. Another number replaces the table.
     - `tombstone_days`: how long the record of a removed object keeps late events from bringing it back; from 15.
     - `deletion_protection`: AWS refuses to delete the table.
     - `point_in_time_recovery`: continuous backups.
-    - `stream`: null, or what its stream shows: "KEYS_ONLY", "NEW_IMAGE", "OLD_IMAGE" or "NEW_AND_OLD_IMAGES".
+    - `stream`: null, or the view type of the table's stream: "KEYS_ONLY", "NEW_IMAGE", "OLD_IMAGE" or "NEW_AND_OLD_IMAGES".
   EOT
   type = object({
     partitions             = optional(number, 1)
@@ -477,7 +479,7 @@ variable "tags" {
       can(regex("^[\\p{L}\\p{Z}\\p{N}_.:/=+@-]{1,128}$", key)) && !startswith(lower(key), "aws:") &&
       can(regex("^[\\p{L}\\p{Z}\\p{N}_.:/=+@-]{0,256}$", value))
     ])
-    error_message = "AWS takes at most 50 tags, keys of 1 to 128 characters that do not begin with aws:, values of up to 256; letters, digits, spaces and _ . : / = + - @."
+    error_message = "AWS allows at most 50 tags, keys of 1 to 128 characters that do not begin with aws:, values of up to 256; letters, digits, spaces and _ . : / = + - @."
   }
 }
 
@@ -485,9 +487,9 @@ variable "trigger" {
   description = <<-EOT
     How the bucket's events reach the function.
     - "notification": the module configures the bucket's notifications.
-    - "eventbridge": a rule of EventBridge, beside other notifications of the bucket. On a bucket that the module does not
-      create its owner switches EventBridge on.
-    - "external": the bucket's owner configures its notifications, with the output `notification`.
+    - "eventbridge": an EventBridge rule, beside other notifications of the bucket. The owner of a bucket that the module
+      does not create enables EventBridge on it.
+    - "external": the bucket's owner configures its notifications with the output `notification`.
   EOT
   type        = string
   default     = "notification"
@@ -500,7 +502,7 @@ variable "trigger" {
 }
 
 variable "workspace" {
-  description = "The Terraform workspace that these values belong to; a plan in any other one is refused. Null: any."
+  description = "The Terraform workspace of these values; a plan in any other is refused. Null: any workspace."
   type        = string
   default     = null
 
