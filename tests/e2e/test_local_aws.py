@@ -311,6 +311,7 @@ def alarm_in_xml(emulator: Emulator) -> dict[str, str | None]:
         Threshold=1,
         ComparisonOperator="GreaterThanThreshold",
         TreatMissingData="ignore",
+        EvaluateLowSampleCountPercentile="evaluate",
     )
     query = {"Action": "DescribeAlarms", "AlarmNames.member.1": name}
     elements = ElementTree.fromstring(query_cloudwatch(emulator, query)).iter()  # noqa: S314 # our own emulator's
@@ -493,8 +494,10 @@ def test_an_absent_object_is_forbidden_without_list_bucket(
 def test_alarms_are_described_as_they_were_put(emulator: Emulator, uncorrected: Emulator) -> None:
     described = alarm_in_xml(emulator)
     assert (described["ExtendedStatistic"], described["TreatMissingData"]) == ("p90", "ignore")
+    assert described["EvaluateLowSampleCountPercentile"] == "evaluate"
     assert "Statistic" not in described
-    assert "TreatMissingData" not in alarm_in_xml(uncorrected)
+    alone = alarm_in_xml(uncorrected)
+    assert not {"EvaluateLowSampleCountPercentile", "TreatMissingData"} & alone.keys()
 
 
 @pytest.mark.parametrize("by", ["json", "query"])
