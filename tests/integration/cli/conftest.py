@@ -2,13 +2,15 @@
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import boto3
 import pytest
+from botocore.config import Config
 from typer.testing import CliRunner
 
 from cli.main import app
@@ -34,6 +36,23 @@ class Said:
 
 
 FileIndexCommand = Callable[..., Said]
+
+
+@pytest.fixture(scope="package", autouse=True)
+def clients(session: None) -> Iterator[None]:  # noqa: ARG001 # they are made from it
+    """One client of each kind for all commands: making one takes longer than two calls."""
+    make, made = boto3.client, {}
+
+    def client(service: Any, *, config: Config | None = None, **options: Any) -> Any:
+        chosen = vars(config)["_user_provided_options"] if config else None
+        environment = sorted(item for item in os.environ.items() if item[0].startswith("AWS_"))
+        kind = repr((service, chosen, options, environment))
+        if kind not in made:
+            made[kind] = make(service, config=config, **options)
+        return made[kind]
+
+    with patch.object(boto3, "client", client):
+        yield
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """A run that dies at a chosen point, as by `kill -9`: nothing that it would do afterwards is done.
 
-The points are before and after all that reaches the disk: the table's writes, and each step of a
-checkpoint. What is to outlive the process is in files.
+There is a point behind each change of the disk: the table's writes, and each step of a checkpoint.
+What outlives the process is in files.
 """
 
 import os
@@ -42,9 +42,15 @@ class Points:
         if self._count == self._die_at:
             os._exit(KILLED)
 
-    def around(self, call: Callable[..., Any]) -> Callable[..., Any]:
+    def before(self, call: Callable[..., Any]) -> Callable[..., Any]:
         def wrapped(*arguments: Any, **more: Any) -> Any:
             self.passed()
+            return call(*arguments, **more)
+
+        return wrapped
+
+    def after(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapped(*arguments: Any, **more: Any) -> Any:
             answer = call(*arguments, **more)
             self.passed()
             return answer
@@ -85,7 +91,6 @@ class Disk:
         if event.key in self._refused:
             with explained_read("b", event.key):
                 raise ClientError({"Error": {"Code": "403", "Message": ""}}, "HeadObject")
-        self._points.passed()
         with self._table.open("a") as file:
             file.write(f"{event.key}\n")
         self._points.passed()
@@ -144,9 +149,10 @@ def run(
         patch.object(backfill, "MOST_AT_ONCE", 2),
         patch.object(backfill, "Listing", lambda *_, **__: disk),
         patch.object(verify, "Listing", lambda *_, **__: disk),
-        patch.object(os, "fsync", points.around(os.fsync)),
-        patch.object(Path, "replace", points.around(Path.replace)),
-        patch.object(Path, "unlink", points.around(Path.unlink)),
+        # What is to be synchronized has left the process already.
+        patch.object(os, "fsync", points.before(os.fsync)),
+        patch.object(Path, "replace", points.after(Path.replace)),
+        patch.object(Path, "unlink", points.after(Path.unlink)),
         patch("function.denials._caller", lambda: "me"),
     ):
         if command == "backfill":
