@@ -25,7 +25,7 @@ from .place import Left, Place, Range, identity
 from .progress import Work
 from .report import opened
 from .target import Target
-from .text import answer, messages, say
+from .text import answer, counted, messages, say
 from .workers import each
 
 
@@ -118,9 +118,10 @@ def backfill(
                     lines.flush()
                     place.write(counts.at(left))
         except BaseException:
+            lines.flush()  # or else a checkpoint would count what nobody was told
             if left.ranges != (Range(),) or left.retried:
                 place.write(counts.at(left))
-                place.say_stopped(left, f"{counts.objects:,} objects done")
+                place.say_stopped(left, f"{counted(counts.objects, 'object')} done")
             raise
     if refusal := failures.refusal(counts.objects):
         place.forget()
@@ -147,7 +148,8 @@ def _answer(target: Target, counts: Counts, *, rate: float, as_json: bool) -> No
         parts.append(f"{counts.contended:,} kept being written by others")
     if counts.failed:
         parts.append(f"{counts.failed:,} failed")
-    answer(f"{counts.objects:,} objects: {', '.join(parts)}; {rate:,.0f} objects a second.")
+    objects = counted(counts.objects, "object")
+    answer(f"{objects}: {', '.join(parts)}; {rate:,.0f} objects a second.")
 
 
 def _line(failure: Failure, address: Address) -> str:
@@ -168,9 +170,11 @@ def _look(target: Target, address: Address, listing: Listing, *, as_json: bool) 
     if as_json:
         answer(json.dumps({"objects": objects, "without_record": missing}))
     elif target.settings.reads_objects:
-        answer(f"{objects:,} objects, all of which would be refreshed; {missing:,} have no record.")
+        answer(
+            f"{counted(objects, 'object')}: all would be refreshed; without a record: {missing:,}."
+        )
     else:
-        answer(f"{objects:,} objects, {missing:,} of which have no record.")
+        answer(f"{counted(objects, 'object')}; without a record: {missing:,}.")
     return OK if objects else _nothing(address)
 
 

@@ -27,7 +27,7 @@ from function.errors import (
 )
 
 from .errors import CommandError, cause
-from .text import say
+from .text import counted, say
 
 CALL_ERRORS = (BotoCoreError, ClientError, FileIndexError)
 """What calls of AWS and of the function's package raise."""
@@ -149,9 +149,9 @@ class Failures:
         """Name the first on standard error, and how to try them again if they are kept."""
         if not self.count:
             return
-        keys, them = ("key", "it") if self.count == 1 else ("keys", "them")
+        them = "it" if self.count == 1 else "them"
         how = f"; --resume tries {them} again" if is_kept else ""
-        say("{:,} {} failed{}:", self.count, keys, how)
+        say("{} failed{}:", counted(self.count, "key"), how)
         for failure in self._first:
             say("  {}: {}", f"s3://{bucket}/{failure.key}", failure.cause)
         if self.count > len(self._first):

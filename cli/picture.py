@@ -8,7 +8,7 @@ from rich.text import Text
 
 from .address import Address
 from .drift import Kind
-from .text import answers, shown
+from .text import answers, counted, shown
 
 if TYPE_CHECKING:
     from .findings import Findings
@@ -62,7 +62,7 @@ def _sentence(findings: "Findings") -> str:
     else:
         found = f"{drift:,} drift"
     failed = f", {findings.failed:,} failed" if findings.failed else ""
-    return f"{findings.compared:,} keys compared, {found}{failed}"
+    return f"{counted(findings.compared, 'key')} compared, {found}{failed}"
 
 
 def _directories(findings: "Findings", address: Address) -> Table:

@@ -9,20 +9,23 @@ from .errors import CommandError
 
 
 class Report:
-    """Writes lines to a file, or nowhere if none is asked for."""
+    """Writes lines to a file, or nowhere if none is asked for. Raises CommandError."""
 
-    def __init__(self, file: BinaryIO | None) -> None:
+    def __init__(self, file: BinaryIO | None, path: Path | None) -> None:
         self._file = file
+        self._path = path
 
     def write(self, line: str) -> None:
         """Add a line."""
         if self._file:
-            self._file.write(f"{line}\n".encode())
+            with _explained(self._path):
+                self._file.write(f"{line}\n".encode())
 
     def flush(self) -> None:
         """Bring what was added to the file, before a checkpoint counts it."""
         if self._file:
-            self._file.flush()
+            with _explained(self._path):
+                self._file.flush()
 
 
 @contextmanager
@@ -33,16 +36,31 @@ def opened(path: Path | None, *, resumed: bool) -> Iterator[Report]:
     CommandError.
     """
     if path is None:
-        yield Report(None)
+        yield Report(None, None)
         return
-    try:
+    with _explained(path):
         file = path.open("r+b" if resumed and path.exists() else "wb")
         if resumed:
             _cut_half_a_line(file)
+    with _closed(file, path):
+        yield Report(file, path)
+
+
+@contextmanager
+def _closed(file: BinaryIO, path: Path) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        with _explained(path):
+            file.close()
+
+
+@contextmanager
+def _explained(path: Path | None) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise CommandError(f"--report {path}: {error.strerror}") from error
-    with file:
-        yield Report(file)
 
 
 def _cut_half_a_line(file: BinaryIO) -> None:

@@ -84,7 +84,7 @@ def answer(line: str) -> None:
 def answer_causes(causes: Counter[str], thing: str) -> None:
     """Write how many things each cause explains, the most frequent first."""
     for cause, count in causes.most_common():
-        answer(f"  {count:,} {thing}{'s' if count != 1 else ''}: {shown(cause)}")
+        answer(f"  {counted(count, thing)}: {shown(cause)}")
 
 
 def say(text: str, *values: Any) -> None:
@@ -98,10 +98,15 @@ def say(text: str, *values: Any) -> None:
     )
 
 
+def counted(count: int, thing: str) -> str:
+    """Return the number with its noun: "1 key", "2,000 keys"."""
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"
+
+
 def size(count: int) -> str:
     """Return bytes as `aws s3 ls --human-readable` writes them."""
     if count < _KIB:
-        return f"{count} Byte{'s' if count != 1 else ''}"
+        return f"{count} Byte{'' if count == 1 else 's'}"
     number = float(count)
     for unit in ("KiB", "MiB", "GiB", "TiB", "PiB"):
         number /= _KIB

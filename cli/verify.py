@@ -34,7 +34,7 @@ from .place import Left, Place, Range, identity
 from .progress import Work
 from .report import opened
 from .target import WORKERS, Target
-from .text import answer, messages, say
+from .text import answer, counted, messages, say
 from .workers import each
 
 _MOST_WAITING = 50_000
@@ -316,6 +316,7 @@ def verify(
                     lines.flush()
                     place.write(replace(left, counts=findings.counts))
         except BaseException:
+            lines.flush()  # or else a checkpoint would count what nobody was told
             _stopped(place, replace(left, counts=findings.counts), findings, address)
             raise
     if refusal := failures.refusal(findings.compared):
@@ -351,7 +352,7 @@ def _note(found: Drift | Failure, place: Place, failures: Failures) -> None:
 def _stopped(place: Place, left: Left, findings: Findings, address: Address) -> None:
     if left.ranges != (Range(),) or left.retried:
         place.write(left)
-        place.say_stopped(left, f"{findings.compared:,} keys compared")
+        place.say_stopped(left, f"{counted(findings.compared, 'key')} compared")
     if findings.kinds.total():
         say("Stopped before the end. So far:")
         show(findings, address, messages)

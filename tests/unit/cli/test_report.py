@@ -60,6 +60,14 @@ def test_a_checkpoint_finds_what_was_reported_before_it(tmp_path: Path) -> None:
         assert (tmp_path / "report").read_text() == "line\n"
 
 
+def test_a_full_disk_is_said_of_the_report() -> None:
+    with (
+        pytest.raises(CommandError, match=r"^--report /dev/full: No space left on device$"),
+        opened(Path("/dev/full"), resumed=False) as report,
+    ):
+        report.write("line")
+
+
 @pytest.mark.parametrize("resumed", [False, True])
 def test_a_report_that_cannot_be_written_is_an_error(tmp_path: Path, resumed: bool) -> None:
     with (

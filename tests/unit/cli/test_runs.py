@@ -14,6 +14,7 @@ from cli import backfill, verify
 from cli.address import Address, Filters
 from cli.backfill import Batch, Counts, _answer
 from cli.drift import Kind
+from cli.errors import CommandError
 from cli.failures import Failure
 from cli.findings import Drift, Findings
 from cli.insertion import Inserted
@@ -216,6 +217,16 @@ def test_a_run_that_stops_says_where(
 
 
 @pytest.mark.parametrize("command", ["backfill", "verify"])
+def test_no_checkpoint_counts_what_a_full_disk_keeps_out_of_the_report(
+    run: Run, command: str
+) -> None:
+    with pytest.raises(CommandError, match="--report /dev/full: No space left on device"):
+        run(command, refused="abc", report=Path("/dev/full"))
+
+    assert list(run.files) == []
+
+
+@pytest.mark.parametrize("command", ["backfill", "verify"])
 def test_a_run_that_stops_before_anything_is_done_says_nothing(
     run: Run, command: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -348,6 +359,7 @@ def test_directories_beyond_a_number_are_counted_as_one(monkeypatch: pytest.Monk
     ("counts", "reads_objects", "said"),
     [
         (Counts(1000, 1000), False, "1,000 objects: 1,000 inserted; 7 objects a second.\n"),
+        (Counts(1, 1), False, "1 object: 1 inserted; 7 objects a second.\n"),
         (
             Counts(9, written=3, failed=2),
             False,

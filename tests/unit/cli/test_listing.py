@@ -1,0 +1,177 @@
+"""What is read of a bucket's listing."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+import pytest
+from botocore.exceptions import ClientError
+
+from cli.address import Filter, Filters
+from cli.errors import CommandError
+from cli.listing import Listed, Listing
+from function.errors import PermissionDeniedError
+
+DATES = [f"Mon, 23 Nov 2026 08:15:{second:02} GMT" for second in range(60)]
+FIRST = datetime(2026, 11, 23, 8, 15, tzinfo=UTC)
+ALL = Filters()
+
+
+class NoSuchBucketError(Exception):
+    pass
+
+
+class Bucket:
+    """S3 with one bucket. Each page is a second later than the last."""
+
+    class exceptions:  # noqa: N801 # botocore's name
+        NoSuchBucket = NoSuchBucketError
+
+    def __init__(self, *keys: str, error: Exception | None = None) -> None:
+        self._found: list[dict[str, Any]] = [
+            {"Key": key, "ETag": f'"{key}"', "Size": 1} for key in sorted(keys)
+        ]
+        self._error = error
+        self.versions: list[dict[str, Any]] = []
+        self.requests: list[tuple[str, str, str, int]] = []
+        """Operation, prefix, where it starts, and the most objects of a page."""
+        self.pages = 0
+
+    def get_paginator(self, operation: str) -> Any:
+        self._operation = operation
+        return self
+
+    def paginate(self, **asked: Any) -> Iterator[dict[str, Any]]:
+        assert asked.pop("Bucket") == "b"
+        prefix, most = asked.pop("Prefix"), asked.pop("PaginationConfig")["PageSize"]
+        is_versions = self._operation == "list_object_versions"
+        start = asked.pop("KeyMarker" if is_versions else "StartAfter", None)
+        assert not asked
+        self.requests.append((self._operation, prefix, start or "", most))
+        if self._error:
+            raise self._error
+        found = [
+            {"LastModified": FIRST, **one}
+            for one in (self.versions if is_versions else self._found)
+            if one["Key"].startswith(prefix) and one["Key"] > (start or "")
+        ]
+        for first in range(0, max(len(found), 1), min(most, 2)):
+            page = found[first : first + min(most, 2)]
+            head = {"HTTPHeaders": {"date": DATES[self.pages]}}
+            self.pages += 1
+            name = "Versions" if is_versions else "Contents"
+            yield {"ResponseMetadata": head} | ({name: page} if page else {})
+
+
+def listing(bucket: Bucket, filters: Filters = ALL, *, versions: bool = False) -> Listing:
+    return Listing(cast(Any, bucket), "b", filters, versions=versions)
+
+
+def keys(bucket: Bucket, prefix: str, after: str = "", filters: Filters = ALL) -> list[str]:
+    pages = listing(bucket, filters).pages(prefix, after)
+    return [one.key for page in pages for one in page.objects]
+
+
+def test_a_page_has_its_time_and_every_object_of_it_its_own() -> None:
+    bucket = Bucket("a", "b", "c")
+
+    first, second = listing(bucket).pages("")
+
+    assert first.objects == [Listed("a", "a", 1, FIRST), Listed("b", "b", 1, FIRST)]
+    assert (first.time, second.time) == (FIRST, FIRST + timedelta(seconds=1))
+    assert [one.key for one in second.objects] == ["c"]
+    assert bucket.requests == [("list_objects_v2", "", "", 1000)]
+
+
+def test_an_empty_bucket_has_a_time_too() -> None:
+    (page,) = listing(Bucket()).pages("")
+
+    assert (page.objects, page.time) == ([], FIRST)
+
+
+def test_the_storage_class_is_listed() -> None:
+    bucket = Bucket()
+    bucket._found = [{"Key": "a", "ETag": '"e"', "Size": 2, "StorageClass": "GLACIER"}]
+
+    (page,) = listing(bucket).pages("")
+
+    assert page.objects == [Listed("a", "e", 2, FIRST, storage_class="GLACIER")]
+
+
+@pytest.mark.parametrize(
+    ("after", "left", "requests"),
+    [
+        ("", ["a/1", "a/2", "c/1"], [("a/", ""), ("c/", "")]),
+        ("a", ["a/1", "a/2", "c/1"], [("a/", ""), ("c/", "")]),
+        ("a/", ["a/1", "a/2", "c/1"], [("a/", "a/"), ("c/", "")]),
+        ("a/1", ["a/2", "c/1"], [("a/", "a/1"), ("c/", "")]),
+        ("a/9", ["c/1"], [("a/", "a/9"), ("c/", "")]),
+        ("b", ["c/1"], [("c/", "")]),
+        ("c/1", [], [("c/", "c/1")]),
+        ("d", [], []),
+    ],
+)
+def test_each_prefix_is_listed_from_where_a_run_goes_on(
+    after: str, left: list[str], requests: list[tuple[str, str]]
+) -> None:
+    bucket = Bucket("a/1", "a/2", "b/1", "c/1")
+
+    assert keys(bucket, "", after, Filters((Filter("a/"), Filter("c/")))) == left
+    assert [(prefix, start) for _, prefix, start, _ in bucket.requests] == requests
+
+
+def test_what_no_filter_matches_is_not_listed() -> None:
+    bucket = Bucket("a/1.csv", "a/1.txt", "a/2.csv", "b/1.csv")
+
+    assert keys(bucket, "", filters=Filters((Filter("a/", ".csv"),))) == ["a/1.csv", "a/2.csv"]
+
+
+def test_the_current_versions_are_listed() -> None:
+    bucket = Bucket()
+    bucket.versions = [
+        {"Key": key, "ETag": '"e"', "Size": 1, "VersionId": version, "IsLatest": latest}
+        for key, version, latest in (("a", "2", True), ("a", "1", False), ("b", "null", True))
+    ]
+
+    pages = listing(bucket, versions=True).pages("", "A")
+
+    found = [(one.key, one.version_id) for page in pages for one in page.objects]
+    assert found == [("a", "2"), ("b", None)]
+    assert bucket.requests == [("list_object_versions", "", "A", 1000)]
+
+
+def test_one_object_is_looked_at_with_the_time() -> None:
+    bucket = Bucket("a", "ab")
+
+    assert listing(bucket).look("a") == (Listed("a", "a", 1, FIRST), FIRST)
+    assert bucket.requests == [("list_objects_v2", "a", "", 1)]
+    # What only begins with the key is another object.
+    assert listing(bucket).look("") == (None, FIRST + timedelta(seconds=1))
+    assert listing(Bucket("a1")).look("a") == (None, FIRST)
+    assert listing(Bucket("a"), Filters((Filter("b"),))).look("a") == (None, FIRST)
+
+
+def test_to_reach_the_bucket_one_object_is_asked_for() -> None:
+    bucket = Bucket("a", "b", "c")
+
+    listing(bucket).reach("a")
+
+    assert bucket.requests == [("list_objects_v2", "a", "", 1)]
+
+
+@pytest.mark.parametrize(
+    ("versions", "action"), [(False, "ListBucket"), (True, "ListBucketVersions")]
+)
+def test_a_denial_names_the_action_and_the_bucket(
+    versions: bool, action: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("function.denials._caller", lambda: "me")
+    denied = ClientError({"Error": {"Code": "AccessDenied", "Message": ""}}, "ListObjectsV2")
+
+    with pytest.raises(PermissionDeniedError, match=f"me may not s3:{action} on bucket b"):
+        listing(Bucket(error=denied), versions=versions).reach("")
+
+
+def test_a_bucket_that_is_not_there_is_named() -> None:
+    with pytest.raises(CommandError, match=r"^bucket b does not exist$"):
+        listing(Bucket(error=NoSuchBucketError())).reach("")
