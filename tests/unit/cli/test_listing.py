@@ -63,8 +63,8 @@ class Bucket:
             yield {"ResponseMetadata": head} | ({name: page} if page else {})
 
 
-def listing(bucket: Bucket, filters: Filters = ALL, *, versions: bool = False) -> Listing:
-    return Listing(cast(Any, bucket), "b", filters, versions=versions)
+def listing(bucket: Bucket, filters: Filters = ALL, **options: bool) -> Listing:
+    return Listing(cast(Any, bucket), "b", filters, **options)
 
 
 def keys(bucket: Bucket, prefix: str, after: str = "", filters: Filters = ALL) -> list[str]:

@@ -1,6 +1,7 @@
 """`backfill` and `verify` as a whole, on a small bucket: what they say and count."""
 
 import json
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -20,6 +21,7 @@ from cli.findings import Drift, Findings
 from cli.insertion import Inserted
 from cli.listing import Listed, Listing, Page
 from cli.place import Left, Range, identity
+from cli.progress import Work
 from cli.settings import settings_of
 from cli.target import Target
 from function.errors import ContentionError
@@ -440,3 +442,138 @@ def test_an_error_of_the_run_is_not_an_objects_when_it_is_looked_at_again(
 
     with pytest.raises(EndpointConnectionError):
         write(Batch((), 9, again=["a"]))
+
+
+class Index:
+    """Has records of `b` and `x`."""
+
+    def list_prefix(self, bucket: str, prefix: str) -> Iterator[FileRecord]:
+        assert (bucket, prefix) == ("b", "p")
+        for key in ("b", "x"):
+            yield FileRecord(bucket=bucket, key=key, indexed_at=NOW, revision="r")
+
+
+class Pages:
+    """A listing in pages of two objects."""
+
+    def __init__(self, keys: str) -> None:
+        self._keys = keys
+        self.listed: list[str] = []
+
+    def pages(self, prefix: str, after: str = "") -> Iterator[Page]:
+        assert prefix == "p"
+        left = [key for key in self._keys if key > after]
+        for first in range(0, len(left), 2):
+            page = left[first : first + 2]
+            self.listed += page
+            yield Page([Listed(key, "e", 1, NOW) for key in page], NOW)
+
+
+@pytest.mark.parametrize(
+    ("keys", "reads_objects", "as_json", "code", "answer"),
+    [
+        ("abcd", False, False, 0, "4 objects; without a record: 3."),
+        ("abcd", True, False, 0, "4 objects: all would be refreshed; without a record: 3."),
+        ("b", False, False, 0, "1 object; without a record: 0."),
+        ("abcd", False, True, 0, '{"objects": 4, "without_record": 3}'),
+        ("", False, False, 1, "0 objects; without a record: 0."),
+    ],
+)
+def test_a_dry_run_counts_objects_and_those_without_a_record(
+    keys: str,
+    reads_objects: bool,
+    as_json: bool,
+    code: int,
+    answer: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    advanced: list[int] = []
+    monkeypatch.setattr(Target, "index", lambda _: Index())
+    monkeypatch.setattr("cli.backfill.Work.advance", lambda *_: advanced.append(1))
+    target = Target(settings=settings_of("t", object_metadata=reads_objects), filters=Filters())
+    listing = cast(Listing, Pages(keys))
+
+    assert backfill._look(target, Address("b", "p"), listing, as_json=as_json) == code
+
+    said = capsys.readouterr()
+    assert said.out == f"{answer}\n"
+    assert said.err == ("" if keys else "No watched object begins with s3://b/p.\n")
+    assert len(advanced) == len(keys)
+
+
+class Totals:
+    """Work that notes its totals."""
+
+    def __init__(self) -> None:
+        self.totals: list[int] = []
+        self.known = threading.Event()
+
+    def set_total(self, total: int) -> None:
+        self.totals.append(total)
+        if total == 5:
+            self.known.set()
+
+
+class Terminal:
+    """Standard error that somebody looks at, or nobody."""
+
+    def __init__(self, is_terminal: bool) -> None:
+        self.is_terminal = is_terminal
+
+
+def counting(listing: Any, work: Totals, left: Left) -> Any:
+    return backfill._counting(cast(Listing, listing), "p", left, cast(Work, work))
+
+
+def test_what_is_left_is_counted_where_somebody_sees_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    work = Totals()
+    left = Left((Range("a", "d"), Range("f")))
+    monkeypatch.setattr(backfill, "messages", Terminal(is_terminal=True))
+
+    with counting(Pages("abcdefgh"), work, left):
+        assert work.known.wait(60)
+
+    assert work.totals[-1] == 5
+    assert work.totals == sorted(work.totals)
+
+    monkeypatch.setattr(backfill, "messages", Terminal(is_terminal=False))
+    unseen = Pages("abc")
+    with counting(unseen, Totals(), left):
+        pass
+    assert unseen.listed == []
+
+
+def test_counting_ends_with_the_backfill(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backfill, "messages", Terminal(is_terminal=True))
+    began = threading.Event()
+
+    class Endless:
+        def pages(self, _: str, __: str) -> Iterator[Page]:
+            while True:
+                began.set()
+                yield Page([Listed("b", "e", 1, NOW)], NOW)
+
+    before = threading.active_count()
+    with counting(Endless(), Totals(), Left()):
+        assert began.wait(60)
+
+    assert threading.active_count() == before
+
+
+@pytest.mark.parametrize(
+    "error", [CommandError("no bucket"), EndpointConnectionError(endpoint_url="e")]
+)
+def test_a_backfill_needs_no_total(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backfill, "messages", Terminal(is_terminal=True))
+    unexpected: list[Any] = []
+    monkeypatch.setattr(threading, "excepthook", unexpected.append)
+
+    class Broken:
+        def pages(self, _: str, __: str) -> Iterator[Page]:
+            raise error
+
+    with counting(Broken(), Totals(), Left()):
+        pass
+
+    assert unexpected == []
