@@ -167,6 +167,25 @@ def test_a_new_run_replaces_what_an_earlier_one_left(state: Path) -> None:
     assert files(state) == [".json"]
 
 
+def test_a_run_that_is_killed_before_its_first_checkpoint_spoils_no_earlier_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    place = Place("backfill", "table")
+    place.add(Failure("a", "cause"))
+    place.write(AFTER_A)
+    new = Place("backfill", "table")
+    new.begin(resume=False)
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        new.write(Left((Range("b"),)))
+
+    assert failed(*resumed()) == ["a"]
+
+
 @pytest.mark.parametrize(
     ("left", "resume", "said"),
     [
