@@ -190,7 +190,8 @@ def test_a_derived_file_is_made_where_content_may_be_new(
 
 
 def test_a_derived_file_is_made_once_however_often_the_write_is_tried() -> None:
-    table, making = Table(refusals=3), Making()
+    # What stands points to no file, so nothing but the attempt before can have made one.
+    table, making = Table(refusals=3, refuses_with=standing()), Making()
 
     indexer(table, ObjectState(etag="e", size=1), derived_files=making).process([event()])
 
