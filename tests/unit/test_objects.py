@@ -79,6 +79,40 @@ def test_what_s3_does_not_say_is_absent() -> None:
     assert state.metadata == ObjectMetadata(storage_class="STANDARD")
 
 
+def test_every_field_of_the_metadata_is_read() -> None:
+    head = HEAD | {
+        "StorageClass": "GLACIER",
+        "ContentType": "text/csv",
+        "ContentEncoding": "gzip",
+        "ContentLanguage": "de",
+        "ContentDisposition": "inline",
+        "CacheControl": "no-store",
+        "ArchiveStatus": "DEEP_ARCHIVE_ACCESS",
+        "Restore": 'ongoing-request="true"',
+        "ServerSideEncryption": "aws:kms",
+        "SSEKMSKeyId": "arn:aws:kms:eu-central-1:123456789012:key/k",
+        "Metadata": {"owner": "ann"},
+    }
+
+    state = look(S3(head, tags={"TagSet": [{"Key": "t", "Value": "v"}]}), metadata=True, tags=True)
+
+    assert state
+    assert state.metadata == ObjectMetadata(
+        storage_class="GLACIER",
+        content_type="text/csv",
+        content_encoding="gzip",
+        content_language="de",
+        content_disposition="inline",
+        cache_control="no-store",
+        archive_status="DEEP_ARCHIVE_ACCESS",
+        restore='ongoing-request="true"',
+        encryption="aws:kms",
+        kms_key_id="arn:aws:kms:eu-central-1:123456789012:key/k",
+        user_metadata={"owner": "ann"},
+        tags={"t": "v"},
+    )
+
+
 @pytest.mark.parametrize(
     ("etag", "parts"), [("e", None), ("e-1", 1), ("e-10000", 10_000), ("e-", None)]
 )

@@ -42,6 +42,16 @@ def upload_that_a_put_overtook_within_seconds_before_the_deployment() -> Simulat
     return history
 
 
+def upload_that_is_open_for_more_than_a_year() -> Simulation:
+    history = Simulation()
+    upload = history.begin("A")
+    history.handle(history.delete())
+    history.wait(timedelta(days=367))
+    history.expire()
+    history.handle(history.complete(upload))
+    return history
+
+
 def put_and_delete_while_a_shut_key_is_repaired() -> Simulation:
     history = Simulation()
     put = history.put("A")
@@ -66,6 +76,7 @@ History = Callable[[], Simulation]
         upload_that_a_delete_overtook_before_the_deployment,
         upload_that_a_lost_delete_overtook,
         upload_that_a_put_overtook_within_seconds_before_the_deployment,
+        upload_that_is_open_for_more_than_a_year,
         put_and_delete_while_a_shut_key_is_repaired,
     ],
 )
