@@ -35,7 +35,7 @@ _REASONS = {
 _REFUSED_NAMES = {"400", "BadRequest", "InvalidURI", "KeyTooLongError"}
 _SSE_C = "Server Side Encryption"
 _SECONDS = 20
-"""To read an object in: less than an invocation has."""
+"""For reading one object: less than an invocation has."""
 _LONGEST_REASON = 300
 
 
@@ -141,7 +141,7 @@ class DerivedFiles:
 
 
 class _Reader:
-    """The content; remembers if it was not the content that was wrong but the way to it."""
+    """The content; remembers an error of the connection, to tell it from one of the content."""
 
     def __init__(self, body: Any, length: int) -> None:
         self._receive = _receiving(body)
@@ -178,10 +178,10 @@ class _Reader:
 
 
 def _receiving(body: Any) -> Callable[[int], bytes]:
-    """Read what there is of a body, at most so many bytes, rather than wait for all of them.
+    """Return how to read what has arrived of a body, without waiting for the rest.
 
-    botocore reads a body to the last byte asked for, which a body that drips never gives. What is
-    below it, urllib3's response or http.client's, can do with one `recv`.
+    botocore waits for every byte that is asked for, and a body that drips takes for ever. The
+    stream below, urllib3's response or http.client's, returns after one `recv`.
     """
     response: Any = getattr(body, "_raw_stream", body)
     below: Any = getattr(response, "_fp", None)

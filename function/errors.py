@@ -30,7 +30,7 @@ class MalformedEventError(FileIndexError):
 
 
 class OtherBucketError(FileIndexError):
-    """An event is about another bucket than the one that the function indexes."""
+    """An event is about a bucket that the function does not index."""
 
 
 class PermissionDeniedError(FileIndexError):
@@ -49,7 +49,7 @@ class TableMissingError(FileIndexError):
 
 
 class UnreadableRecordError(FileIndexError):
-    """The table holds an item that is none of this package's records."""
+    """The table holds an item that this package did not write."""
 
 
 class DerivedBucketMissingError(FileIndexError):

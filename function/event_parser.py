@@ -145,8 +145,9 @@ class Message:
 def parse(payload: object) -> tuple[Message, ...]:
     """Read what Lambda was invoked with.
 
-    Raises MalformedEventError where no message can be told apart in the payload. A message, or a
-    record in one, that cannot be read is reported in `Message.errors` and leaves the others alone.
+    Raises MalformedEventError if nothing in the payload can be read. Otherwise an unreadable
+    message, or an unreadable record in one, is reported in `Message.errors` and leaves the others
+    alone.
     """
     records = _records(payload)
     if records and all(_source(record) == "aws:sqs" for record in records):
@@ -164,8 +165,8 @@ def canonical_sequencer(sequencer: str, *, eventbridge: bool = False) -> str:
     """The form in which plain string comparison orders sequencers of one key as S3 documents.
 
     S3 says to pad the shorter with zeros on the right and to compare as strings. Without trailing
-    zeros, and in upper case, no padding is needed. EventBridge sends the native form, and is
-    documented without its leading 00; it is restored, so that both forms of one event are equal.
+    zeros, and in upper case, no padding is needed. AWS documents EventBridge's sequencers without
+    the leading 00 of the native ones: a missing 00 is restored, so that both forms are equal.
 
     Raises MalformedEventError if it is not hexadecimal or too long.
     """
@@ -312,7 +313,7 @@ def _eventbridge_name(detail_type: str, detail: Mapping[str, object]) -> str:
 
 
 def _foreign(document: Mapping[str, object]) -> str | None:
-    """What the document is and what to do, if it is a known one that is not an S3 event."""
+    """Return what the document is and what to do, if it is a known one but not an S3 event."""
     kind = document.get("Type")
     if isinstance(kind, str) and kind in _SNS_ADVICE and "TopicArn" in document:
         return _SNS_ADVICE[kind].format(kind, _shown(document["TopicArn"]))

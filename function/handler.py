@@ -35,9 +35,9 @@ from function.settings import Settings
 
 WORKERS = 8
 RESERVED_MS = 5000
-"""No object is started in the last milliseconds of an invocation,"""
+"""No object is started in the last milliseconds of an invocation."""
 REPORTING_MS = 1000
-"""and what is not finished by then is reported as failed."""
+"""Objects that are not finished so long before the end are reported as failed."""
 
 _REPORTED = 3
 _TIME = (
@@ -72,7 +72,7 @@ class Function:
     """The function without its surroundings: what a handler does with an indexer."""
 
     def __init__(self, indexer: Indexer, bucket: str | None = None) -> None:
-        """Events about another bucket than this fail; None: any bucket is indexed."""
+        """Events about a bucket other than `bucket` fail; None accepts any bucket."""
         self._indexer = indexer
         self._bucket = bucket
         self._pool = ThreadPoolExecutor(WORKERS)
@@ -144,9 +144,10 @@ class Function:
         return Result(ResultCode.SUCCEEDED, outcome)
 
     def _grouped_by_key(self, messages: Sequence[Message], tally: Tally) -> list[_Work]:
-        """The events of each key together; what the index does not hold is ignored here.
+        """Group the events by key, and ignore those that change nothing in the index.
 
-        Events that may be too old to be applied are apart: they may fail where others need not.
+        Events that may be too old to be applied form groups of their own: they may fail, and must
+        not take newer events of their key along.
         """
         work: dict[tuple[str, str, bool], _Work] = {}
         for number, message in enumerate(messages):

@@ -26,7 +26,7 @@ from function.sequencer import is_ahead
 
 BACKFILL = "Backfill"
 REPAIR = "Repair"
-"""Names of what is no event of S3's but brings a record up to date."""
+"""Event names of writes that no S3 event caused."""
 
 REFRESH_ATTEMPTS = 10
 LONGEST_PAUSE = 1.0
@@ -80,11 +80,11 @@ class Settled:
     last_modified: datetime | None = None
 
     def frees(self, standing: FileRecord | None, state: ObjectState | None) -> bool:
-        """Return whether the record's sequencer is one that the repair takes away.
+        """Return whether the repair removes the record's sequencer.
 
-        Only one that cannot be S3's yet: it would supersede every event to come. And only if
-        nothing has happened to record and object since the looks: an older event that is still
-        under way would be applied, and the newer one has perhaps been superseded already.
+        It removes one that cannot be S3's yet, because it would supersede every later event. It
+        keeps it if record or object have changed since the looks: the newer of two changes may have
+        been superseded already, and the older one, still under way, would then be applied.
         """
         return (
             standing is not None
@@ -116,11 +116,11 @@ class Indexer:
     """None: none are made."""
 
     def process(self, events: Sequence[ObjectEvent]) -> list[Outcome]:
-        """Bring the record of the one key that all the events are about up to date.
+        """Update the record of the key that these events share.
 
-        Returns an outcome for each event. Raises where the record could not be brought up to date:
-        then no event of the group is done. What the index does not hold (`Change.UNRELATED`) is for
-        the caller to leave out.
+        Returns an outcome for each event. Raises if the record could not be updated: then no event
+        of the group is done. The caller leaves out events that change nothing in the index
+        (`Change.UNRELATED`).
         """
         latest = max(events, key=lambda event: event.sequencer or "")
         if not any(self._needs_look(event) for event in events):
@@ -161,7 +161,7 @@ class Indexer:
         return happened is None or self.now() - happened > age
 
     def _apply(self, event: ObjectEvent) -> Outcome | None:
-        """The outcome, or None where the key is one to look at."""
+        """Apply the event; return None if the object must be looked at instead."""
         removed = event.change is Change.REMOVED
         state = None if removed else ObjectState(etag=event.etag, size=event.size)
         record = self._record(
@@ -225,8 +225,8 @@ class Indexer:
     ) -> ObjectState | None:
         """The state with the object's derived file.
 
-        It is made for new content, and for whoever asks for the key without an event. One that can
-        no longer be made, as of what was archived since, stays.
+        It is made for new content, and in a backfill or repair. One that can no longer be made, for
+        example because the object was archived since, stays.
         """
         if self.derived_files is None or state is None:
             return state
@@ -293,7 +293,7 @@ class Indexer:
 def _is_made(before: ObjectState, state: ObjectState) -> bool:
     """Whether the derived file was made at the look before, and of this content.
 
-    A reason why there is none was true of a moment ("changed meanwhile"), and is asked for again.
+    A reason why there is none was true of a moment ("changed meanwhile"), so it is never reused.
     """
     return before.derived.key is not None and before.etag == state.etag
 
@@ -311,7 +311,7 @@ def _kept_sequencer(
 
 
 def _same_second(one: datetime | None, other: datetime) -> bool:
-    """A listing and HeadObject need not tell the same fraction of a second."""
+    """A listing and HeadObject may give different fractions of a second."""
     return one is not None and one.replace(microsecond=0) == other.replace(microsecond=0)
 
 

@@ -131,7 +131,7 @@ def _decoded(metadata: Mapping[str, str]) -> dict[str, str]:
 
 
 def _decoded_text(text: str) -> str:
-    """The text, if S3 had to encode it for a header (RFC 2047); what does not decode stays.
+    """Decode text that S3 encoded for a header (RFC 2047); keep it if it does not decode.
 
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html
     """

@@ -89,7 +89,7 @@ class FileRecord:
     observed: bool = False
     """The key is looked at and never ordered by sequencer."""
     settled_at: datetime | None = None
-    """A repair saw all that had happened before: older events change nothing, S3's clock."""
+    """A repair saw the object after this time, by S3's clock: older events change nothing."""
     deleted: bool = False
     """The record is a tombstone."""
     expires_at: int | None = None

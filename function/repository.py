@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["FileIndex", "FileRecord", "WriteRefusedError"]
 
-# No record, or one that is ordered by sequencer and has a smaller one, and no repair has seen since
-# what the event tells.
+# No record, or one that is ordered by sequencer, has a smaller one, and was not settled by a repair
+# after the event.
 _NEWER = (
     "attribute_not_exists(#key) OR (attribute_not_exists(observed)"
     " AND (attribute_not_exists(sequencer) OR sequencer < :sequencer)"
@@ -49,11 +49,11 @@ class FileIndex:
         self._partitions = partitions
 
     def put_newer(self, record: FileRecord) -> None:
-        """Write the record unless its key is observed or knows better already.
+        """Write the record unless the one that stands is observed or at least as new.
 
-        That is, has an equal or greater sequencer, was settled after the record's event, or holds
-        an object that was stored after the multipart upload began that the event completes. Raises
-        WriteRefusedError with the record that stands in the way.
+        It is at least as new if it has an equal or greater sequencer, was settled after the event,
+        or holds an object that was stored after the event's multipart upload began. Raises
+        WriteRefusedError with the record that stands.
         """
         time = format_time(record.event_time) if record.event_time else _NO_TIME
         values = {":sequencer": {"S": record.sequencer}, ":event_time": {"S": time}}

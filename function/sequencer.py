@@ -8,7 +8,7 @@ concluded from a time that cannot be right.
 from datetime import UTC, datetime, timedelta
 
 CLOCKS_DIFFER = timedelta(seconds=5)
-"""At most; the clocks of S3's hosts."""
+"""How far the clocks of S3's hosts differ at most."""
 
 _COMPLETION = "ObjectCreated:CompleteMultipartUpload"
 _LONGEST_UPLOAD = timedelta(days=366)
@@ -16,12 +16,12 @@ _DIGITS = 10  # 00 and the seconds
 
 
 def is_ahead(sequencer: str, clock: datetime) -> bool:
-    """Return whether the sequencer cannot be S3's yet, whose clock shows that time."""
+    """Return whether the sequencer's time lies after S3's clock: it cannot be S3's yet."""
     return _seconds(sequencer) > (clock + CLOCKS_DIFFER).timestamp()
 
 
 def upload_began(name: str | None, sequencer: str | None, time: datetime | None) -> datetime | None:
-    """Return when the multipart upload began that an event of this name and time completes.
+    """Return when the multipart upload began that this event completes.
 
     None if the event completes no upload or its sequencer does not say.
     """

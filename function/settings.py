@@ -28,7 +28,7 @@ class Settings:
     """Where derived files go; None: none are made."""
     derived_prefix: str = ""
     derived_max_bytes: int = DERIVED_MAX_BYTES
-    """Of larger objects none is made."""
+    """Larger objects get none."""
 
     @property
     def reads_objects(self) -> bool:
