@@ -32,7 +32,7 @@ _FAMILIES = {
     for encoding in ("latin-1", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be", "cp037")
 }
 _UNUSED = {"idna", "punycode", "raw-unicode-escape", "unicode-escape", "utf-7"}
-"""Codecs of Python that no document is in, or that may hold a whole document to decode it."""
+"""Python's codecs that no document is in, or that may buffer a whole document."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ def _declared(beginning: bytes, family: str) -> Stated:
     decoder = _decoder(name) if name else None
     if name and (decoder is None or _decoded(beginning, name).startswith("<?xml")):
         return Stated(name.lower(), decoder)
-    # Nothing is declared, or what cannot be: programs that write UTF-8 and declare UTF-16 are many.
+    # Nothing is declared, or something impossible: many programs write UTF-8 and declare UTF-16.
     encoding = family if family.startswith("utf") else "utf-8"
     return Stated(encoding, _decoder(encoding))
 

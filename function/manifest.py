@@ -3,7 +3,7 @@
 The one place to change for another derived file, see docs/derived-files.md: `make` reads the
 content and returns the bytes to store, of the media type MEDIA_TYPE, under a name that ends with
 SUFFIX. It is called again when an event comes again, and the same content must give the same bytes.
-Where it raises, the record is written without a derived file, and with the reason.
+If it raises, the record is written with the reason and without a derived file.
 """
 
 import hashlib

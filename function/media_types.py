@@ -5,7 +5,7 @@ import struct
 from typing import Any
 
 BEGINNING = 1024 * 1024
-"""Bytes that suffice: a photograph's size stands behind its preview and its colours' profile."""
+"""Bytes that suffice: a photograph's size comes after its preview and its colour profile."""
 
 ENDING = 1024
 """Bytes at the end that suffice: the last line of a PDF is short."""

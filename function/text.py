@@ -8,7 +8,7 @@ from typing import Any
 from function import encodings, tables
 
 LARGEST_JSON = 1024 * 1024
-"""In characters. Whether more than that parses is not looked at: it takes many times the memory."""
+"""In characters. Longer text is not parsed, because that takes many times its memory."""
 FIRST_LINES = 5
 LONGEST_LINE = 200
 """In characters."""
@@ -26,7 +26,7 @@ _one_at_a_time = threading.Lock()
 
 
 class Text:
-    """Content that is taken for text until it proves to be none."""
+    """Content that counts as text until it proves not to be."""
 
     def __init__(self) -> None:
         self._undecoded = b""
