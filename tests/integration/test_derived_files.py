@@ -470,13 +470,15 @@ def test_the_documented_example_makes_thumbnails(s3: "S3Client") -> None:
 
 
 def test_it_is_said_in_the_log_too(s3: "S3Client", caplog: pytest.LogCaptureFixture) -> None:
-    maker(s3, max_bytes=0).make(source(s3), 1)
+    about = source(s3)
+
+    maker(s3, max_bytes=0).make(about, 1)
 
     (line,) = (record for record in caplog.records if record.name == "file_index")
-    assert (line.message, vars(line)["reason"]) == (
-        "no derived file",
-        "the object has more than 0 bytes",
-    )
+    assert line.message == "no derived file"
+    found = vars(line)
+    assert (found["bucket"], found["key"]) == (about.bucket, about.key)
+    assert found["reason"] == "the object has more than 0 bytes"
 
 
 @pytest.mark.parametrize("character", ["a", "ü", "\U0001f600"])

@@ -1,0 +1,108 @@
+"""How long the function waits, without AWS; tests/integration/test_handler.py has all else."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+
+from function import handler
+from function.handler import Function, create_function
+from function.indexer import Indexer
+from function.settings import Settings
+from tests.payloads import created, s3_document, sqs
+from tests.unit.rule.model_table import ModelTable
+
+TIMEOUT_SECONDS = 60
+"""The function's, unless function.timeout_seconds is set."""
+LONGEST_BACKOFFS = 1 + 2 + 4
+"""https://docs.aws.amazon.com/boto3/latest/guide/retries.html, "standard": up to 2 ** n seconds."""
+
+
+class Endless:
+    """A pool of threads whose work never ends; notes for how long it is waited for."""
+
+    def __init__(self, workers: int) -> None:
+        del workers
+        self.waited: list[float] = []
+        self.cancelled = 0
+
+    def submit(self, *_: Any) -> "Endless":
+        return self
+
+    def result(self, timeout: float) -> None:
+        self.waited.append(timeout)
+        raise TimeoutError
+
+    def cancel(self) -> None:
+        self.cancelled += 1
+
+
+class Invocation:
+    def __init__(self, *remaining_ms: int) -> None:
+        self._remaining_ms = list(remaining_ms)
+
+    def get_remaining_time_in_millis(self) -> int:
+        return self._remaining_ms.pop(0)
+
+
+def test_a_second_is_left_to_report_what_is_not_finished(monkeypatch: pytest.MonkeyPatch) -> None:
+    pools: list[Endless] = []
+
+    def pool(workers: int) -> Endless:
+        pools.append(Endless(workers))
+        return pools[-1]
+
+    monkeypatch.setattr(handler, "ThreadPoolExecutor", pool)
+    function = Function(
+        Indexer(
+            index=ModelTable(),
+            objects=None,  # type: ignore[arg-type] # nothing is looked at
+            object_metadata=False,
+            tombstone_life=timedelta(days=30),
+            now=lambda: datetime(2026, 11, 23, tzinfo=UTC),
+            pause=lambda _seconds: None,
+        )
+    )
+    payload = sqs(*(s3_document(created(key)) for key in ("a", "b", "c")))
+
+    answer = function.handle(payload, Invocation(6000, 1000, 999))
+
+    assert len(answer["batchItemFailures"]) == 3
+    (work,) = pools
+    assert work.waited == [5, 0, 0]
+    assert work.cancelled == 3
+
+
+@pytest.mark.parametrize("service", ["dynamodb", "s3"])
+def test_a_call_without_an_answer_ends_before_the_function_does(
+    service: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configs: dict[str, Config] = {}
+    connect: Callable[..., Any] = boto3.client
+
+    def client(name: str, *, config: Config | None = None) -> Any:
+        made = connect(name, config=config)
+        configs[name] = made.meta.config
+        return made
+
+    monkeypatch.setattr(boto3, "client", client)
+    objects: Any = create_function(
+        Settings(
+            table_name="files",
+            table_partitions=1,
+            tombstone_life=timedelta(days=30),
+            object_metadata=False,
+            object_tags=False,
+        )
+    )._indexer.objects
+    objects.client()
+
+    config: Any = configs[service]
+    attempts = config.retries["total_max_attempts"]
+    assert config.retries["mode"] == "standard"
+    assert attempts > 1
+    longest = attempts * (config.connect_timeout + config.read_timeout) + LONGEST_BACKOFFS
+    assert longest < TIMEOUT_SECONDS - handler.RESERVED_MS / 1000
