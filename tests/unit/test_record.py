@@ -76,7 +76,12 @@ def test_metadata_stands_beside_the_record_s_own_attributes() -> None:
 
 
 def test_attributes_of_others_are_passed_over() -> None:
-    others = {"note": {"N": "1.5"}, "parts": {"N": "1.5"}, "tags": {"SS": ["x"]}}
+    others = {
+        "note": {"N": "1.5"},
+        "metadata": {"S": "x"},
+        "parts": {"N": "1.5"},
+        "tags": {"SS": ["x"]},
+    }
 
     assert FileRecord.from_item(item(**others)) == FileRecord(
         bucket="b", key="k", indexed_at=NOW, revision="r"
