@@ -387,6 +387,9 @@ def test_what_is_known_and_no_s3_event_is_named_with_what_to_do(
         {"Type": ["SubscriptionConfirmation"], "TopicArn": "t"},
         {"Type": "Invented", "TopicArn": "t"},
         {"detail-type": "Object Created", "source": "aws.other"},
+        {"source": "aws.s3"},
+        {"requestPayload": s3_document(created())},
+        {"requestContext": {}},
     ],
 )
 def test_what_only_looks_like_it_is_not_named(document: Any) -> None:
