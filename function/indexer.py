@@ -238,8 +238,7 @@ class Indexer:
         if is_there and event.change not in (Change.STORED, Change.UNRELATED):
             return replace(state, derived=there)
         made = self.derived_files.make(source, state.size)
-        derived = there if is_there and not made.key else made
-        return replace(state, derived=derived)
+        return replace(state, derived=there if is_there else made)
 
     def _read(self, latest: ObjectEvent, events: Sequence[ObjectEvent]) -> FileRecord | None:
         try:

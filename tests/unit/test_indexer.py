@@ -263,13 +263,16 @@ def test_a_tombstone_expires_and_a_record_does_not(
     assert written.expires_at == (in_30_days if deleted else None)
 
 
+@pytest.mark.parametrize("observed", [True, False])
 @pytest.mark.parametrize("seen", [None, ObjectState(etag="e")])
-def test_a_key_that_is_observed_stays_so(seen: ObjectState | None) -> None:
-    table = Holding(standing(observed=True))
+def test_a_look_leaves_a_key_observed_or_not_as_it_was(
+    seen: ObjectState | None, observed: bool
+) -> None:
+    table = Holding(standing(observed=observed))
 
     indexer(table, seen).process([event()])
 
-    assert table.written[-1].observed
+    assert table.written[-1].observed is observed
 
 
 @pytest.mark.parametrize(
@@ -351,6 +354,7 @@ SAW = {"etag": "e", "last_modified": EARLIER}
         (AHEAD, SEEN, {**SAW, "etag": "f"}, False),
         (AHEAD, SEEN, {**SAW, "last_modified": EARLIER - timedelta(seconds=1)}, False),
         (AHEAD, SEEN, {}, False),
+        (AHEAD, SEEN, {"etag": "e"}, False),
         (AHEAD, None, SAW, False),
         (AHEAD, ObjectState(etag="e"), SAW, False),
     ],
