@@ -43,6 +43,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_directory] = Path(given or tempfile.mkdtemp(prefix="file-index-tests-"))
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """Tell a worker where to find the frame."""
     node.workerinput["frame"] = str(node.config.stash[_directory])
@@ -69,6 +70,7 @@ class Scheduling(LoadScopeScheduling):  # type: ignore[misc] # pytest-xdist has 
         return self.groups.get(nodeid, nodeid)
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
     return Scheduling(config, log)
 
@@ -125,6 +127,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         config.stash[_frame] = Frame(config.stash[_directory], names)
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_node_collection_finished(node: Any) -> None:
     """Make what the workers want, which all of them know by now."""
     stash = node.config.stash
