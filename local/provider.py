@@ -18,9 +18,11 @@ from types import TracebackType
 from typing import Self
 
 from local.waiting import wait_for
+from tools.module_copy import ROOT
 
 _ADDRESS = re.compile(r"TF_REATTACH_PROVIDERS='(.*)'")
 _BINARY = "providers/registry.terraform.io/hashicorp/aws/*/*/terraform-provider-aws*"
+_PACKAGE = ROOT / "function.zip"
 _START_SECONDS = 300  # it usually takes one
 _STOP_SECONDS = 5
 
@@ -84,6 +86,7 @@ class KeptProvider:
         with output.open("wb") as written:
             return subprocess.Popen(
                 ["/bin/sh", "-c", _WATCHED, self._binary],
+                cwd=_where_the_package_is_found(directory),
                 env=variables,
                 stdin=subprocess.PIPE,
                 stdout=written,
@@ -105,6 +108,18 @@ class KeptProvider:
             return wait_for(announced, said, _START_SECONDS)[1]
         except TimeoutError as error:
             raise ProviderError(f"{self._binary} did not start: {error}") from None
+
+
+def _where_the_package_is_found(directory: Path) -> Path:
+    """Make a folder from which `function.zip` and `../../function.zip` are the package.
+
+    So the module's root and the stacks in examples/ name it, and the provider reads it.
+    """
+    example = directory / "examples" / "stack"
+    example.mkdir(parents=True)
+    for folder in (directory, example):
+        (folder / _PACKAGE.name).symlink_to(_PACKAGE)
+    return example
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

@@ -443,10 +443,7 @@ def depending(
 
 @pytest.mark.parametrize(
     "change",
-    [
-        pytest.param(name, marks=[] if name in ("key", "role path") else [_LONG])
-        for name in WITH_DEPENDENCY
-    ],
+    [pytest.param(name, marks=[] if name == "role path" else [_LONG]) for name in WITH_DEPENDENCY],
 )
 def test_a_changed_dependency_of_the_module_adds_nothing_to_what_a_change_destroys(
     depending: Depending, change: str

@@ -16,8 +16,7 @@ from tools.terraform_init import init
 @pytest.mark.waits
 def test_an_index_with_derived_files(shared: Shared, tmp_path: Path) -> None:
     s3, dynamodb = shared.emulator.client("s3"), shared.emulator.client("dynamodb")
-    # With a provider of its own: the one that is kept looks for function.zip in another directory.
-    with ModuleCopy(shared.emulator.environment, shared.module) as module:
+    with ModuleCopy(shared.emulator.environment | shared.provider, shared.module) as module:
         stack = module.directory / "examples" / "derived-files"
         environment = {**module.environment, "TF_DATA_DIR": os.fspath(tmp_path)}
         init(stack, environment)
