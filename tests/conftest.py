@@ -106,7 +106,9 @@ def _deployment(item: pytest.Item) -> str | None:
 def _wants(item: pytest.Item) -> set[str]:
     """The names of fixtures and deployments that a test asks for."""
     wants = set(getattr(item, "fixturenames", ()))
-    if isinstance(item, pytest.Function) and hasattr(item, "callspec"):
+    if "shared" not in wants:
+        return set()  # other tests mean something else by these names
+    if "deployed" in wants and isinstance(item, pytest.Function) and hasattr(item, "callspec"):
         wants |= {value for value in item.callspec.params.values() if isinstance(value, str)}
     return wants
 
