@@ -26,7 +26,7 @@ demo: $(LOCAL) ## Apply the module to a local AWS and show it at work; KEEP=1 le
 	@$(BIN)/python -m local.demo $(if $(filter-out 0,$(KEEP)),--keep)
 
 test: part $(DEV) ## Run the tests; PART=unit, integration, terraform or e2e runs one part
-	@$(PYTEST) $(SIDE_BY_SIDE) $(if $(PART),tests/$(PART),--cov)
+	@$(PYTEST) $(SIDE_BY_SIDE) $(if $(PART),$(PART:%=tests/%),--cov)
 
 test-quick: $(DEV) ## Run the unit tests, the rule's among them: for every save
 	@$(PYTEST) --numprocesses 2 tests/unit
