@@ -154,7 +154,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         seconds[part] += report.duration
         if report.failed:
             failed.add(part)
-    terminalreporter.section("seconds of all tests of a part, added up")
+    terminalreporter.section("seconds of the tests of each part, with their waits")
     for part, taken in sorted(seconds.items()):
         repeat = f"  failed; `make test PART={part}` repeats it alone" if part in failed else ""
         terminalreporter.line(f"{taken:7.1f}  {part}{repeat}")

@@ -134,11 +134,11 @@ class Shared:
     def publish(self, name: str, make: Callable[[], object]) -> None:
         """Write down what was made, or why it could not be."""
         try:
-            found = {"value": make()}
+            found = json.dumps({"value": make()})
         except BaseException as error:  # noqa: BLE001 # raised again where it is asked for
-            found = {"error": f"{type(error).__name__}: {error}"}
+            found = json.dumps({"error": f"{type(error).__name__}: {error}"})
         unfinished = self._directory / f"{name}.{os.getpid()}"
-        unfinished.write_text(json.dumps(found))
+        unfinished.write_text(found)
         unfinished.rename(self._file(name))
 
     def _find(self, name: str) -> Any:

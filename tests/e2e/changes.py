@@ -14,13 +14,11 @@ from botocore.exceptions import ClientError
 
 from function.repository import FileIndex
 from local.deployment import Deployment, DeploymentError
-from local.waiting import wait_for
+from local.waiting import HANG_SECONDS, wait_for
 from tests.e2e.stack import Stack
 from tests.frame import Shared
 
 _SECONDS_BETWEEN_FILES = 1
-_REDELIVERED_AFTER_SECONDS = 150
-"""More than a message that failed waits in the queue of a function with the time-out QUICK."""
 
 # What holds something, and what loses its rights or events when it is replaced.
 _HOLDERS = {
@@ -197,7 +195,7 @@ def _missing(stack: Stack, change: Change, arrived: list[str]) -> frozenset[str]
         missing.difference_update([key for key in missing if stack.record(key)])
         return not missing
 
-    limit = 0 if change.during is During.UNKNOWN else _REDELIVERED_AFTER_SECONDS
+    limit = 0 if change.during is During.UNKNOWN else HANG_SECONDS
     with suppress(TimeoutError):
         wait_for(all_indexed, lambda: missing, seconds=limit)
     return frozenset(missing)

@@ -17,6 +17,7 @@ from function.handler import Function, create_function
 from function.record import FileRecord, format_time
 from function.repository import FileIndex
 from function.settings import Settings
+from local.waiting import HANG_SECONDS
 from tests.integration.conftest import BUCKET, TABLE
 from tests.payloads import (
     TEST_EVENT,
@@ -450,7 +451,7 @@ def test_what_is_not_finished_in_time_is_reported_as_failed_alone(
 
     def put(self: FileIndex, record: FileRecord) -> None:
         if record.key == "b":
-            time_is_up.wait()
+            time_is_up.wait(HANG_SECONDS)
         put_newer(self, record)
 
     monkeypatch.setattr(FileIndex, "put_newer", put)

@@ -16,6 +16,7 @@ from cli.errors import CommandError
 from cli.progress import Work
 from cli.settings import settings_of
 from cli.target import Target
+from local.waiting import HANG_SECONDS
 from tests.payloads import failure_record, s3_document
 from tests.unit.cli.deployments import QUEUE, deployed
 from tests.unit.cli.sqs import BEGAN, Function, Queue, VirtualTime, refusal
@@ -310,7 +311,7 @@ def test_what_is_under_way_at_an_interrupt_is_shown_before_it_ends(
 
     def wait_or_interrupt(payload: str) -> None:
         if payload == "slow good":
-            assert shown.wait(30)
+            assert shown.wait(HANG_SECONDS)
         else:
             aws.queue.during_change = shown.set
             raise KeyboardInterrupt
@@ -329,7 +330,7 @@ def test_messages_are_replayed_beside_each_other(aws: Aws, monkeypatch: pytest.M
     at_once = 40  # more than Python takes by itself
     monkeypatch.setattr(dead_letters, "WORKERS", at_once)
     aws.queue.add(*["good"] * at_once)
-    all_at_once = threading.Barrier(at_once, timeout=30)
+    all_at_once = threading.Barrier(at_once, timeout=HANG_SECONDS)
 
     def meet(_: str) -> None:
         all_at_once.wait()

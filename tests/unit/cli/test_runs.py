@@ -26,6 +26,7 @@ from cli.settings import settings_of
 from cli.target import Target
 from function.errors import ContentionError
 from function.record import FileRecord, ObjectMetadata
+from local.waiting import HANG_SECONDS
 from tests.unit.cli import killed
 from tests.unit.cli.killed import KEYS
 
@@ -534,7 +535,7 @@ def test_what_is_left_is_counted_where_somebody_sees_it(monkeypatch: pytest.Monk
     monkeypatch.setattr(backfill, "messages", Terminal(is_terminal=True))
 
     with counting(Pages("abcdefgh"), work, left):
-        assert work.known.wait(60)
+        assert work.known.wait(HANG_SECONDS)
 
     assert work.totals[-1] == 5
     assert work.totals == sorted(work.totals)
@@ -558,7 +559,7 @@ def test_counting_ends_with_the_backfill(monkeypatch: pytest.MonkeyPatch) -> Non
 
     before = threading.active_count()
     with counting(Endless(), Totals(), Left()):
-        assert began.wait(60)
+        assert began.wait(HANG_SECONDS)
 
     assert threading.active_count() == before
 
