@@ -2,7 +2,7 @@
 
 One deployment with every feature lives as an IAM user who has this policy alone. The local AWS
 notes each action that the user's calls need, so what the policy allows and no call needs is seen.
-The long test grows the policy from nothing, by what Terraform says it lacks.
+Another one grows the policy from nothing, by what Terraform says it lacks. Both are long tests.
 """
 
 import json
@@ -207,6 +207,7 @@ def life(shared: Shared) -> Life:
     return Life(deployer, planned)
 
 
+@pytest.mark.long
 def test_a_deployment_lives_by_the_policy_alone(life: Life) -> None:
     refused = {
         decision.action
@@ -217,12 +218,14 @@ def test_a_deployment_lives_by_the_policy_alone(life: Life) -> None:
     assert refused == set()
 
 
+@pytest.mark.long
 def test_every_action_of_the_policy_is_needed(life: Life) -> None:
     asked_for = {decision.action for decision in life.deployer.decisions}
 
     assert actions(life.deployer.policy) - asked_for == never_asked_for()
 
 
+@pytest.mark.long
 def test_every_resource_of_the_policy_is_needed(life: Life) -> None:
     decisions = life.deployer.decisions
     idle = [
@@ -242,10 +245,12 @@ def test_every_resource_of_the_policy_is_needed(life: Life) -> None:
     ]
 
 
+@pytest.mark.long
 def test_a_plan_only_reads(life: Life) -> None:
     assert [decision for decision in life.planned if not is_read(decision.action)] == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("service", "operation", "arguments"),
     [
