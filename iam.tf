@@ -108,7 +108,7 @@ resource "aws_iam_role_policy" "derived_files" {
         for prefix in local.prefixes :
         startswith(var.derived_files.prefix, prefix) || startswith(prefix, var.derived_files.prefix)
       ])
-      error_message = "derived_files would trigger itself in a loop: derived_files.bucket_name is the watched bucket, and derived_files.prefix \"${var.derived_files.prefix}\" overlaps a prefix of filters. Use another bucket, or prefixes of which none begins with the other."
+      error_message = "derived_files would trigger itself in a loop: derived_files.bucket_name is the watched bucket, and derived_files.prefix \"${var.derived_files.prefix}\" overlaps a prefix of filters. Use another bucket, or prefixes that do not overlap."
     }
   }
 }

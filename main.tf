@@ -54,7 +54,7 @@ resource "aws_s3_bucket" "watched" {
   tags          = var.tags
 
   lifecycle {
-    # Also because terraform_data.bucket_created would not learn of the bucket, and let it be destroyed later.
+    # terraform_data.bucket_created would not learn of the new bucket either, so a later plan could destroy it.
     precondition {
       condition     = terraform_data.bucket_created.input
       error_message = "The index follows a bucket that the module did not create. With bucket.create = true, the records of that bucket would stay in the table, and nothing would keep them up to date. Nothing was changed. Deploy a second index under another name, or apply with -replace=ADDRESS, the address of terraform_data.bucket_created in `terraform state list`."

@@ -32,7 +32,7 @@ class Frame:
     """Makes what is shared, and ends it."""
 
     def __init__(self, directory: Path, wanted: Collection[str]) -> None:
-        """With what of `OPTIONAL` is wanted."""
+        """Make what all tests need, and what of `OPTIONAL` is wanted."""
         deployments = [name for name in wanted if name in DEPLOYMENTS]
         self._shared = Shared(directory)
         self._stack = ExitStack()

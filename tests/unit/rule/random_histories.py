@@ -161,7 +161,7 @@ def _repair_twice(simulation: Simulation, settled: Settled, random: Random) -> N
     record = simulation.table.read(BUCKET, KEY)
     if record and not record.deleted and random.random() < 0.5:
         _put(simulation, random)
-        simulation.lose(simulation.delete())  # else there is no drift to see
+        simulation.lose(simulation.delete())  # otherwise there would be no drift
         settled = simulation.verify() or settled
         simulation.finish(simulation.repair_settled(settled))
     else:
