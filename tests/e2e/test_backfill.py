@@ -151,7 +151,9 @@ def killing_at(number: int, fault: Fault) -> Decide:
 def test_killed_it_goes_on_where_it_was(full: Bare) -> None:
     beginnings = []
     for number, fault in (
+        (1, Fault.KILLED_BEFORE),  # before the first write
         (1, Fault.KILLED_AFTER),  # after a write, before a place is stored
+        (BEGUN, Fault.KILLED_BEFORE),  # after a place is stored
         (BEGUN, Fault.KILLED_AFTER),  # after more writes than the place tells
         (1, Fault.KILLED_BEFORE),  # before the first write of a resumed backfill
     ):
@@ -167,9 +169,9 @@ def test_killed_it_goes_on_where_it_was(full: Bare) -> None:
     assert done.code == 0
     assert differences(full) == []
     beginnings.append(done.messages.strip())
-    assert beginnings[:2] == ["There is nothing to resume: from the beginning."] * 2
-    places = [said.removeprefix("Going on after ") for said in beginnings[2:]]
-    assert "000000" < places[0] == places[1]
+    assert beginnings[:3] == ["There is nothing to resume: from the beginning."] * 3
+    places = [said.removeprefix("Going on after ") for said in beginnings[3:]]
+    assert "000000" < places[0] < places[1] == places[2]
     assert json.loads(done.answer)["objects"] == MANY
     # There is nothing to resume any more.
     again = full.file_index("backfill", full.url(), "--resume")

@@ -276,15 +276,20 @@ def test_nobody_who_answers_is_said_in_one_line(bare: Bare) -> None:
     assert 'Could not connect to the endpoint URL: "https://127.0.0.1:9/"' in done.messages
 
 
-def test_a_reader_who_has_seen_enough_ends_it(bare: Bare) -> None:
+@pytest.mark.parametrize(
+    "commands",
+    [
+        [("ls", "--recursive"), ("verify", "--grace", "0", "--json")],
+        pytest.param([("verify", "--grace", "0"), ("get",)], marks=pytest.mark.long),
+    ],
+)
+def test_a_reader_who_has_seen_enough_ends_it(bare: Bare, commands: list[tuple[str, ...]]) -> None:
     for number in range(300):
         bare.put(f"{number:03} {'x' * 900}")
     assert bare.file_index("backfill", bare.url()).code == 0
-    for command, *options in (
-        ("ls", "--recursive"),
-        ("verify", "--grace", "0", "--json"),
-    ):
-        process = bare.start(command, bare.url(), *options)
+    for command, *options in commands:
+        key = f"000 {'x' * 900}" if command == "get" else ""
+        process = bare.start(command, bare.url(key), *options)
         assert process.stdout
         assert process.stderr
         if command == "ls":
