@@ -29,7 +29,8 @@ settings.register_profile(
 settings.load_profile("any machine")
 
 _COVERS = re.compile(r"tests/(unit|integration)/test_")
-_TURNS = {"terraform": 2, "integration": 3, "e2e": 4, "unit": 6}
+_TURNS = ("waits", "long deployment", "terraform", "integration", "e2e", "deployment", "unit")
+"""Long waits first, then what computes meanwhile; the many short tests fill the end."""
 _WITH_LONG_TESTS = 3
 """So many of the deployments have tests that wait for long; they come first."""
 _WANTED = "wanted"
@@ -76,14 +77,15 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
 
 
 def _turn(item: pytest.Item) -> tuple[int, int]:
-    """Long waits first, then what computes meanwhile; the many short tests fill the end."""
+    """The turn of the test's kind, and of its deployment among those."""
     if item.get_closest_marker("waits"):
-        return 0, 0
+        return _TURNS.index("waits"), 0
     deployment = _deployment(item)
     if deployment is None:
-        return _TURNS[_part(item.nodeid)], 0
+        return _TURNS.index(_part(item.nodeid)), 0
     number = list(DEPLOYMENTS).index(deployment)
-    return (1, number) if number < _WITH_LONG_TESTS else (5, number)
+    kind = "long deployment" if number < _WITH_LONG_TESTS else "deployment"
+    return _TURNS.index(kind), number
 
 
 def _group(item: pytest.Item) -> str | None:

@@ -24,6 +24,15 @@ from tools.module_copy import ROOT
 _LOG_EVENTS = 10_000  # the most that one FilterLogEvents answers
 
 
+def messages_in(sqs: Any, url: str) -> int:
+    """How many messages a queue holds, in flight or not."""
+    counts = sqs.get_queue_attributes(
+        QueueUrl=url,
+        AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
+    )["Attributes"]
+    return sum(map(int, counts.values()))
+
+
 class Stack:
     """What a deployment made, and what a user does with it."""
 
@@ -208,18 +217,13 @@ class Stack:
 
     def dead_letters(self) -> int:
         """How many messages lie in the dead-letter queue."""
-        return self._messages(self.outputs["dead_letter_queue"]["url"])
+        return messages_in(self.emulator.client("sqs"), self.outputs["dead_letter_queue"]["url"])
 
     def waiting_messages(self) -> int:
         """How many messages the queue holds, in flight or not; 0 without a queue."""
-        return self._messages(self.queue_url) if "queue" in self.outputs else 0
-
-    def _messages(self, url: str) -> int:
-        counts = self.emulator.client("sqs").get_queue_attributes(
-            QueueUrl=url,
-            AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
-        )["Attributes"]
-        return sum(map(int, counts.values()))
+        if "queue" not in self.outputs:
+            return 0
+        return messages_in(self.emulator.client("sqs"), self.queue_url)
 
     @contextmanager
     def redelivering_after(self, seconds: int) -> Iterator[None]:

@@ -4,7 +4,6 @@ import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 
@@ -14,6 +13,7 @@ from local.deployment import without_events
 from local.emulator import Emulator
 from local.waiting import wait_for
 from tests.e2e.parent import Parent, parent_stack
+from tests.e2e.stack import messages_in
 from tests.frame import Shared
 from tests.payloads import created, s3_document
 from tools.module_copy import ROOT
@@ -129,13 +129,8 @@ def test_the_dead_letters_of_the_index_that_is_named_are_replayed(
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert "1 replayed, 0 failed again" in done.stdout
-    left = {name: waiting_messages(sqs, url) for name, url in queues.items()}
+    left = {name: messages_in(sqs, url) for name, url in queues.items()}
     assert left == {"archive": 1, "incoming": 0}
-
-
-def waiting_messages(sqs: Any, url: str) -> int:
-    name = "ApproximateNumberOfMessages"
-    return int(sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[name])["Attributes"][name])
 
 
 def test_filters_that_overlap_are_refused(stack: Parent) -> None:
