@@ -140,6 +140,12 @@ def statuses_of_an_absent_key(emulator: Emulator, *, may_list: bool) -> list[obj
     return answers
 
 
+SAY = """
+def say(what):
+    with open({file!r}, "a") as said:
+        said.write(f"{{what}}\\n")
+"""
+
 HELD_FUNCTION = """
 import os, time
 from pathlib import Path
@@ -149,34 +155,37 @@ def handler(event, context):
     (meeting / str(os.getpid())).touch()
     while not (meeting / "released").exists():
         time.sleep(0.01)
-    print(f"said={os.getpid()}")
+    say(os.getpid())
 """
 
 FAILING_FUNCTION = """
 def handler(event, context):
-    print("said=tried")
+    say("tried")
     raise ValueError("as always")
 """
 
 COUNTING_FUNCTION = """
 def handler(event, context):
-    print(f"said={len(event['Records'])}")
+    say(len(event["Records"]))
 """
 
 TALKATIVE_FUNCTION = """
 def handler(event, context):
     print("\\n" * 400_000)
-    print("said=last")
+    print("last")
 """
 
 
 def create_function(emulator: Emulator, code: str, statements: list[dict[str, Any]]) -> str:
-    """Create a function that runs the code; return its name."""
+    """Create a function that runs the code; return its name.
+
+    The code can `say` something: of what it prints, an uncorrected emulator may lose a part.
+    """
     awslambda = emulator.client("lambda")
     name = new_name()
     package = BytesIO()
     with ZipFile(package, "w") as archive:
-        archive.writestr("program.py", code)
+        archive.writestr("program.py", SAY.format(file=str(said_file(emulator, name))) + code)
     awslambda.create_function(
         FunctionName=name,
         Runtime="python3.13",
@@ -189,43 +198,40 @@ def create_function(emulator: Emulator, code: str, statements: list[dict[str, An
     return name
 
 
+def said_file(emulator: Emulator, function: str) -> Path:
+    return Path(emulator.whereabouts["directory"], f"said-{function}")
+
+
 def said(emulator: Emulator, function: str) -> list[str]:
-    """What the function has printed so far."""
-    logs = emulator.client("logs")
-    try:
-        events = logs.filter_log_events(
-            logGroupName=f"/aws/lambda/{function}", filterPattern='"said="'
-        )["events"]
-    except logs.exceptions.ResourceNotFoundException:
-        return []
-    return [
-        line.removeprefix("said=")
-        for event in events
-        for line in event["message"].splitlines()
-        if line.startswith("said=")
-    ]
+    """What the function has said so far."""
+    file = said_file(emulator, function)
+    return file.read_text().splitlines() if file.exists() else []
 
 
-def processes_of_a_burst(emulator: Emulator, meeting: Path, held: int) -> int:
-    """Return how many processes 20 asynchronous invocations get; `held` run at the same time."""
+def start_burst(emulator: Emulator, meeting: Path, held: int) -> str:
+    """Invoke a function 20 times and return its name once `held` processes run at the same time.
+
+    Every process writes its number into `meeting` and ends when there is a file `released`.
+    """
     function = create_function(emulator, HELD_FUNCTION, [])
     meeting.mkdir()
     for _ in range(20):
         emulator.client("lambda").invoke(
             FunctionName=function, InvocationType="Event", Payload=json.dumps(str(meeting))
         )
-
     wait_for(lambda: len(list(meeting.iterdir())) >= held, lambda: list(meeting.iterdir()))
     (meeting / "released").touch()
-    wait_for(lambda: len(said(emulator, function)) == 20, lambda: said(emulator, function))
-    return len(set(said(emulator, function)))
+    return function
 
 
 def last_line_of_a_long_log(emulator: Emulator) -> list[str]:
     """What the log has of a function's last line when the function has answered."""
     function = create_function(emulator, TALKATIVE_FUNCTION, [])
     emulator.client("lambda").invoke(FunctionName=function)
-    return said(emulator, function)
+    found = emulator.client("logs").filter_log_events(
+        logGroupName=f"/aws/lambda/{function}", filterPattern="last"
+    )
+    return [event["message"].strip() for event in found["events"]]
 
 
 def largest_batch(emulator: Emulator) -> int:
@@ -583,8 +589,11 @@ def test_the_log_has_all_that_was_printed(emulator: Emulator, uncorrected: Emula
 def test_events_wait_for_a_free_worker(
     emulator: Emulator, uncorrected: Emulator, tmp_path: Path
 ) -> None:
-    assert processes_of_a_burst(emulator, tmp_path / "corrected", held=4) == 4
-    assert processes_of_a_burst(uncorrected, tmp_path / "alone", held=5) > 4
+    function = start_burst(emulator, tmp_path / "corrected", held=4)
+    wait_for(lambda: len(said(emulator, function)) == 20, lambda: said(emulator, function))
+    assert len(set(said(emulator, function))) == 4
+
+    start_burst(uncorrected, tmp_path / "alone", held=5)
 
 
 def test_batches_have_more_than_ten_messages(emulator: Emulator, uncorrected: Emulator) -> None:
