@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from function.event_parser import MAX_KEY_BYTES
+from function.events import MAX_KEY_BYTES
 
 from .errors import CommandError
 from .text import as_it_was

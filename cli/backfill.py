@@ -11,8 +11,7 @@ from itertools import chain
 from pathlib import Path
 
 from function.errors import ContentionError
-from function.event_parser import ObjectEvent
-from function.indexer import BACKFILL
+from function.events import BACKFILL, ObjectEvent
 from function.record import FileRecord
 
 from .address import Address

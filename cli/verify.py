@@ -17,8 +17,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from function.errors import ContentionError
-from function.event_parser import ObjectEvent
-from function.indexer import REPAIR, Indexer, Settled
+from function.events import REPAIR, ObjectEvent
+from function.indexer import Indexer, Settled
 from function.record import FileRecord
 from function.repository import FileIndex
 from function.sequencer import CLOCKS_DIFFER

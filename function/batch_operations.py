@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 from urllib.parse import unquote_plus
 
-from function.errors import MalformedEventError
+from .errors import MalformedEventError
 
 _SCHEMAS = ("1.0", "2.0")
 _LONGEST_TEXT = 1000

@@ -10,7 +10,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from function.errors import PermissionDeniedError
+from .errors import PermissionDeniedError
 
 # "User: arn:aws:sts::1:assumed-role/ROLE/SESSION is not authorized to perform: ACTION
 #  on resource: ARN because no identity-based policy allows the ACTION action"

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError, IncompleteReadError
 
-from function import manifest
-from function.denials import explained, explained_read
-from function.errors import DerivedBucketMissingError
-from function.event_parser import MAX_KEY_BYTES
-from function.manifest import Content
-from function.objects import is_gone
-from function.record import DerivedFile, Source
-from function.settings import Settings
+from . import manifest
+from .denials import explained, explained_read
+from .errors import DerivedBucketMissingError
+from .events import MAX_KEY_BYTES
+from .manifest import Content
+from .objects import is_gone
+from .record import DerivedFile, Source
+from .settings import Settings
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -11,17 +11,14 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import Enum
 from typing import TypeVar
 from urllib.parse import unquote_plus
 
-from function.errors import MalformedEventError
-from function.sequencer import upload_began
+from .errors import MalformedEventError
+from .events import MAX_KEY_BYTES, Change, Message, ObjectEvent, change_of
 
-MAX_KEY_BYTES = 1024
-"""The longest object key S3 allows, in bytes of UTF-8."""
+__all__ = ["Change", "Message", "ObjectEvent", "canonical_sequencer", "parse"]
 
 _MAX_SIZE = 2**63 - 1  # far above what S3 stores, and within what DynamoDB keeps exactly
 _MAX_WRAPPERS = 8
@@ -69,77 +66,6 @@ _SNS_ADVICE = {
 }
 
 T = TypeVar("T")
-
-
-class Change(Enum):
-    """What an object event says about its object."""
-
-    STORED = "stored"
-    """New content became current."""
-    REMOVED = "removed"
-    """A delete; of the object, or of the version it names."""
-    MARKED = "marked"
-    """A delete marker became current, or something of the sort that only versioned buckets know."""
-    TOUCHED = "touched"
-    """Tags, storage class or restore state changed, the content did not."""
-    UNRELATED = "unrelated"
-    """Nothing that the index holds: ACL, retention, replication, annotation, unknown types."""
-
-
-_DELETES = {"ObjectRemoved:Delete", "LifecycleExpiration:Delete"}
-_FAMILIES = {  # all other events, by what stands before the colon
-    "ObjectCreated": Change.STORED,
-    "ObjectRemoved": Change.MARKED,
-    "LifecycleExpiration": Change.MARKED,
-    "ObjectTagging": Change.TOUCHED,
-    "ObjectRestore": Change.TOUCHED,
-    "LifecycleTransition": Change.TOUCHED,
-    "IntelligentTiering": Change.TOUCHED,
-}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ObjectEvent:
-    """One change of one object, as S3 reported it. What S3 did not say is None."""
-
-    bucket: str
-    key: str
-    """The object's key as applications know it: decoded."""
-    name: str
-    """S3's event name without the `s3:`, also for EventBridge events: `ObjectCreated:Put`."""
-    time: datetime | None = None
-    size: int | None = None
-    """Bytes."""
-    etag: str | None = None
-    """Unquoted."""
-    version_id: str | None = None
-    """The version the event names; "null" is one."""
-    sequencer: str | None = None
-    """Canonical, see `canonical_sequencer`; None where S3 sends none or it orders no content."""
-    request_id: str | None = None
-
-    @property
-    def change(self) -> Change:
-        """What the event says about the object."""
-        return _change(self.name)
-
-    @property
-    def began_at(self) -> datetime | None:
-        """When the multipart upload began that the event completes, if it completes one."""
-        return upload_began(self.name, self.sequencer, self.time)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
-    """What carried object events and fails on its own: an SQS message, else the invocation."""
-
-    id: str | None
-    """The SQS message id; None for everything that is not an SQS batch."""
-    events: tuple[ObjectEvent, ...] = ()
-    errors: tuple[MalformedEventError, ...] = ()
-    """Why parts of the message could not be read; the rest of it is in `events`."""
-    test_events: int = 0
-    """How many `s3:TestEvent` it held, which S3 sends when a notification is configured."""
 
 
 def parse(payload: object) -> tuple[Message, ...]:
@@ -322,12 +248,6 @@ def _foreign(document: Mapping[str, object]) -> str | None:
     return None
 
 
-def _change(name: str) -> Change:
-    if name in _DELETES:
-        return Change.REMOVED
-    return _FAMILIES.get(name.partition(":")[0], Change.UNRELATED)
-
-
 def _records(payload: object) -> list[object]:
     """The list under `Records`; none where the payload is of another kind."""
     if not isinstance(payload, Mapping) or "Records" not in payload:
@@ -364,7 +284,7 @@ def _checked_key(key: str) -> str:
 def _content_sequencer(entity: Mapping[str, object], name: str, *, eventbridge: bool) -> str | None:
     """The canonical sequencer, if the event is one of those whose sequencers order content."""
     sequencer = _optional_text(entity, "sequencer")
-    if sequencer is None or _change(name) in (Change.TOUCHED, Change.UNRELATED):
+    if sequencer is None or change_of(name) in (Change.TOUCHED, Change.UNRELATED):
         return None
     return canonical_sequencer(sequencer, eventbridge=eventbridge)
 

@@ -16,9 +16,9 @@ from typing import Any, Protocol
 import boto3
 from botocore.config import Config
 
-from function import batch_operations, logs
-from function.batch_operations import Result, ResultCode, Task
-from function.errors import (
+from . import batch_operations, logs
+from .batch_operations import Result, ResultCode, Task
+from .errors import (
     MalformedEventError,
     ObjectEventsFailedError,
     OtherBucketError,
@@ -26,12 +26,13 @@ from function.errors import (
     PermissionDeniedError,
     TableMissingError,
 )
-from function.event_parser import Change, Message, ObjectEvent, parse
-from function.indexer import BACKFILL, Indexer, Maker, Outcome
-from function.metrics import Tally
-from function.objects import Objects
-from function.repository import FileIndex
-from function.settings import Settings
+from .event_parser import parse
+from .events import BACKFILL, Change, Message, ObjectEvent, Outcome
+from .indexer import Indexer, Maker
+from .metrics import Tally
+from .objects import Objects
+from .repository import FileIndex
+from .settings import Settings
 
 WORKERS = 8
 RESERVED_MS = 5000
@@ -256,7 +257,7 @@ def create_function(settings: Settings) -> Function:
     )
     derived_files: Maker | None = None
     if settings.derived_bucket:
-        from function.derived_files import DerivedFiles  # noqa: PLC0415 # no part of other starts
+        from .derived_files import DerivedFiles  # noqa: PLC0415 # no part of other starts
 
         derived_files = DerivedFiles.of(settings, objects.client)
     indexer = Indexer(

@@ -15,33 +15,16 @@ import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Protocol
 
-from function.errors import ContentionError, EventTooOldError, PermissionDeniedError
-from function.event_parser import Change, ObjectEvent
-from function.record import DerivedFile, FileRecord, ObjectState, Source
-from function.repository import WriteRefusedError
-from function.sequencer import is_ahead
-
-BACKFILL = "Backfill"
-REPAIR = "Repair"
-"""Event names of writes that no S3 event caused."""
+from .errors import ContentionError, EventTooOldError, PermissionDeniedError
+from .events import Change, ObjectEvent, Outcome
+from .record import DerivedFile, FileRecord, ObjectState, Source, WriteRefusedError
+from .sequencer import is_ahead
 
 REFRESH_ATTEMPTS = 10
 LONGEST_PAUSE = 1.0
 """Between two attempts to refresh a record, in seconds."""
-
-
-class Outcome(StrEnum):
-    """What became of an object event."""
-
-    INDEXED = "indexed"
-    REMOVED = "removed"
-    SUPERSEDED = "superseded"
-    """A duplicate, or older than what the index holds: nothing to do."""
-    IGNORED = "ignored"
-    FAILED = "failed"
 
 
 class Index(Protocol):

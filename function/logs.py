@@ -10,9 +10,8 @@ import time
 import traceback
 from datetime import datetime
 
-from function.event_parser import ObjectEvent
-from function.indexer import Outcome
-from function.metrics import Tally, lag_ms
+from .events import ObjectEvent, Outcome
+from .metrics import Tally, lag_ms
 
 _logger = logging.getLogger("file_index")
 

@@ -10,9 +10,9 @@ import hashlib
 import json
 from typing import Protocol
 
-from function import media_types
-from function.record import Source
-from function.text import Text
+from . import media_types
+from .record import Source
+from .text import Text
 
 SUFFIX = ".json"
 MEDIA_TYPE = "application/json"

@@ -10,9 +10,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from function.errors import PermissionDeniedError
-from function.event_parser import ObjectEvent
-from function.indexer import Outcome
+from .errors import PermissionDeniedError
+from .events import ObjectEvent, Outcome
 
 NAMESPACE = "FileIndex"
 DIMENSION = "Deployment"

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from function.denials import explained, explained_read
-from function.record import ObjectMetadata, ObjectState
+from .denials import explained, explained_read
+from .record import ObjectMetadata, ObjectState
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import Any
 
-from function.errors import UnreadableRecordError
+from .errors import UnreadableRecordError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +127,15 @@ class FileRecord:
                 f"the table holds an item that is no record, under {item.get('key')}: {error}. "
                 "Somebody else wrote it: remove it"
             ) from error
+
+
+class WriteRefusedError(Exception):
+    """The record in the table did not allow the write."""
+
+    def __init__(self, standing: FileRecord | None) -> None:
+        super().__init__("another record stands in the table")
+        self.standing = standing
+        """The record as it is now; None where it is gone."""
 
 
 _RECORD_FIELDS = {field.name for field in fields(FileRecord)} - {"metadata"}

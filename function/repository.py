@@ -7,16 +7,14 @@ from contextlib import contextmanager
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-from function.denials import explained
-from function.errors import TableMissingError
-from function.event_parser import MAX_KEY_BYTES
-from function.record import FileRecord, format_time
-from function.sequencer import CLOCKS_DIFFER, upload_began
+from .denials import explained
+from .errors import TableMissingError
+from .events import MAX_KEY_BYTES
+from .record import FileRecord, WriteRefusedError, format_time
+from .sequencer import CLOCKS_DIFFER, upload_began
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-
-__all__ = ["FileIndex", "FileRecord", "WriteRefusedError"]
 
 # No record, or one that is ordered by sequencer, has a smaller one, and was not settled by a repair
 # after the event.
@@ -29,15 +27,6 @@ _NEWER = (
 _NOT_OVERTAKEN = " AND (attribute_not_exists(last_modified) OR last_modified <= :began)"
 _NO_TIME = "0"  # before every time
 _LAST_CHARACTER = "\U0010ffff"
-
-
-class WriteRefusedError(Exception):
-    """The record in the table did not allow the write."""
-
-    def __init__(self, standing: FileRecord | None) -> None:
-        super().__init__("another record stands in the table")
-        self.standing = standing
-        """The record as it is now; None where it is gone."""
 
 
 class FileIndex:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
-from function.errors import SettingsError
+from .errors import SettingsError
 
 MIN_TOMBSTONE_DAYS = 15
 """SQS keeps a message 14 days: a tombstone must outlive what may be waiting there."""

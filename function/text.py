@@ -5,7 +5,7 @@ import re
 import threading
 from typing import Any
 
-from function import encodings, tables
+from . import encodings, tables
 
 LARGEST_JSON = 1024 * 1024
 """In characters. Longer text is not parsed, because that takes many times its memory."""

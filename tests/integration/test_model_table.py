@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import TYPE_CHECKING
 
-from function.record import FileRecord
-from function.repository import FileIndex, WriteRefusedError
+from function.record import FileRecord, WriteRefusedError
+from function.repository import FileIndex
 from tests.integration.conftest import BUCKET, TABLE
 from tests.unit.rule.model_table import ModelTable
 

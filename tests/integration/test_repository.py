@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from function.errors import PermissionDeniedError, TableMissingError
-from function.record import FileRecord, ObjectMetadata
-from function.repository import FileIndex, WriteRefusedError
+from function.record import FileRecord, ObjectMetadata, WriteRefusedError
+from function.repository import FileIndex
 from tests.integration.conftest import BUCKET, TABLE
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from function.errors import MalformedEventError
-from function.event_parser import Change, ObjectEvent, canonical_sequencer, parse
+from function.event_parser import canonical_sequencer, parse
+from function.events import Change, ObjectEvent
 from tests.payloads import (
     BUCKET,
     TEST_EVENT,

@@ -7,10 +7,16 @@ from typing import Any
 import pytest
 
 from function.errors import ContentionError, EventTooOldError, PermissionDeniedError
-from function.event_parser import ObjectEvent
-from function.indexer import LONGEST_PAUSE, REFRESH_ATTEMPTS, Indexer, Outcome, Settled
-from function.record import DerivedFile, FileRecord, ObjectMetadata, ObjectState, Source
-from function.repository import WriteRefusedError
+from function.events import ObjectEvent, Outcome
+from function.indexer import LONGEST_PAUSE, REFRESH_ATTEMPTS, Indexer, Settled
+from function.record import (
+    DerivedFile,
+    FileRecord,
+    ObjectMetadata,
+    ObjectState,
+    Source,
+    WriteRefusedError,
+)
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 

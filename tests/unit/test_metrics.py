@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 
 from function.errors import ContentionError, PermissionDeniedError
-from function.event_parser import ObjectEvent
-from function.indexer import Outcome
+from function.events import ObjectEvent, Outcome
 from function.metrics import Tally
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

@@ -9,7 +9,7 @@ import pytest
 from cli import backfill
 from cli.insertion import Inserted
 from function.errors import ContentionError
-from function.event_parser import ObjectEvent
+from function.events import ObjectEvent
 from function.handler import create_function
 from function.indexer import Indexer
 from function.objects import Objects

@@ -20,7 +20,7 @@ from cli.listing import Listed, Page
 from cli.settings import settings_of
 from cli.target import Target
 from function.denials import explained_read
-from function.event_parser import ObjectEvent
+from function.events import ObjectEvent
 from function.record import FileRecord
 
 KEYS = tuple("abcdefg")

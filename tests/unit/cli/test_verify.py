@@ -18,7 +18,7 @@ from cli.place import Left, Range
 from cli.progress import Work
 from cli.verify import Step, Verification, settled_at
 from function.errors import ContentionError
-from function.event_parser import ObjectEvent
+from function.events import ObjectEvent
 from function.indexer import Indexer, Settled
 from function.record import FileRecord
 from function.repository import FileIndex

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import pytest
 
 from function import event_parser, indexer
-from function.event_parser import ObjectEvent
-from function.indexer import Indexer, Outcome, Settled
+from function.events import ObjectEvent, Outcome
+from function.indexer import Indexer, Settled
 from function.record import FileRecord, ObjectState
 from function.sequencer import is_ahead
 from tests.unit.rule import simulation

@@ -5,8 +5,7 @@ tests/integration/test_model_table.py compares the two.
 
 from datetime import datetime
 
-from function.record import FileRecord
-from function.repository import WriteRefusedError
+from function.record import FileRecord, WriteRefusedError
 from function.sequencer import CLOCKS_DIFFER, upload_began
 
 

@@ -16,10 +16,10 @@ from random import Random
 from typing import Any
 
 from function.errors import FileIndexError, PermissionDeniedError
-from function.event_parser import ObjectEvent, parse
-from function.indexer import REPAIR, Indexer, Outcome, Settled
-from function.record import DerivedFile, FileRecord, ObjectState, Source
-from function.repository import WriteRefusedError
+from function.event_parser import parse
+from function.events import REPAIR, ObjectEvent, Outcome
+from function.indexer import Indexer, Settled
+from function.record import DerivedFile, FileRecord, ObjectState, Source, WriteRefusedError
 from function.sequencer import CLOCKS_DIFFER
 from tests.payloads import BUCKET, by_eventbridge, s3_document
 from tests.unit.rule.model_bucket import ModelBucket, Upload, Version, Versioning

@@ -22,8 +22,8 @@ from function.errors import (
     FileIndexError,
     PermissionDeniedError,
 )
-from function.event_parser import ObjectEvent
-from function.indexer import REFRESH_ATTEMPTS, Outcome
+from function.events import ObjectEvent, Outcome
+from function.indexer import REFRESH_ATTEMPTS
 from tests.unit.rule.model_bucket import Versioning
 from tests.unit.rule.random_histories import (
     CONTENTS,

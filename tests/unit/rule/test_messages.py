@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from function.errors import ObjectEventsFailedError
-from function.event_parser import Message
+from function.events import Message
 from function.handler import Function
 from function.indexer import Indexer
 from function.metrics import Tally

@@ -10,7 +10,7 @@ from datetime import timedelta
 
 import pytest
 
-from function.event_parser import ObjectEvent
+from function.events import ObjectEvent
 from tests.unit.rule.broken_rules import (
     APPLIES_OVERTAKEN_UPLOADS,
     FORGETS_WHAT_WAS_SETTLED,

@@ -1,0 +1,104 @@
+"""The values that flow through the function: an event, the message that carried it, its outcome."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum, StrEnum
+
+from .errors import MalformedEventError
+from .sequencer import upload_began
+
+MAX_KEY_BYTES = 1024
+"""The longest object key S3 allows, in bytes of UTF-8."""
+
+BACKFILL = "Backfill"
+REPAIR = "Repair"
+"""Event names of writes that no S3 event caused."""
+
+
+class Change(Enum):
+    """What an object event says about its object."""
+
+    STORED = "stored"
+    """New content became current."""
+    REMOVED = "removed"
+    """A delete; of the object, or of the version it names."""
+    MARKED = "marked"
+    """A delete marker became current, or something of the sort that only versioned buckets know."""
+    TOUCHED = "touched"
+    """Tags, storage class or restore state changed, the content did not."""
+    UNRELATED = "unrelated"
+    """Nothing that the index holds: ACL, retention, replication, annotation, unknown types."""
+
+
+_DELETES = {"ObjectRemoved:Delete", "LifecycleExpiration:Delete"}
+_FAMILIES = {  # all other events, by what stands before the colon
+    "ObjectCreated": Change.STORED,
+    "ObjectRemoved": Change.MARKED,
+    "LifecycleExpiration": Change.MARKED,
+    "ObjectTagging": Change.TOUCHED,
+    "ObjectRestore": Change.TOUCHED,
+    "LifecycleTransition": Change.TOUCHED,
+    "IntelligentTiering": Change.TOUCHED,
+}
+
+
+def change_of(name: str) -> Change:
+    """Return what an event of this name, S3's without the `s3:`, says about its object."""
+    if name in _DELETES:
+        return Change.REMOVED
+    return _FAMILIES.get(name.partition(":")[0], Change.UNRELATED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectEvent:
+    """One change of one object, as S3 reported it. What S3 did not say is None."""
+
+    bucket: str
+    key: str
+    """The object's key as applications know it: decoded."""
+    name: str
+    """S3's event name without the `s3:`, also for EventBridge events: `ObjectCreated:Put`."""
+    time: datetime | None = None
+    size: int | None = None
+    """Bytes."""
+    etag: str | None = None
+    """Unquoted."""
+    version_id: str | None = None
+    """The version the event names; "null" is one."""
+    sequencer: str | None = None
+    """Canonical, see `canonical_sequencer`; None where S3 sends none or it orders no content."""
+    request_id: str | None = None
+
+    @property
+    def change(self) -> Change:
+        """What the event says about the object."""
+        return change_of(self.name)
+
+    @property
+    def began_at(self) -> datetime | None:
+        """When the multipart upload began that the event completes, if it completes one."""
+        return upload_began(self.name, self.sequencer, self.time)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """What carried object events and fails on its own: an SQS message, else the invocation."""
+
+    id: str | None
+    """The SQS message id; None for everything that is not an SQS batch."""
+    events: tuple[ObjectEvent, ...] = ()
+    errors: tuple[MalformedEventError, ...] = ()
+    """Why parts of the message could not be read; the rest of it is in `events`."""
+    test_events: int = 0
+    """How many `s3:TestEvent` it held, which S3 sends when a notification is configured."""
+
+
+class Outcome(StrEnum):
+    """What became of an object event."""
+
+    INDEXED = "indexed"
+    REMOVED = "removed"
+    SUPERSEDED = "superseded"
+    """A duplicate, or older than what the index holds: nothing to do."""
+    IGNORED = "ignored"
+    FAILED = "failed"

@@ -1,0 +1,64 @@
+"""Which module imports which."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+MAY_IMPORT = {
+    "function": set[str](),
+    "cli": {"function"},
+    "tools": set[str](),
+    "local": {"function", "tools"},
+}
+
+
+def imported(file: Path) -> Iterator[str]:
+    """The modules of the repository that a file imports, by their full names."""
+    package = file.relative_to(ROOT).parent.parts
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else ()
+            base = ".".join([*above, *filter(None, [node.module])])
+            names = [base, *(f"{base}.{alias.name}" for alias in node.names)]
+        else:
+            continue
+        yield from (name for name in names if is_module(name))
+
+
+def is_module(name: str) -> bool:
+    return (ROOT / f"{name.replace('.', '/')}.py").exists()
+
+
+def graph(package: str) -> dict[str, set[str]]:
+    files = (ROOT / package).rglob("*.py")
+    return {
+        ".".join(file.relative_to(ROOT).with_suffix("").parts): set(imported(file))
+        for file in files
+    }
+
+
+@pytest.mark.parametrize("package", MAY_IMPORT)
+def test_imports_run_one_way(package: str) -> None:
+    found = graph(package)
+    tuple(TopologicalSorter(found).static_order())  # raises CycleError
+
+    others = {name.partition(".")[0] for names in found.values() for name in names} - {package}
+    assert others == MAY_IMPORT[package]
+
+
+@pytest.mark.parametrize("module", ["function.event_parser", "function.indexer"])
+def test_reading_and_deciding_load_no_boto3(module: str) -> None:
+    program = f"import sys, {module}; print(sorted({{'boto3', 'botocore'}} & set(sys.modules)))"
+    loaded = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True, cwd=ROOT
+    )
+    assert loaded.stdout.strip() == "[]"
