@@ -4,9 +4,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from function.events import MAX_KEY_BYTES
-
 from .errors import CommandError
+from .function.events import MAX_KEY_BYTES
 from .text import as_it_was
 
 _ACCESS_POINT = re.compile(r"arn:|.*(?:-s3alias|--ol-s3|\.mrap)$")

@@ -10,14 +10,13 @@ from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
 
-from function.errors import ContentionError
-from function.events import BACKFILL, ObjectEvent
-from function.record import FileRecord
-
 from .address import Address
 from .drift import merged
 from .errors import FAILED, NO, OK, CommandError
 from .failures import CALL_ERRORS, Failure, Failures
+from .function.errors import ContentionError
+from .function.events import BACKFILL, ObjectEvent
+from .function.record import FileRecord
 from .insertion import MOST_AT_ONCE, Insertion
 from .listing import Listed, Listing
 from .place import Left, Place, Range, identity

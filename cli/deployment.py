@@ -7,10 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from function.settings import Settings
-
 from .address import Filters
 from .errors import CommandError
+from .function.settings import Settings
 from .settings import settings_of
 
 _MARKS = {"bucket", "dead_letter_queue", "filters", "function", "object_metadata", "table"}

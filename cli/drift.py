@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from function.record import FileRecord
-
 from .address import Filters
+from .function.record import FileRecord
 from .listing import Listed, Page, known_version
 
 

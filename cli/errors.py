@@ -13,7 +13,7 @@ from botocore.exceptions import (
     ProfileNotFound,
 )
 
-from function.errors import FileIndexError, PermissionDeniedError, TableMissingError
+from .function.errors import FileIndexError, PermissionDeniedError, TableMissingError
 
 OK = 0
 NO = 1

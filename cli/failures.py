@@ -19,14 +19,13 @@ from botocore.exceptions import (
 )
 from botocore.parsers import ResponseParserError
 
-from function.errors import (
+from .errors import CommandError, cause
+from .function.errors import (
     DerivedBucketMissingError,
     FileIndexError,
     PermissionDeniedError,
     TableMissingError,
 )
-
-from .errors import CommandError, cause
 from .text import counted, say
 
 CALL_ERRORS = (BotoCoreError, ClientError, FileIndexError)

@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from function.record import FileRecord, format_time
-
 from .drift import Kind
 from .errors import FAILED, NO, OK
 from .failures import Failure
+from .function.record import FileRecord, format_time
 from .listing import Listed
 
 UNSETTLED = "unsettled"

@@ -8,10 +8,9 @@ from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
-from function.denials import explained
-
 from .address import Filters
 from .errors import CommandError
+from .function.denials import explained
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

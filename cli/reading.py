@@ -9,12 +9,11 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from function.errors import PermissionDeniedError
-from function.record import FileRecord
-from function.repository import FileIndex
-
 from .address import Address
 from .errors import NO, OK
+from .function.errors import PermissionDeniedError
+from .function.record import FileRecord
+from .function.repository import FileIndex
 from .target import Target
 from .text import answer, answers, say, shown, shown_json, size
 

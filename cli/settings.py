@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from function.errors import SettingsError
-from function.settings import Settings
-
 from .errors import CommandError
+from .function.errors import SettingsError
+from .function.settings import Settings
 
 
 def settings_of(

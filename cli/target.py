@@ -11,16 +11,15 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.config import Config
 
-from function.derived_files import DerivedFiles
-from function.indexer import Indexer
-from function.objects import Objects
-from function.record import FileRecord, ObjectState
-from function.repository import FileIndex
-from function.settings import Settings
-
 from .address import Address, Filters, meanings
 from .deployment import Deployment
 from .errors import CommandError
+from .function.derived_files import DerivedFiles
+from .function.indexer import Indexer
+from .function.objects import Objects
+from .function.record import FileRecord, ObjectState
+from .function.repository import FileIndex
+from .function.settings import Settings
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -72,7 +71,7 @@ class WatchedObjects:
     filters: Filters
 
     def look(self, bucket: str, key: str) -> ObjectState | None:
-        """See `function.objects.Objects`."""
+        """See `.function.objects.Objects`."""
         return self.objects.look(bucket, key) if self.filters.match(key) else None
 
 
@@ -84,7 +83,7 @@ class KeepingIndex:
     settings: Settings
 
     def read(self, bucket: str, key: str) -> FileRecord | None:
-        """See `function.repository.FileIndex`. Raises CommandError."""
+        """See `.function.repository.FileIndex`. Raises CommandError."""
         record = self.index.read(bucket, key)
         for option, is_missing in self._missing(record) if record else ():
             if is_missing:
@@ -102,11 +101,11 @@ class KeepingIndex:
         yield "name its deployment with --env", derived is not None
 
     def put_newer(self, record: FileRecord) -> None:
-        """See `function.repository.FileIndex`."""
+        """See `.function.repository.FileIndex`."""
         self.index.put_newer(record)
 
     def replace(self, record: FileRecord, standing: FileRecord | None) -> None:
-        """See `function.repository.FileIndex`."""
+        """See `.function.repository.FileIndex`."""
         self.index.replace(record, standing)
 
 

@@ -16,18 +16,17 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from function.errors import ContentionError
-from function.events import REPAIR, ObjectEvent
-from function.indexer import Indexer, Settled
-from function.record import FileRecord
-from function.repository import FileIndex
-from function.sequencer import CLOCKS_DIFFER
-
 from .address import Address
 from .drift import Comparison, merged
 from .errors import NO, OK, CommandError
 from .failures import CALL_ERRORS, Failure, Failures
 from .findings import UNSETTLED, Drift, Findings
+from .function.errors import ContentionError
+from .function.events import REPAIR, ObjectEvent
+from .function.indexer import Indexer, Settled
+from .function.record import FileRecord
+from .function.repository import FileIndex
+from .function.sequencer import CLOCKS_DIFFER
 from .listing import Listed, Listing
 from .picture import show
 from .place import Left, Place, Range, identity

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 
 MAY_IMPORT = {
     "function": set[str](),
-    "cli": {"function"},
+    "cli": set[str](),  # it has the function's modules as its own, under cli/function
     "tools": set[str](),
     "local": {"function", "tools"},
 }

@@ -13,9 +13,9 @@ import pytest
 from botocore.config import Config
 from typer.testing import CliRunner
 
+from cli.function.record import FileRecord
+from cli.function.repository import FileIndex
 from cli.main import app
-from function.record import FileRecord
-from function.repository import FileIndex
 from tests.integration.conftest import TABLE
 
 

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cli import backfill
+from cli.function.errors import ContentionError
+from cli.function.events import ObjectEvent
+from cli.function.indexer import Indexer
+from cli.function.objects import Objects
+from cli.function.record import FileRecord
+from cli.function.repository import FileIndex
 from cli.insertion import Inserted
-from function.errors import ContentionError
-from function.events import ObjectEvent
 from function.handler import create_function
-from function.indexer import Indexer
-from function.objects import Objects
-from function.record import FileRecord
-from function.repository import FileIndex
 from tests.integration.cli.conftest import FileIndexCommand
 from tests.integration.conftest import BUCKET
 from tests.integration.test_handler import Invocation, recent, settings

@@ -14,10 +14,10 @@ from botocore.exceptions import (
 )
 
 from cli import failures, place
-from function.errors import ContentionError
-from function.indexer import Indexer
-from function.record import FileRecord
-from function.repository import FileIndex
+from cli.function.errors import ContentionError
+from cli.function.indexer import Indexer
+from cli.function.record import FileRecord
+from cli.function.repository import FileIndex
 from tests.integration.cli.conftest import FileIndexCommand, Said
 from tests.integration.cli.faults import Faults
 from tests.integration.conftest import BUCKET, TABLE

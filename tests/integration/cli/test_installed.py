@@ -20,7 +20,8 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, copy)
     for name in ("cli", "function"):
-        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / name, copy / name, symlinks=True, ignore=ignored)
     target = directory / "environment"
     # Dependencies and builder are those of the tests: no network.
     options = ["--no-deps", "--no-build-isolation", "--disable-pip-version-check", "--quiet"]
@@ -33,7 +34,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_no_general_name_is_taken(environment: Path) -> None:
     names = {path.name for path in environment.iterdir() if path.suffix != ".dist-info"}
 
-    assert names == {"bin", "file_index_cli"}
+    assert names == {"bin", "file_index"}
     assert [path.name for path in (environment / "bin").iterdir()] == ["file-index"]
 
 
@@ -59,7 +60,7 @@ def test_it_runs_on_the_functions_own_package(environment: Path, tmp_path: Path)
         2,
         "file-index: s3:/wrong is not an address: use s3://bucket/key\n",
     )
-    program = "import file_index_cli.main, function; print(function.__file__)"
+    program = "import sys, file_index.main; print(*sys.modules['file_index.function'].__path__)"
     found = subprocess.run(
         [sys.executable, "-c", program],
         env=where,
@@ -68,4 +69,4 @@ def test_it_runs_on_the_functions_own_package(environment: Path, tmp_path: Path)
         text=True,
         check=True,
     )
-    assert Path(found.stdout.strip()).is_relative_to(environment / "file_index_cli")
+    assert Path(found.stdout.strip()) == environment / "file_index" / "function"

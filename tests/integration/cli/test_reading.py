@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from function.record import FileRecord, ObjectMetadata
-from function.repository import FileIndex
+from cli.function.record import FileRecord, ObjectMetadata
+from cli.function.repository import FileIndex
 from tests.integration.cli.conftest import FileIndexCommand, Store
 from tests.integration.conftest import BUCKET, TABLE
 from tests.unit.cli.test_text import hard_texts

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cli import verify
+from cli.function.record import FileRecord, ObjectMetadata, format_time
+from cli.function.repository import FileIndex
 from cli.listing import Listing
 from function.handler import Function, create_function
-from function.record import FileRecord, ObjectMetadata, format_time
-from function.repository import FileIndex
 from tests.integration.cli.conftest import FileIndexCommand, Said, Store
 from tests.integration.cli.faults import Faults
 from tests.integration.conftest import BUCKET, TABLE

@@ -16,12 +16,12 @@ from botocore.exceptions import ClientError
 
 from cli import backfill, place, verify
 from cli.address import Address, Filters
+from cli.function.denials import explained_read
+from cli.function.events import ObjectEvent
+from cli.function.record import FileRecord
 from cli.listing import Listed, Page
 from cli.settings import settings_of
 from cli.target import Target
-from function.denials import explained_read
-from function.events import ObjectEvent
-from function.record import FileRecord
 
 KEYS = tuple("abcdefg")
 REFUSED = ("c", "f")
@@ -153,7 +153,7 @@ def run(
         patch.object(os, "fsync", points.before(os.fsync)),
         patch.object(Path, "replace", points.after(Path.replace)),
         patch.object(Path, "unlink", points.after(Path.unlink)),
-        patch("function.denials._caller", lambda: "me"),
+        patch("cli.function.denials._caller", lambda: "me"),
     ):
         if command == "backfill":
             return backfill.backfill(

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from cli.address import Filter, Filters
 from cli.drift import Comparison, Kind, merged
+from cli.function.record import FileRecord, ObjectMetadata
 from cli.listing import Listed, Page
-from function.record import FileRecord, ObjectMetadata
 
 NOW = datetime(2026, 11, 23, 8, 15, 30, tzinfo=UTC)
 SECOND = timedelta(seconds=1)

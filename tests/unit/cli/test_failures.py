@@ -22,8 +22,8 @@ from botocore.parsers import ResponseParserError
 from cli import failures
 from cli.errors import CommandError
 from cli.failures import Failure, Failures, is_of_object
-from function.denials import explained
-from function.errors import (
+from cli.function.denials import explained
+from cli.function.errors import (
     ContentionError,
     DerivedBucketMissingError,
     PermissionDeniedError,

@@ -9,8 +9,8 @@ from botocore.exceptions import ClientError
 
 from cli.address import Filter, Filters
 from cli.errors import CommandError
+from cli.function.errors import PermissionDeniedError
 from cli.listing import Listed, Listing
-from function.errors import PermissionDeniedError
 
 DATES = [f"Mon, 23 Nov 2026 08:15:{second:02} GMT" for second in range(60)]
 FIRST = datetime(2026, 11, 23, 8, 15, tzinfo=UTC)
@@ -165,7 +165,7 @@ def test_to_reach_the_bucket_one_object_is_asked_for() -> None:
 def test_a_denial_names_the_action_and_the_bucket(
     versions: bool, action: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("function.denials._caller", lambda: "me")
+    monkeypatch.setattr("cli.function.denials._caller", lambda: "me")
     denied = ClientError({"Error": {"Code": "AccessDenied", "Message": ""}}, "ListObjectsV2")
 
     with pytest.raises(PermissionDeniedError, match=f"me may not s3:{action} on bucket b"):

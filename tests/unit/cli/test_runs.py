@@ -18,14 +18,14 @@ from cli.drift import Kind
 from cli.errors import CommandError
 from cli.failures import Failure
 from cli.findings import Drift, Findings
+from cli.function.errors import ContentionError
+from cli.function.record import FileRecord, ObjectMetadata
 from cli.insertion import Inserted
 from cli.listing import Listed, Listing, Page
 from cli.place import Left, Place, Range, identity
 from cli.progress import Work
 from cli.settings import settings_of
 from cli.target import Target
-from function.errors import ContentionError
-from function.record import FileRecord, ObjectMetadata
 from local.waiting import HANG_SECONDS
 from tests.unit.cli import killed
 from tests.unit.cli.killed import KEYS

@@ -13,15 +13,15 @@ from cli.address import Address, Filters
 from cli.drift import Comparison, Kind
 from cli.failures import Failure
 from cli.findings import UNSETTLED, Drift
+from cli.function.errors import ContentionError
+from cli.function.events import ObjectEvent
+from cli.function.indexer import Indexer, Settled
+from cli.function.record import FileRecord
+from cli.function.repository import FileIndex
 from cli.listing import Listed, Listing, Page
 from cli.place import Left, Range
 from cli.progress import Work
 from cli.verify import Step, Verification, settled_at
-from function.errors import ContentionError
-from function.events import ObjectEvent
-from function.indexer import Indexer, Settled
-from function.record import FileRecord
-from function.repository import FileIndex
 
 START = datetime(2026, 11, 23, 8, 15, 30, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
