@@ -52,7 +52,7 @@ bench: $(DEV) ## Measure a backfill against a loop of put_item
 	@$(BIN)/python -m benchmarks.backfill $(OBJECTS)
 
 picture: $(DEV) ## Draw the dashboard anew from a load on the local AWS
-	@$(BIN)/python -m local.picture docs/dashboard.png
+	@$(BIN)/python -m local.dashboard docs/dashboard.png
 
 lint: $(DEV) ## Check style and types
 	$(BIN)/ruff check

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from .errors import CommandError
 from .function.events import MAX_KEY_BYTES
-from .text import as_it_was
+from .terminal import unescaped
 
 _ACCESS_POINT = re.compile(r"arn:|.*(?:-s3alias|--ol-s3|\.mrap)$")
 """An ARN, or an alias, which ends so: no bucket's name does.
@@ -17,10 +17,11 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """An object, or all whose keys begin with `key`."""
+    """An object, or a prefix."""
 
     bucket: str
-    key: str
+    path: str
+    """An object's key, or a prefix of keys."""
 
     @classmethod
     def parse(cls, text: str) -> "Address":
@@ -46,7 +47,7 @@ class Address:
         return _ACCESS_POINT.match(self.bucket) is not None
 
     def __str__(self) -> str:
-        return f"s3://{self.bucket}/{self.key}"
+        return f"s3://{self.bucket}/{self.path}"
 
 
 def meanings(text: str) -> list[Address]:
@@ -59,8 +60,8 @@ def meanings(text: str) -> list[Address]:
     slashes = [number for number, char in enumerate(text) if char == "/"]
     texts = (
         text,
-        as_it_was(text),
-        *(text[: slash + 1] + as_it_was(text[slash + 1 :]) for slash in reversed(slashes)),
+        unescaped(text),
+        *(text[: slash + 1] + unescaped(text[slash + 1 :]) for slash in reversed(slashes)),
     )
     found: list[Address] = []
     refusal: CommandError | None = None
@@ -108,7 +109,7 @@ class Filters:
             filters.append(Filter(prefix, suffix))
         return cls(tuple(filters)) if filters else cls()
 
-    def match(self, key: str) -> bool:
+    def matches(self, key: str) -> bool:
         """Whether the key is watched."""
         return any(one.matches(key) for one in self.filters)
 

@@ -11,6 +11,7 @@ from itertools import chain
 from pathlib import Path
 
 from .address import Address
+from .checkpoint import Checkpoint, Left, Range, identity
 from .drift import merged
 from .errors import FAILED, NO, OK, CommandError
 from .failures import CALL_ERRORS, Failure, Failures
@@ -19,11 +20,10 @@ from .function.events import BACKFILL, ObjectEvent
 from .function.record import FileRecord
 from .insertion import MOST_AT_ONCE, Insertion
 from .listing import Listed, Listing
-from .place import Left, Place, Range, identity
 from .progress import Work
 from .report import opened
 from .target import Target
-from .text import answer, counted, messages, say
+from .terminal import counted, stderr_console, write_stderr, write_stdout
 from .workers import each
 
 
@@ -90,53 +90,53 @@ def backfill(
     """Insert a record for each object without one; refresh all where records hold more."""
     listing = Listing(target.s3(), address.bucket, target.filters)
     if dry_run:
-        return _look(target, address, listing, as_json=as_json)
-    listing.reach(address.key)
-    place = Place("backfill", *identity(target, address))
-    earlier = place.begin(resume=resume)
+        return _dry_run(target, address, listing, as_json=as_json)
+    listing.reach(address.path)
+    checkpoint = Checkpoint("backfill", *identity(target, address))
+    earlier = checkpoint.begin(resume=resume)
     left = earlier or Left()
     counts, failures = Counts.of(left), Failures(goes_on=earlier is not None)
     batches = chain(
-        _failed(place, left), _batches(listing, address, left, retried=place.failed_size)
+        _failed(checkpoint, left), _batches(listing, address, left, retried=checkpoint.failed_size)
     )
     with ExitStack() as context:
         lines = context.enter_context(opened(report, resumed=earlier is not None))
         try:
             work = context.enter_context(Work("Backfilling"))
-            context.enter_context(_counting(listing, address.key, left, work))
+            context.enter_context(_counting(listing, address.path, left, work))
             for batch, written in each(_writing(target, address, listing), batches):
                 counts.add(batch, written)
                 left = Left(batch.ranges, batch.retried)
                 work.advance(len(batch.objects))
                 for failure in written.failures:
                     lines.write(_line(failure, address))
-                    place.add(failure)
+                    checkpoint.add(failure)
                 failures.add(written.failures, is_any_done=written.written > 0)
-                if place.is_due:
+                if checkpoint.is_due:
                     lines.flush()
-                    place.write(counts.at(left))
+                    checkpoint.write(counts.at(left))
         except BaseException:
             lines.flush()  # or else a checkpoint would count what nobody was told
             if left.ranges != (Range(),) or left.retried:
-                place.write(counts.at(left))
-                place.say_stopped(left, f"{counted(counts.objects, 'object')} done")
+                checkpoint.write(counts.at(left))
+                checkpoint.say_stopped(left, f"{counted(counts.objects, 'object')} done")
             raise
     if refusal := failures.refusal(counts.objects):
-        place.forget()
+        checkpoint.forget()
         raise CommandError(refusal)
-    place.end(counts.at(replace(left, ranges=())), is_done=not failures.count)
-    _answer(target, counts, rate=work.rate, as_json=as_json)
-    failures.say(address.bucket, is_kept=place.is_kept)
+    checkpoint.end(counts.at(replace(left, ranges=())), is_done=not failures.count)
+    _write_counts(target, counts, rate=work.rate, as_json=as_json)
+    failures.say(address.bucket, is_kept=checkpoint.is_kept)
     if counts.failed:
         return FAILED
     return OK if counts.objects else _nothing(address)
 
 
-def _answer(target: Target, counts: Counts, *, rate: float, as_json: bool) -> None:
+def _write_counts(target: Target, counts: Counts, *, rate: float, as_json: bool) -> None:
     verb = "refreshed" if target.settings.reads_objects else "inserted"
     if as_json:
         failed = {"failed": counts.failed} if counts.failed else {}
-        answer(json.dumps({"objects": counts.objects, verb: counts.written} | failed))
+        write_stdout(json.dumps({"objects": counts.objects, verb: counts.written} | failed))
         return
     others = counts.objects - counts.written - counts.contended - counts.failed
     parts = [f"{counts.written:,} {verb}"]
@@ -147,7 +147,7 @@ def _answer(target: Target, counts: Counts, *, rate: float, as_json: bool) -> No
     if counts.failed:
         parts.append(f"{counts.failed:,} failed")
     objects = counted(counts.objects, "object")
-    answer(f"{objects}: {', '.join(parts)}; {rate:,.0f} objects a second.")
+    write_stdout(f"{objects}: {', '.join(parts)}; {rate:,.0f} objects a second.")
 
 
 def _line(failure: Failure, address: Address) -> str:
@@ -156,36 +156,36 @@ def _line(failure: Failure, address: Address) -> str:
     )
 
 
-def _look(target: Target, address: Address, listing: Listing, *, as_json: bool) -> int:
+def _dry_run(target: Target, address: Address, listing: Listing, *, as_json: bool) -> int:
     objects = missing = 0
-    records = target.index().list_prefix(address.bucket, address.key)
+    records = target.index().list_prefix(address.bucket, address.path)
     with Work("Looking") as work:
-        for _, listed, record in merged(listing.pages(address.key), records):
+        for _, listed, record in merged(listing.pages(address.path), records):
             if listed:
                 objects += 1
                 missing += record is None
                 work.advance()
     if as_json:
-        answer(json.dumps({"objects": objects, "without_record": missing}))
+        write_stdout(json.dumps({"objects": objects, "without_record": missing}))
     elif target.settings.reads_objects:
-        answer(
+        write_stdout(
             f"{counted(objects, 'object')}: all would be refreshed; without a record: {missing:,}."
         )
     else:
-        answer(f"{counted(objects, 'object')}; without a record: {missing:,}.")
+        write_stdout(f"{counted(objects, 'object')}; without a record: {missing:,}.")
     return OK if objects else _nothing(address)
 
 
 def _nothing(address: Address) -> int:
-    say("No watched object begins with {}.", str(address))
+    write_stderr("No watched object begins with {}.", str(address))
     return NO
 
 
-def _failed(place: Place, left: Left) -> Iterator[Batch]:
+def _failed(checkpoint: Checkpoint, left: Left) -> Iterator[Batch]:
     """What failed in an earlier run."""
     keys: list[str] = []
     retried = left.retried
-    for failure, retried in place.failures(left):
+    for failure, retried in checkpoint.failures(left):
         keys.append(failure.key)
         if len(keys) == MOST_AT_ONCE:
             yield Batch(left.ranges, retried, again=keys)
@@ -198,7 +198,7 @@ def _batches(listing: Listing, address: Address, left: Left, *, retried: int) ->
     """What is left of the bucket."""
     for number, of in enumerate(left.ranges):
         others = left.ranges[number + 1 :]
-        for page in listing.pages(address.key, of.after):
+        for page in listing.pages(address.path, of.after):
             within = [listed for listed in page.objects if listed.key in of]
             for first in range(0, len(within), MOST_AT_ONCE):
                 objects = within[first : first + MOST_AT_ONCE]
@@ -230,7 +230,7 @@ def _writing(target: Target, address: Address, listing: Listing) -> Callable[[Ba
 
     def insert(batch: Batch) -> Written:
         done = Written()
-        there = list(_looked_at(listing, batch.again, done.failures))
+        there = list(_still_there(listing, batch.again, done.failures))
         done.gone = len(batch.again) - len(there) - len(done.failures)
         objects = [*batch.objects, *there]
         inserted = insertion.insert(
@@ -243,11 +243,13 @@ def _writing(target: Target, address: Address, listing: Listing) -> Callable[[Ba
     return insert
 
 
-def _looked_at(listing: Listing, keys: Iterable[str], failures: list[Failure]) -> Iterator[Listed]:
+def _still_there(
+    listing: Listing, keys: Iterable[str], failures: list[Failure]
+) -> Iterator[Listed]:
     """The objects that are still there."""
     for key in keys:
         try:
-            listed, _ = listing.look(key)
+            listed, _ = listing.find(key)
         except CALL_ERRORS as error:
             failures.append(Failure.of(key, error))
         else:
@@ -291,7 +293,7 @@ def _counting(listing: Listing, prefix: str, left: Left, work: Work) -> Iterator
                     work.set_total(total)
 
     thread = threading.Thread(target=count, daemon=True)
-    if messages.is_terminal:
+    if stderr_console.is_terminal:
         thread.start()
     try:
         yield

@@ -28,7 +28,7 @@ _EMPTY_SECONDS = 2
 """How long the queue must have nothing to give until it counts as empty."""
 _HIDDEN_SECONDS = 3600
 """How long a message is hidden from others at a time."""
-_LOOK_SECONDS = 300
+_CHECK_SECONDS = 300
 """How often to look for messages of which half that time is over.
 
 Between two looks there can be an invocation too (15 minutes, and what it is throttled).
@@ -86,8 +86,8 @@ class Letter:
         """Why it is here, as far as it says."""
         record = self._failure_record()
         if record:
-            answer = record.get("responsePayload")
-            said = answer.get("errorMessage") if isinstance(answer, dict) else answer
+            response = record.get("responsePayload")
+            said = response.get("errorMessage") if isinstance(response, dict) else response
             context = record["requestContext"]
             condition = context.get("condition") if isinstance(context, dict) else None
             return str(said or condition or UNSAID)
@@ -120,11 +120,11 @@ class DeadLetterQueue:
         self._sqs = sqs
         self._url = url
         self._clock = clock
-        answer = self._attributes()
+        response = self._attributes()
         # The time of SQS's clock, as the messages' own are. It has whole seconds.
-        date = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
+        date = parsedate_to_datetime(response["ResponseMetadata"]["HTTPHeaders"]["date"])
         self._began = date.timestamp() + 1
-        self.visible = _count(answer).visible
+        self.visible = _count(response).visible
         """About how many there were to look at in the beginning."""
 
     def count(self) -> Count:
@@ -226,7 +226,7 @@ class _Visit:
     _known: set[str] = field(default_factory=set)
     _held: dict[str, _Held] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    _look_at: float = 0
+    _check_at: float = 0
     """When to look again for what would soon be seen."""
 
     def receive(self, at_once: int) -> list[Any] | None:
@@ -266,9 +266,9 @@ class _Visit:
         """Hide for another hour what would soon be seen again."""
         now = self._clock.now()
         with self._lock:
-            if now < self._look_at:
+            if now < self._check_at:
                 return
-            self._look_at = now + _LOOK_SECONDS
+            self._check_at = now + _CHECK_SECONDS
             soon = now + _HIDDEN_SECONDS / 2
             due = [
                 held for held in self._held.values() if held.hidden_until < min(soon, held.longest)
@@ -319,8 +319,8 @@ def _uninterrupted() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _count(answer: Any) -> Count:
-    attributes = answer["Attributes"]
+def _count(response: Any) -> Count:
+    attributes = response["Attributes"]
     return Count(
         visible=int(attributes["ApproximateNumberOfMessages"]),
         hidden=int(attributes["ApproximateNumberOfMessagesNotVisible"]),

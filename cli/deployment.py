@@ -45,7 +45,7 @@ class Deployment:
     backfill: BackfillJobs | None
 
     @classmethod
-    def of(cls, output: Mapping[str, Any], place: str) -> Self:
+    def of(cls, output: Mapping[str, Any], reference: str) -> Self:
         """Read the value of the output `deployment`, found at a place among Terraform's outputs.
 
         Raises CommandError if it is that of another release.
@@ -75,7 +75,7 @@ class Deployment:
             )
         except (KeyError, IndexError, TypeError, AttributeError) as error:
             raise CommandError(
-                f"the output {place} is not what this release of file-index reads ({error!r}):"
+                f"the output {reference} is not what this release of file-index reads ({error!r}):"
                 " apply the release of the module that it comes with"
             ) from error
 
@@ -96,9 +96,9 @@ def find(env: str | None, index: str | None) -> Deployment:
     found = {one.table_arn: one for name, value in outputs.items() for one in _in(value, name)}
     if not found:
         raise CommandError(_nothing(env, outputs))
-    chosen = [one for one in found.values() if index is None or index in (one.name, one.place)]
+    chosen = [one for one in found.values() if index is None or index in (one.name, one.reference)]
     if len(chosen) == 1:
-        return Deployment.of(chosen[0].value, chosen[0].place)
+        return Deployment.of(chosen[0].value, chosen[0].reference)
     choice = ", ".join(_choice(list(found.values())))
     if index is None:
         raise CommandError(
@@ -114,23 +114,23 @@ def find(env: str | None, index: str | None) -> Deployment:
 class _Found:
     """What seems to be a deployment's description."""
 
-    place: str
-    """Where it is, as Terraform refers to it."""
+    reference: str
+    """As Terraform writes it: `file_indexes["eu"]`."""
     value: Mapping[str, Any]
 
     @property
     def name(self) -> str:
-        return str(self.value["table"].get("name", self.place))
+        return str(self.value["table"].get("name", self.reference))
 
     @property
     def table_arn(self) -> str:
-        return str(self.value["table"].get("arn", self.place))
+        return str(self.value["table"].get("arn", self.reference))
 
 
 def _outputs(env: str | None) -> dict[str, Any]:
     environment = {**os.environ, **({"TF_WORKSPACE": env} if env else {})}
     try:
-        answer = subprocess.run(
+        done = subprocess.run(
             ["terraform", "output", "-json", "-no-color"],
             env=environment,
             capture_output=True,
@@ -139,33 +139,33 @@ def _outputs(env: str | None) -> dict[str, Any]:
         )
     except FileNotFoundError:
         raise CommandError("terraform is not installed: name the table with --table") from None
-    if answer.returncode != 0:
+    if done.returncode != 0:
         raise CommandError(
-            f"terraform output failed: {' '.join(answer.stderr.split())} "
+            f"terraform output failed: {' '.join(done.stderr.split())} "
             "Run this where Terraform was applied, or name the table with --table"
         )
-    return {name: output["value"] for name, output in json.loads(answer.stdout).items()}
+    return {name: output["value"] for name, output in json.loads(done.stdout).items()}
 
 
-def _in(value: Any, place: str) -> Iterator[_Found]:
+def _in(value: Any, reference: str) -> Iterator[_Found]:
     """Yield each description of a deployment within an output."""
     if isinstance(value, list):
         for number, one in enumerate(value):
-            yield from _in(one, f"{place}[{number}]")
+            yield from _in(one, f"{reference}[{number}]")
     elif isinstance(value, dict):
         if value.keys() >= _MARKS and isinstance(value["table"], dict):
-            yield _Found(place, value)
+            yield _Found(reference, value)
             return
         for name, one in value.items():
             # A module's output that holds it is named by the module alone.
             quoted = json.dumps(name, ensure_ascii=False)
-            yield from _in(one, place if name == "deployment" else f"{place}[{quoted}]")
+            yield from _in(one, reference if name == "deployment" else f"{reference}[{quoted}]")
 
 
 def _choice(found: Sequence[_Found]) -> list[str]:
     """Return what to choose each by: its name, or its place if others have the name too."""
     names = [one.name for one in found]
-    return sorted(one.name if names.count(one.name) == 1 else one.place for one in found)
+    return sorted(one.name if names.count(one.name) == 1 else one.reference for one in found)
 
 
 def _nothing(env: str | None, outputs: Mapping[str, Any]) -> str:

@@ -37,7 +37,7 @@ class Comparison:
             record = None
         if record is None:
             return Kind.ORPHAN if listed else None
-        if not self.filters.match(key):
+        if not self.filters.matches(key):
             return Kind.FILTERED_OUT
         if listed is None:
             return Kind.PHANTOM

@@ -29,7 +29,7 @@ class CommandError(Exception):
 
 
 @contextmanager
-def explained() -> Iterator[None]:
+def as_command_errors() -> Iterator[None]:
     """Raise CommandError with a line for the user if AWS, or the index, says no."""
     try:
         yield

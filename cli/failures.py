@@ -26,7 +26,7 @@ from .function.errors import (
     PermissionDeniedError,
     TableMissingError,
 )
-from .text import counted, say
+from .terminal import counted, write_stderr
 
 CALL_ERRORS = (BotoCoreError, ClientError, FileIndexError)
 """What calls of AWS and of the function's package raise."""
@@ -150,8 +150,10 @@ class Failures:
             return
         them = "it" if self.count == 1 else "them"
         how = f"; --resume tries {them} again" if is_kept else ""
-        say("{} failed{}:", counted(self.count, "key"), how)
+        write_stderr("{} failed{}:", counted(self.count, "key"), how)
         for failure in self._first:
-            say("  {}: {}", f"s3://{bucket}/{failure.key}", failure.cause)
+            write_stderr("  {}: {}", f"s3://{bucket}/{failure.key}", failure.cause)
         if self.count > len(self._first):
-            say("  … and {:,} more: --report FILE names all.", self.count - len(self._first))
+            write_stderr(
+                "  … and {:,} more: --report FILE names all.", self.count - len(self._first)
+            )

@@ -71,7 +71,7 @@ class Findings:
     """Keys of which nothing is known because reading object or record failed."""
     unrepaired: int = 0
     """Drift that could not be repaired."""
-    places: Counter[str] = field(default_factory=Counter)
+    directories: Counter[str] = field(default_factory=Counter)
     """Drift by directory below the prefix."""
 
     @classmethod
@@ -104,7 +104,7 @@ class Findings:
         """Keys that do not differ."""
         return self.compared - self.kinds.total() - self.unsettled - self.unread
 
-    def add(self, found: Drift | Failure, place: str) -> None:
+    def add(self, found: Drift | Failure, directory: str) -> None:
         """Count what was found of a key, and drift in its directory."""
         if isinstance(found, Failure):
             self._count(found, 1)
@@ -112,7 +112,7 @@ class Findings:
         self.kinds[found.kind] += 1
         self.repaired += found.repaired
         self.unrepaired += found.failure is not None
-        self.places[place] += 1
+        self.directories[directory] += 1
 
     def take_back(self, failure: Failure) -> None:
         """Forget what an earlier run found of a key that is tried again."""

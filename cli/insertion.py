@@ -87,7 +87,7 @@ class Insertion:
         """For each record why it was not written; None if it was."""
         try:
             with explained("dynamodb:PartiQLInsert", f"table {self._table_name}"):
-                answer = self._client.batch_execute_statement(
+                response = self._client.batch_execute_statement(
                     Statements=[self._statement(record) for record in records]
                 )
         except self._client.exceptions.ResourceNotFoundException as error:
@@ -96,7 +96,7 @@ class Insertion:
             if not is_of_object(error):
                 raise
             return [error for _ in records]
-        return [self._error(response.get("Error")) for response in answer["Responses"]]
+        return [self._error(result.get("Error")) for result in response["Responses"]]
 
     def _statement(self, record: FileRecord) -> Any:
         item = self._index.to_item(record)

@@ -71,7 +71,7 @@ class Listing:
         """Raise what listing the prefix raises."""
         next(self._list(prefix, "", at_most=1))
 
-    def look(self, key: str) -> tuple[Listed | None, datetime]:
+    def find(self, key: str) -> tuple[Listed | None, datetime]:
         """One object, if it is watched and there, and the time by S3's clock."""
         page = next(self._list(key, "", at_most=1))
         found = next((one for one in page.objects if one.key == key), None)
@@ -99,7 +99,7 @@ class Listing:
             )
             for page in pages:
                 yield Page(
-                    [one for one in self._objects(page) if self._filters.match(one.key)],
+                    [one for one in self._objects(page) if self._filters.matches(one.key)],
                     parsedate_to_datetime(page["ResponseMetadata"]["HTTPHeaders"]["date"]),
                 )
 

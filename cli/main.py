@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from . import backfill as backfilling
-from . import batch_operations, errors, reading
+from . import errors, job, reading
 from . import redrive as redriving
 from . import verify as verifying
 from .address import Filters
@@ -22,7 +22,7 @@ from .deployment import find
 from .errors import FAILED, INTERRUPTED, PIPE_CLOSED, CommandError
 from .settings import settings_of
 from .target import Connection, Target
-from .text import say
+from .terminal import write_stderr
 
 app = typer.Typer(
     name="file-index",
@@ -204,21 +204,21 @@ def _target(**chosen: Any) -> Target:
 def _answered(command: Callable[[], int]) -> int:
     """Run the command; what goes wrong becomes a line and an exit code."""
     try:
-        with errors.explained():
+        with errors.as_command_errors():
             code = command()
         sys.stdout.flush()
     except CommandError as error:
-        say("file-index: {}", str(error))
+        write_stderr("file-index: {}", str(error))
         return FAILED
     except KeyboardInterrupt:
-        say("Interrupted.")
+        write_stderr("Interrupted.")
         return INTERRUPTED
     except BrokenPipeError:
         # Nobody reads any more, as after `| head`: nor may the interpreter write at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return PIPE_CLOSED
     except OSError as error:  # a file of the user's, a full disk
-        say("file-index: {}", str(error))
+        write_stderr("file-index: {}", str(error))
         return FAILED
     except Exception:  # noqa: BLE001 # a mistake of ours, whose exit code must not say "no"
         traceback.print_exc()
@@ -297,7 +297,7 @@ def backfill(
         raise CommandError("--resume and --dry-run are for --engine local: leave them out")
     if report:
         raise CommandError("--report is for --engine local: the job has a report of its own")
-    return batch_operations.backfill(target, address, as_json=as_json)
+    return job.backfill(target, address, as_json=as_json)
 
 
 @_command(*_WRITES)

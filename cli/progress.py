@@ -13,7 +13,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from .text import messages, say
+from .terminal import stderr_console, write_stderr
 
 _SAID_EVERY_SECONDS = 15
 
@@ -35,8 +35,8 @@ class Work:
             TextColumn("{task.fields[rate]}"),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
-            console=messages,
-            disable=not messages.is_terminal,
+            console=stderr_console,
+            disable=not stderr_console.is_terminal,
         )
         self._task = self._bar.add_task(what, total=total, rate="")
 
@@ -66,7 +66,7 @@ class Work:
         """What is going on besides."""
         self._bar.update(self._task, description=f"{self._what}: {text}" if text else self._what)
         if text and self._is_time_to_say():
-            say("{}: {}", self._what, text)
+            write_stderr("{}: {}", self._what, text)
 
     def advance(self, count: int = 1) -> None:
         """So many more are done."""
@@ -74,7 +74,7 @@ class Work:
         self._bar.update(self._task, advance=count, rate=f"{self.rate:,.0f}/s")
         if self._is_time_to_say():
             of = f" of {self._total:,}" if self._total else ""
-            say("{}: {:,}{}, {:,.0f}/s", self._what, self._done, of, self.rate)
+            write_stderr("{}: {:,}{}, {:,.0f}/s", self._what, self._done, of, self.rate)
 
     def _is_time_to_say(self) -> bool:
         is_time = self._bar.disable and time.monotonic() - self._said > _SAID_EVERY_SECONDS

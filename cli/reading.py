@@ -15,7 +15,7 @@ from .function.errors import PermissionDeniedError
 from .function.record import FileRecord
 from .function.repository import FileIndex
 from .target import Target
-from .text import answer, answers, say, shown, shown_json, size
+from .terminal import escaped, escaped_json, size, stdout_console, write_stderr, write_stdout
 
 _UNKNOWN = "-"
 
@@ -38,14 +38,16 @@ def _value(attribute: dict[str, Any]) -> Any:
 
 def get(target: Target, addresses: Sequence[Address], *, as_json: bool) -> int:
     """Show the record of the first of these addresses that has one."""
-    watched = [one for one in addresses if target.filters.match(one.key)]
+    watched = [one for one in addresses if target.filters.matches(one.path)]
     if not watched:
-        say("{} is not watched: the filters are {}", str(addresses[0]), str(target.filters))
+        write_stderr(
+            "{} is not watched: the filters are {}", str(addresses[0]), str(target.filters)
+        )
         return NO
     index = target.index()
     was_deleted = False
     for number, address in enumerate(watched):
-        record = index.read(address.bucket, address.key)
+        record = index.read(address.bucket, address.path)
         if record and not record.deleted:
             _show_record(record, as_json=as_json)
             _warn_of_others(index, watched[number + 1 :])
@@ -54,26 +56,26 @@ def get(target: Target, addresses: Sequence[Address], *, as_json: bool) -> int:
     with suppress(PermissionDeniedError):  # whoever may only get cannot be told
         target.check_partitions(watched[0].bucket)
     why = "it was deleted" if was_deleted else "the index has no record of it"
-    say("No record of {}: {}.", str(watched[0]), why)
+    write_stderr("No record of {}: {}.", str(watched[0]), why)
     return NO
 
 
 def _show_record(record: FileRecord, *, as_json: bool) -> None:
     if as_json:
-        answer(json.dumps(plain(record)))
+        write_stdout(json.dumps(plain(record)))
         return
     table = Table(show_header=False, box=None, pad_edge=False)
     for name, value in plain(record).items():
-        text = shown_json(value) if isinstance(value, dict) else shown(str(value))
+        text = escaped_json(value) if isinstance(value, dict) else escaped(str(value))
         table.add_row(name, Text(text, overflow="fold"))
-    answers().print(table)
+    stdout_console().print(table)
 
 
 def _warn_of_others(index: FileIndex, addresses: Sequence[Address]) -> None:
     """Say so if the address can also mean another object."""
     for address in addresses:
-        if index.get(address.bucket, address.key):
-            say(
+        if index.get(address.bucket, address.path):
+            write_stderr(
                 "The address also reads as that of another object, {}. To get it, give its control"
                 " characters as they are, as in bash by $'…'.",
                 str(address),
@@ -93,9 +95,9 @@ def ls(
     index = target.index()
     for address in addresses:
         found = (
-            index.list_prefix(address.bucket, address.key)
+            index.list_prefix(address.bucket, address.path)
             if recursive
-            else index.list_level(address.bucket, address.key)
+            else index.list_level(address.bucket, address.path)
         )
         entries = _watched(target, found)
         first = next(entries, None)
@@ -110,19 +112,19 @@ def ls(
         objects += 1
         total += entry.size or 0
         if as_json:
-            answer(json.dumps(plain(entry)))
+            write_stdout(json.dumps(plain(entry)))
         else:
             amount = _size(entry.size, human_readable=human_readable)
             name = entry.key if recursive else _below(entry.key, address)
-            answer(f"{_time(entry)} {amount:>10} {shown(name)}")
+            write_stdout(f"{_time(entry)} {amount:>10} {escaped(name)}")
     if summarize and as_json:
-        answer(json.dumps({"objects": objects, "bytes": total}))
+        write_stdout(json.dumps({"objects": objects, "bytes": total}))
     elif summarize:
         amount = _size(total, human_readable=human_readable)
-        answer(f"\nTotal Objects: {objects}\n   Total Size: {amount}")
+        write_stdout(f"\nTotal Objects: {objects}\n   Total Size: {amount}")
     if not lines:
         target.check_partitions(addresses[0].bucket)
-        say("Nothing in the index begins with {}.", str(addresses[0]))
+        write_stderr("Nothing in the index begins with {}.", str(addresses[0]))
     return OK if lines else NO
 
 
@@ -133,15 +135,15 @@ def _watched(
         if isinstance(entry, str):
             if target.filters.within(entry):
                 yield entry
-        elif target.filters.match(entry.key):
+        elif target.filters.matches(entry.key):
             yield entry
 
 
 def _show_prefix(prefix: str, address: Address, *, as_json: bool) -> None:
     if as_json:
-        answer(json.dumps({"prefix": prefix}))
+        write_stdout(json.dumps({"prefix": prefix}))
     else:
-        answer(f"{'PRE':>30} {shown(_below(prefix, address))}")
+        write_stdout(f"{'PRE':>30} {escaped(_below(prefix, address))}")
 
 
 def _size(count: int | None, *, human_readable: bool) -> str:
@@ -152,7 +154,7 @@ def _size(count: int | None, *, human_readable: bool) -> str:
 
 def _below(key: str, address: Address) -> str:
     """The key without the directory that is listed."""
-    return key[address.key.rfind("/") + 1 :]
+    return key[address.path.rfind("/") + 1 :]
 
 
 def _time(record: FileRecord) -> str:

@@ -19,7 +19,7 @@ from .dead_letters import UNSAID, Clock, Count, DeadLetterQueue, Letter
 from .errors import NO, OK, CommandError
 from .progress import Work
 from .target import Target
-from .text import answer, answer_causes, say
+from .terminal import write_causes, write_stderr, write_stdout
 
 _THROTTLED_SECONDS = 60
 _ONE_EVENT = re.compile("^1 of 1 object events failed: ")
@@ -70,7 +70,7 @@ class Replay:
         )
         self.letters = DeadLetterQueue(self._sqs, deployment.dead_letter_url, clock)
 
-    def look(self, advance: Callable[[], None]) -> tuple[Counter[str], int]:
+    def causes(self, advance: Callable[[], None]) -> tuple[Counter[str], int]:
         """Return how many there are for each cause, and how many came meanwhile; all stay.
 
         `advance` is called for each.
@@ -107,11 +107,11 @@ class Replay:
             if self._queue_url:
                 self._sqs.send_message(QueueUrl=self._queue_url, MessageBody=payload)
                 return None
-            answer = self._invoke(payload)
-            said = json.load(answer["Payload"])
+            response = self._invoke(payload)
+            said = json.load(response["Payload"])
         except (BotoCoreError, ClientError) as error:
             return str(error)
-        if "FunctionError" in answer:
+        if "FunctionError" in response:
             return str(said.get("errorMessage", said) if isinstance(said, dict) else said)
         # What the function answers where the payload is a batch of SQS messages.
         return UNSAID if isinstance(said, dict) and said.get("batchItemFailures") else None
@@ -147,7 +147,7 @@ def redrive(target: Target, *, dry_run: bool, as_json: bool, clock: Clock | None
     replay = Replay(target, clock or Clock())
     letters = replay.letters
     with Work("Looking", letters.visible) as work:
-        causes, came_meanwhile = replay.look(work.advance)
+        causes, came_meanwhile = replay.causes(work.advance)
     _show_causes(causes, as_json=as_json)
     if dry_run:
         return _compare(letters, causes.total() + came_meanwhile)
@@ -167,10 +167,10 @@ def redrive(target: Target, *, dry_run: bool, as_json: bool, clock: Clock | None
 def _show_causes(causes: Counter[str], *, as_json: bool) -> None:
     if as_json:
         for cause, count in causes.most_common():
-            answer(json.dumps({"cause": cause, "messages": count}))
+            write_stdout(json.dumps({"cause": cause, "messages": count}))
         return
-    answer(f"{causes.total():,} in the dead-letter queue.")
-    answer_causes(causes, "message")
+    write_stdout(f"{causes.total():,} in the dead-letter queue.")
+    write_causes(causes, "message")
 
 
 def _compare(letters: DeadLetterQueue, seen: int) -> int:
@@ -179,7 +179,7 @@ def _compare(letters: DeadLetterQueue, seen: int) -> int:
         count = letters.settled(seen)
     if count.total <= seen:
         return OK
-    say("About {:,} more were not looked at.", count.total - seen)
+    write_stderr("About {:,} more were not looked at.", count.total - seen)
     _say_hidden(count)
     return NO
 
@@ -197,7 +197,7 @@ def _show_result(
     left = None if count is None else _left(result, count)
     if as_json:
         counts = {"replayed": result.replayed, "failed": failed, "left": left}
-        answer(json.dumps(counts | {"failures": dict(result.failed)}))
+        write_stdout(json.dumps(counts | {"failures": dict(result.failed)}))
     else:
         words = (
             ("sent to the queue again", "could not be sent")
@@ -206,16 +206,16 @@ def _show_result(
         )
         rest = "the rest is" if left is None else f"about {left:,} left"
         still = " still" if left is None else ""
-        answer(
+        write_stdout(
             f"{result.replayed:,} {words[0]}, {failed:,} {words[1]}, {rest} in the dead-letter"
             f" queue{still}."
         )
-        answer_causes(result.failed, "message")
+        write_causes(result.failed, "message")
     if count is not None:
         _say_untried(_left(result, count) - failed)
         _say_hidden(count)
     if through_queue and result.replayed:
-        say(
+        write_stderr(
             "What fails again comes back when its tries are used up: see the function's log, and"
             " look again later (--dry-run)."
         )
@@ -223,7 +223,7 @@ def _show_result(
 
 def _say_untried(untried: int) -> None:
     if untried:
-        say(
+        write_stderr(
             "About {:,} were not tried: they came after the redrive began, or somebody else was"
             " looking at them. Run it again.",
             untried,
@@ -232,7 +232,7 @@ def _say_untried(untried: int) -> None:
 
 def _say_hidden(count: Count) -> None:
     if count.hidden:
-        say(
+        write_stderr(
             "About {:,} are hidden: somebody else is looking at them, or was killed while doing so."
             " They are seen again within an hour.",
             count.hidden,

@@ -72,7 +72,7 @@ class WatchedObjects:
 
     def look(self, bucket: str, key: str) -> ObjectState | None:
         """See `.function.objects.Objects`."""
-        return self.objects.look(bucket, key) if self.filters.match(key) else None
+        return self.objects.look(bucket, key) if self.filters.matches(key) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +204,7 @@ class Target:
     def objects(self, text: str) -> list[Address]:
         """Return the objects that an address can mean, the likeliest first. Raises CommandError."""
         addresses = [self._known(one) for one in meanings(text)]
-        if not addresses[0].key:
+        if not addresses[0].path:
             raise CommandError(
                 f"{text} has no key: add the object's key, or list the bucket with file-index ls"
             )
@@ -216,13 +216,13 @@ class Target:
         Something below each of them is watched. Raises CommandError.
         """
         addresses = [self._known(one) for one in meanings(text)]
-        watched = [one for one in addresses if self.filters.within(one.key)]
+        watched = [one for one in addresses if self.filters.within(one.path)]
         return watched or [self.watched(text)]
 
     def watched(self, text: str) -> Address:
         """Return the address of a prefix, below which something is watched. Raises CommandError."""
         address = self._known(Address.parse(text))
-        if not self.filters.within(address.key):
+        if not self.filters.within(address.path):
             raise CommandError(
                 f"nothing below {address} is watched: the filters are {self.filters}"
             )

@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from .address import Address
+from .checkpoint import Checkpoint, Left, Range, identity
 from .drift import Comparison, merged
 from .errors import NO, OK, CommandError
 from .failures import CALL_ERRORS, Failure, Failures
@@ -28,24 +29,23 @@ from .function.record import FileRecord
 from .function.repository import FileIndex
 from .function.sequencer import CLOCKS_DIFFER
 from .listing import Listed, Listing
-from .picture import show
-from .place import Left, Place, Range, identity
 from .progress import Work
 from .report import opened
+from .summary import show
 from .target import WORKERS, Target
-from .text import answer, counted, messages, say
+from .terminal import counted, stderr_console, write_stderr, write_stdout
 from .workers import each
 
 _MOST_WAITING = 50_000
 """Suspects held in memory; with more the comparison waits for the oldest."""
-_MOST_PLACES = 10_000
+_MOST_DIRECTORIES = 10_000
 _ELSEWHERE = "(elsewhere)"
-_MOST_LOOKS = 5
+_MOST_OBSERVATIONS = 5
 """A key that has changed before each of them is left unsettled."""
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Observation:
     """An object and its record, and when they were so, by S3's clock."""
 
     key: str
@@ -92,7 +92,7 @@ class Suspect:
     """By S3's clock."""
     due: float
     """When to look again, by the monotonic clock."""
-    looks: int = 1
+    observations: int = 1
 
 
 class Verification:
@@ -115,8 +115,8 @@ class Verification:
 
     def reach(self, address: Address) -> None:
         """Raise what bucket and table raise if they cannot be read."""
-        next(self._index.list_prefix(address.bucket, address.key), None)
-        self._listing.reach(address.key)
+        next(self._index.list_prefix(address.bucket, address.path), None)
+        self._listing.reach(address.path)
 
     def steps(
         self, address: Address, left: Left, failed: Iterable[tuple[Failure, int]], work: Work
@@ -125,41 +125,41 @@ class Verification:
         steps: deque[Step] = deque()
         waiting: deque[Suspect] = deque()
         with ThreadPoolExecutor(WORKERS) as pool:
-            for step, look in self._first_looks(address, left, failed, work):
-                kind = look and self._comparison.kind(look.key, look.listed, look.record)
-                if look and kind is not None:
+            for step, seen in self._first_observations(address, left, failed, work):
+                kind = seen and self._comparison.kind(seen.key, seen.listed, seen.record)
+                if seen and kind is not None:
                     step.is_open = True
-                    waiting.append(self._suspect(step, look))
+                    waiting.append(self._suspect(step, seen))
                 if steps and not (step.is_open or step.earlier):
                     steps[-1].ranges = step.ranges
                     steps[-1].keys += step.keys
                 else:
                     steps.append(step)
                 while waiting and (waiting[0].due < time.monotonic() or len(steps) > _MOST_WAITING):
-                    self._look_again(pool, address.bucket, waiting, work)
+                    self._observe_again(pool, address.bucket, waiting, work)
                     yield from _ended(steps)
                 yield from _ended(steps)
             while waiting:
-                self._look_again(pool, address.bucket, waiting, work)
+                self._observe_again(pool, address.bucket, waiting, work)
                 yield from _ended(steps)
 
-    def _first_looks(
+    def _first_observations(
         self, address: Address, left: Left, failed: Iterable[tuple[Failure, int]], work: Work
-    ) -> Iterator[tuple[Step, Look | None]]:
+    ) -> Iterator[tuple[Step, Observation | None]]:
         retried = left.retried
-        looks = each(lambda one: self._look(address.bucket, one[0].key), failed)
-        for (earlier, retried), look in looks:
+        observations = each(lambda one: self._observe(address.bucket, one[0].key), failed)
+        for (earlier, retried), seen in observations:
             step = Step(left.ranges, retried, keys=0, earlier=earlier)
-            if isinstance(look, Failure):
-                step.found = look
+            if isinstance(seen, Failure):
+                step.found = seen
                 yield step, None
             else:
-                yield step, look
+                yield step, seen
         for number, of in enumerate(left.ranges):
             others = left.ranges[number + 1 :]
             pairs = merged(
-                self._listing.pages(address.key, of.after),
-                self._index.list_prefix(address.bucket, address.key, of.after),
+                self._listing.pages(address.path, of.after),
+                self._index.list_prefix(address.bucket, address.path, of.after),
             )
             for seen_at, listed, record in pairs:
                 key = listed.key if listed else record.key if record else ""
@@ -167,30 +167,30 @@ class Verification:
                     break
                 work.advance()
                 ranges = (Range(key, of.up_to), *others)
-                yield Step(ranges, retried, keys=1), Look(key, listed, record, seen_at)
+                yield Step(ranges, retried, keys=1), Observation(key, listed, record, seen_at)
 
-    def _look(self, bucket: str, key: str) -> Look | Failure:
+    def _observe(self, bucket: str, key: str) -> Observation | Failure:
         try:
             started = time.monotonic()
-            listed, now = self._listing.look(key)
+            listed, now = self._listing.find(key)
             record = self._index.read(bucket, key)
             clock = now + timedelta(seconds=time.monotonic() - started)
-            return Look(key, listed, record, now, clock)
+            return Observation(key, listed, record, now, clock)
         except CALL_ERRORS as error:
             return Failure.of(key, error)
 
-    def _suspect(self, step: Step, look: Look, looks: int = 1) -> Suspect:
+    def _suspect(self, step: Step, seen: Observation, observations: int = 1) -> Suspect:
         return Suspect(
             step=step,
-            key=look.key,
-            listed=look.listed,
-            revision=look.revision,
-            seen_at=look.time or self._listing.look(look.key)[1],
+            key=seen.key,
+            listed=seen.listed,
+            revision=seen.revision,
+            seen_at=seen.time or self._listing.find(seen.key)[1],
             due=time.monotonic() + self._grace,
-            looks=looks,
+            observations=observations,
         )
 
-    def _look_again(
+    def _observe_again(
         self, pool: ThreadPoolExecutor, bucket: str, waiting: deque[Suspect], work: Work
     ) -> None:
         """Wait for the oldest suspect, and look at all that are due by then."""
@@ -204,7 +204,7 @@ class Verification:
         judged = pool.map(lambda suspect: self._judge(bucket, suspect), due)
         for suspect, found in zip(due, judged, strict=True):
             if isinstance(found, Suspect):
-                if found.looks <= _MOST_LOOKS:
+                if found.observations <= _MOST_OBSERVATIONS:
                     waiting.append(found)
                     continue
                 suspect.step.found = Failure(
@@ -215,18 +215,18 @@ class Verification:
             suspect.step.is_open = False
 
     def _judge(self, bucket: str, suspect: Suspect) -> Drift | Failure | Suspect | None:
-        look = self._look(bucket, suspect.key)
-        if isinstance(look, Failure):
-            return look
-        kind = self._comparison.kind(look.key, look.listed, look.record)
+        seen = self._observe(bucket, suspect.key)
+        if isinstance(seen, Failure):
+            return seen
+        kind = self._comparison.kind(seen.key, seen.listed, seen.record)
         if kind is None:
             return None
-        again = self._suspect(suspect.step, look, suspect.looks + 1)
+        again = self._suspect(suspect.step, seen, suspect.observations + 1)
         if (again.listed, again.revision) != (suspect.listed, suspect.revision):
             return again
-        drift = Drift(kind, bucket, look.key, look.listed, look.record)
+        drift = Drift(kind, bucket, seen.key, seen.listed, seen.record)
         try:
-            return self._repaired(drift, _settled(suspect.seen_at, again.seen_at, look))
+            return self._repaired(drift, _settled(suspect.seen_at, again.seen_at, seen))
         except ContentionError:
             return again
 
@@ -254,13 +254,13 @@ def settled_at(seen_at: datetime, now: datetime) -> datetime:
     return now - max((now - seen_at) / 2, CLOCKS_DIFFER)
 
 
-def _settled(seen_at: datetime, now: datetime, look: Look) -> Settled:
+def _settled(seen_at: datetime, now: datetime, seen: Observation) -> Settled:
     return Settled(
         at=settled_at(seen_at, now),
-        clock=look.clock or now,
-        revision=look.record.revision if look.record else None,
-        etag=look.listed.etag if look.listed else None,
-        last_modified=look.listed.last_modified if look.listed else None,
+        clock=seen.clock or now,
+        revision=seen.record.revision if seen.record else None,
+        etag=seen.listed.etag if seen.listed else None,
+        last_modified=seen.listed.last_modified if seen.listed else None,
     )
 
 
@@ -289,12 +289,12 @@ def verify(
         grace=grace,
     )
     verification.reach(address)
-    place = Place("verify", *identity(target, address), f"{repair} {versions}")
-    earlier = place.begin(resume=resume)
+    checkpoint = Checkpoint("verify", *identity(target, address), f"{repair} {versions}")
+    earlier = checkpoint.begin(resume=resume)
     resumed = earlier is not None
     left = earlier or Left()
     findings, failures = Findings.of(left.counts), Failures(goes_on=resumed)
-    failed = place.failures(left)
+    failed = checkpoint.failures(left)
     with ExitStack() as context:
         lines = context.enter_context(opened(report, resumed=resumed))
         work = context.enter_context(Work("Verifying"))
@@ -305,31 +305,33 @@ def verify(
                     findings.take_back(step.earlier)
                 left = Left(step.ranges, step.retried)
                 if step.found:
-                    findings.add(step.found, _directory(step.found.key, address, findings))
+                    findings.add(step.found, _directory_of(step.found.key, address, findings))
                     line = _line(step.found, address)
                     lines.write(line)
                     if as_json and isinstance(step.found, Drift):
-                        answer(line)
-                    _note(step.found, place, failures)
-                if place.is_due:
+                        write_stdout(line)
+                    _note(step.found, checkpoint, failures)
+                if checkpoint.is_due:
                     lines.flush()
-                    place.write(replace(left, counts=findings.counts))
+                    checkpoint.write(replace(left, counts=findings.counts))
         except BaseException:
             lines.flush()  # or else a checkpoint would count what nobody was told
-            _stopped(place, replace(left, counts=findings.counts), findings, address)
+            _stopped(checkpoint, replace(left, counts=findings.counts), findings, address)
             raise
     if refusal := failures.refusal(findings.compared):
-        place.forget()
+        checkpoint.forget()
         raise CommandError(refusal)
-    place.end(replace(left, ranges=(), counts=findings.counts), is_done=not failures.count)
+    checkpoint.end(replace(left, ranges=(), counts=findings.counts), is_done=not failures.count)
     if as_json:
-        answer(findings.as_json())
+        write_stdout(findings.as_json())
     else:
         show(findings, address)
-    failures.say(address.bucket, is_kept=place.is_kept)
+    failures.say(address.bucket, is_kept=checkpoint.is_kept)
     if not findings.compared:
-        say("Neither bucket nor index has a watched key that begins with {}.", str(address))
-        return NO if address.key else OK
+        write_stderr(
+            "Neither bucket nor index has a watched key that begins with {}.", str(address)
+        )
+        return NO if address.path else OK
     return findings.exit_code
 
 
@@ -340,26 +342,26 @@ def _line(found: Drift | Failure, address: Address) -> str:
     return json.dumps(line | {"repaired": False, "cause": found.cause})
 
 
-def _note(found: Drift | Failure, place: Place, failures: Failures) -> None:
+def _note(found: Drift | Failure, checkpoint: Checkpoint, failures: Failures) -> None:
     failure = found if isinstance(found, Failure) else found.failure
     if failure:
-        place.add(failure)
+        checkpoint.add(failure)
     is_repaired = isinstance(found, Drift) and found.repaired
     failures.add([failure] if failure else [], is_any_done=is_repaired)
 
 
-def _stopped(place: Place, left: Left, findings: Findings, address: Address) -> None:
+def _stopped(checkpoint: Checkpoint, left: Left, findings: Findings, address: Address) -> None:
     if left.ranges != (Range(),) or left.retried:
-        place.write(left)
-        place.say_stopped(left, f"{counted(findings.compared, 'key')} compared")
+        checkpoint.write(left)
+        checkpoint.say_stopped(left, f"{counted(findings.compared, 'key')} compared")
     if findings.kinds.total():
-        say("Stopped before the end. So far:")
-        show(findings, address, messages)
+        write_stderr("Stopped before the end. So far:")
+        show(findings, address, stderr_console)
 
 
-def _directory(key: str, address: Address, findings: Findings) -> str:
+def _directory_of(key: str, address: Address, findings: Findings) -> str:
     """The directory below the prefix that the key is in, unless there are too many of them."""
-    slash = key.find("/", len(address.key))
-    place = address.key if slash < 0 else key[: slash + 1]
-    known = place in findings.places or len(findings.places) < _MOST_PLACES
-    return place if known else _ELSEWHERE
+    slash = key.find("/", len(address.path))
+    directory = address.path if slash < 0 else key[: slash + 1]
+    known = directory in findings.directories or len(findings.directories) < _MOST_DIRECTORIES
+    return directory if known else _ELSEWHERE

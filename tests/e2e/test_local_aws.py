@@ -21,6 +21,7 @@ from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 from botocore.httpsession import URLLib3Session
 
+from local.cloudwatch import values
 from local.emulator import (
     ACCESS_KEY,
     REGION,
@@ -29,7 +30,6 @@ from local.emulator import (
     EmulatorError,
     _free_port,
 )
-from local.metrics import values
 from local.waiting import HANG_SECONDS, wait_for
 from tests.e2e.calls import recorded_calls
 

@@ -13,7 +13,7 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 
-from cli import failures, place
+from cli import checkpoint, failures
 from cli.function.errors import ContentionError
 from cli.function.indexer import Indexer
 from cli.function.record import FileRecord
@@ -40,7 +40,7 @@ def faults(
     index: FileIndex,  # noqa: ARG001 # the table exists
 ) -> Faults:
     # Every step is a checkpoint: none is skipped for being too early.
-    monkeypatch.setattr(place, "_SECONDS", 0)
+    monkeypatch.setattr(checkpoint, "_SECONDS", 0)
     for key in KEYS:
         s3.put_object(Bucket=BUCKET, Key=key, Body=key.encode())
     return Faults(monkeypatch)

@@ -13,7 +13,7 @@ from cli.function.record import FileRecord, ObjectMetadata
 from cli.function.repository import FileIndex
 from tests.integration.cli.conftest import FileIndexCommand, Store
 from tests.integration.conftest import BUCKET, TABLE
-from tests.unit.cli.test_text import hard_texts
+from tests.unit.cli.test_terminal import hard_texts
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

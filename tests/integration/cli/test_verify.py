@@ -197,14 +197,14 @@ def test_a_bucket_that_is_deleted_between_the_looks_stops_a_repair(
 ) -> None:
     record = phantom("a")
     store(record)
-    look = Listing.look
+    find = Listing.find
 
     def bucket_is_deleted(listing: Listing, key: str) -> Any:
         with suppress(s3.exceptions.NoSuchBucket):
             s3.delete_bucket(Bucket=BUCKET)
-        return look(listing, key)
+        return find(listing, key)
 
-    monkeypatch.setattr(Listing, "look", bucket_is_deleted)
+    monkeypatch.setattr(Listing, "find", bucket_is_deleted)
 
     assert verified(file_index, "--repair").code == 2
     assert revision(index, "a") == record.revision
@@ -370,13 +370,13 @@ def test_a_difference_that_is_under_way_is_no_drift(
     file_index: FileIndexCommand, s3: "S3Client", index: FileIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     s3.put_object(Bucket=BUCKET, Key="a")
-    look = Listing.look
+    find = Listing.find
 
     def event_comes_first(listing: Listing, key: str) -> Any:
         index.replace(record_of(s3, "a"), None)
-        return look(listing, key)
+        return find(listing, key)
 
-    monkeypatch.setattr(Listing, "look", event_comes_first)
+    monkeypatch.setattr(Listing, "find", event_comes_first)
 
     assert verified(file_index).code == 0
 
@@ -386,13 +386,13 @@ def test_a_key_that_keeps_changing_is_not_judged(
 ) -> None:
     s3.put_object(Bucket=BUCKET, Key="a")
     bodies = iter([b"1", b"2", b"3", b"4", b"5"])
-    look = Listing.look
+    find = Listing.find
 
     def is_overwritten(listing: Listing, key: str) -> Any:
         s3.put_object(Bucket=BUCKET, Key="a", Body=next(bodies))
-        return look(listing, key)
+        return find(listing, key)
 
-    monkeypatch.setattr(Listing, "look", is_overwritten)
+    monkeypatch.setattr(Listing, "find", is_overwritten)
 
     said = verified(file_index, "--repair")
 
@@ -403,7 +403,7 @@ def test_many_suspects_are_held_in_bounded_memory(
     file_index: FileIndexCommand, s3: "S3Client", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(verify, "_MOST_WAITING", 5)
-    monkeypatch.setattr(verify, "_MOST_PLACES", 3)
+    monkeypatch.setattr(verify, "_MOST_DIRECTORIES", 3)
     for number in range(30):
         s3.put_object(Bucket=BUCKET, Key=f"{number}/a")
 

@@ -14,7 +14,7 @@ from unittest.mock import patch
 
 from botocore.exceptions import ClientError
 
-from cli import backfill, place, verify
+from cli import backfill, checkpoint, verify
 from cli.address import Address, Filters
 from cli.function.denials import explained_read
 from cli.function.events import ObjectEvent
@@ -77,7 +77,7 @@ class Disk:
         for first in range(0, len(left), 3):
             yield Page(left[first : first + 3], NOW)
 
-    def look(self, key: str) -> tuple[Listed | None, datetime]:
+    def find(self, key: str) -> tuple[Listed | None, datetime]:
         return self._listed(key), NOW
 
     def list_prefix(self, _: str, __: str, after: str = "") -> Iterator[FileRecord]:
@@ -145,7 +145,7 @@ def run(
         redirect_stdout(answer),
         redirect_stderr(messages),
         patch.dict(os.environ, {"XDG_STATE_HOME": str(home), "AWS_DEFAULT_REGION": "eu-west-1"}),
-        patch.object(place, "_SECONDS", 0),
+        patch.object(checkpoint, "_SECONDS", 0),
         patch.object(backfill, "MOST_AT_ONCE", 2),
         patch.object(backfill, "Listing", lambda *_, **__: disk),
         patch.object(verify, "Listing", lambda *_, **__: disk),

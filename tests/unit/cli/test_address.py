@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from cli.address import Address, Filter, Filters, meanings
 from cli.errors import CommandError
-from cli.text import shown
-from tests.unit.cli.test_text import hard_texts
+from cli.terminal import escaped
+from tests.unit.cli.test_terminal import hard_texts
 
 texts = st.text("ab/", max_size=4)
 several = st.lists(st.builds(Filter, texts, texts), min_size=1, max_size=4).map(
@@ -51,8 +51,8 @@ def test_what_ls_prints_of_a_key_means_that_key(parts: list[str]) -> None:
     key = "/".join(parts)
     directory, name = key[: -len(parts[-1])] if parts[-1] else key, parts[-1]
 
-    assert meanings(f"s3://b/{shown(key)}")[:2][-1] == Address("b", key)
-    assert Address("b", key) in meanings(f"s3://b/{directory}{shown(name)}")
+    assert meanings(f"s3://b/{escaped(key)}")[:2][-1] == Address("b", key)
+    assert Address("b", key) in meanings(f"s3://b/{directory}{escaped(name)}")
 
 
 @given(hard_texts)
@@ -63,9 +63,9 @@ def test_an_address_means_itself_first(key: str) -> None:
 def test_escapes_do_not_count_as_bytes_of_the_key() -> None:
     key = "\x1b" * 1024
 
-    assert meanings(f"s3://b/{shown(key)}") == [Address("b", key)]
+    assert meanings(f"s3://b/{escaped(key)}") == [Address("b", key)]
     with pytest.raises(CommandError, match="longer than 1,024 bytes"):
-        meanings(f"s3://b/{shown(key)}x")
+        meanings(f"s3://b/{escaped(key)}x")
 
 
 @pytest.mark.parametrize(
@@ -94,15 +94,15 @@ def test_filters_are_written_with_a_star() -> None:
 
 
 def test_no_filters_watch_everything() -> None:
-    assert Filters.of([]).match("any\nkey")
-    assert not Filters.of([{"prefix": "in/", "suffix": ""}]).match("other")
+    assert Filters.of([]).matches("any\nkey")
+    assert not Filters.of([{"prefix": "in/", "suffix": ""}]).matches("other")
 
 
 @given(filters=several, prefix=texts, key=st.text("ab/", max_size=6))
 def test_every_watched_key_below_a_prefix_is_listed_once(
     filters: Filters, prefix: str, key: str
 ) -> None:
-    watched = filters.match(key) and key.startswith(prefix)
+    watched = filters.matches(key) and key.startswith(prefix)
     listed = filters.prefixes(prefix)
 
     assert listed == sorted(listed)

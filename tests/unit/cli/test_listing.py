@@ -143,12 +143,12 @@ def test_the_current_versions_are_listed() -> None:
 def test_one_object_is_looked_at_with_the_time() -> None:
     bucket = Bucket("a", "ab")
 
-    assert listing(bucket).look("a") == (Listed("a", "a", 1, FIRST), FIRST)
+    assert listing(bucket).find("a") == (Listed("a", "a", 1, FIRST), FIRST)
     assert bucket.requests == [("list_objects_v2", "a", "", 1)]
     # What only begins with the key is another object.
-    assert listing(bucket).look("") == (None, FIRST + timedelta(seconds=1))
-    assert listing(Bucket("a1")).look("a") == (None, FIRST)
-    assert listing(Bucket("a"), Filters((Filter("b"),))).look("a") == (None, FIRST)
+    assert listing(bucket).find("") == (None, FIRST + timedelta(seconds=1))
+    assert listing(Bucket("a1")).find("a") == (None, FIRST)
+    assert listing(Bucket("a"), Filters((Filter("b"),))).find("a") == (None, FIRST)
 
 
 def test_to_reach_the_bucket_one_object_is_asked_for() -> None:

@@ -13,7 +13,8 @@ from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
 
 from cli import backfill, verify
 from cli.address import Address, Filters
-from cli.backfill import Batch, Counts, _answer
+from cli.backfill import Batch, Counts, _write_counts
+from cli.checkpoint import Checkpoint, Left, Range, identity
 from cli.drift import Kind
 from cli.errors import CommandError
 from cli.failures import Failure
@@ -22,7 +23,6 @@ from cli.function.errors import ContentionError
 from cli.function.record import FileRecord, ObjectMetadata
 from cli.insertion import Inserted
 from cli.listing import Listed, Listing, Page
-from cli.place import Left, Place, Range, identity
 from cli.progress import Work
 from cli.settings import settings_of
 from cli.target import Target
@@ -201,7 +201,7 @@ def test_a_run_that_stops_says_where(
     with monkeypatch.context() as patched:
         patched.setattr(killed.Disk, "refresh", stops)
         # It stops before its first checkpoint would be due.
-        patched.setattr(Place, "is_due", False)
+        patched.setattr(Checkpoint, "is_due", False)
         with pytest.raises(KeyboardInterrupt):
             run(command, refused="b")
 
@@ -343,17 +343,17 @@ def test_a_failure_is_reported_with_its_cause(failure: Failure, kind: str) -> No
 def test_drift_is_counted_by_directory_below_the_prefix(
     prefix: str, key: str, directory: str
 ) -> None:
-    assert verify._directory(key, Address("b", prefix), Findings()) == directory
+    assert verify._directory_of(key, Address("b", prefix), Findings()) == directory
 
 
 def test_directories_beyond_a_number_are_counted_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(verify, "_MOST_PLACES", 2)
+    monkeypatch.setattr(verify, "_MOST_DIRECTORIES", 2)
     findings = Findings()
     address = Address("b", "")
 
     counted = []
     for key in ("a/1", "b/1", "c/1", "a/2", "d/1"):
-        place = verify._directory(key, address, findings)
+        place = verify._directory_of(key, address, findings)
         findings.add(Drift(Kind.PHANTOM, "b", key, None, None), place)
         counted.append(place)
 
@@ -383,7 +383,7 @@ def test_what_a_backfill_did_is_said(
 ) -> None:
     target = Target(settings=settings_of("t", object_metadata=reads_objects), filters=Filters())
 
-    _answer(target, counts, rate=7.2, as_json=False)
+    _write_counts(target, counts, rate=7.2, as_json=False)
 
     assert capsys.readouterr().out == said
 
@@ -403,7 +403,7 @@ def test_what_could_not_be_inserted_is_looked_at_and_inserted_again(
             return Inserted(len(records) - 1, {"d": ReadTimeoutError(endpoint_url="e")})
 
     class Bucket:
-        def look(self, key: str) -> tuple[Listed | None, datetime]:
+        def find(self, key: str) -> tuple[Listed | None, datetime]:
             if key == "b":
                 raise ReadTimeoutError(endpoint_url="e")
             return (None if key == "gone" else Listed(key, f"etag {key}", 5, NOW)), NOW
@@ -436,7 +436,7 @@ def test_an_error_of_the_run_is_not_an_objects_when_it_is_looked_at_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     class Bucket:
-        def look(self, _: str) -> None:
+        def find(self, _: str) -> None:
             raise EndpointConnectionError(endpoint_url="e")
 
     monkeypatch.setattr(Target, "client", lambda *_, **__: None)
@@ -497,7 +497,7 @@ def test_a_dry_run_counts_objects_and_those_without_a_record(
     target = Target(settings=settings_of("t", object_metadata=reads_objects), filters=Filters())
     listing = cast(Listing, Pages(keys))
 
-    assert backfill._look(target, Address("b", "p"), listing, as_json=as_json) == code
+    assert backfill._dry_run(target, Address("b", "p"), listing, as_json=as_json) == code
 
     said = capsys.readouterr()
     assert said.out == f"{answer}\n"
@@ -532,7 +532,7 @@ def counting(listing: Any, work: Totals, left: Left) -> Any:
 def test_what_is_left_is_counted_where_somebody_sees_it(monkeypatch: pytest.MonkeyPatch) -> None:
     work = Totals()
     left = Left((Range("a", "d"), Range("f")))
-    monkeypatch.setattr(backfill, "messages", Terminal(is_terminal=True))
+    monkeypatch.setattr(backfill, "stderr_console", Terminal(is_terminal=True))
 
     with counting(Pages("abcdefgh"), work, left):
         assert work.known.wait(HANG_SECONDS)
@@ -540,7 +540,7 @@ def test_what_is_left_is_counted_where_somebody_sees_it(monkeypatch: pytest.Monk
     assert work.totals[-1] == 5
     assert work.totals == sorted(work.totals)
 
-    monkeypatch.setattr(backfill, "messages", Terminal(is_terminal=False))
+    monkeypatch.setattr(backfill, "stderr_console", Terminal(is_terminal=False))
     unseen = Pages("abc")
     with counting(unseen, Totals(), left):
         pass
@@ -548,7 +548,7 @@ def test_what_is_left_is_counted_where_somebody_sees_it(monkeypatch: pytest.Monk
 
 
 def test_counting_ends_with_the_backfill(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backfill, "messages", Terminal(is_terminal=True))
+    monkeypatch.setattr(backfill, "stderr_console", Terminal(is_terminal=True))
     began = threading.Event()
 
     class Endless:
@@ -568,7 +568,7 @@ def test_counting_ends_with_the_backfill(monkeypatch: pytest.MonkeyPatch) -> Non
     "error", [CommandError("no bucket"), EndpointConnectionError(endpoint_url="e")]
 )
 def test_a_backfill_needs_no_total(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backfill, "messages", Terminal(is_terminal=True))
+    monkeypatch.setattr(backfill, "stderr_console", Terminal(is_terminal=True))
     unexpected: list[Any] = []
     monkeypatch.setattr(threading, "excepthook", unexpected.append)
 

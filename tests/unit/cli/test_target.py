@@ -114,5 +114,5 @@ def test_another_bucket_than_the_deployments_is_refused() -> None:
         target.watched("s3://reports-hrzrlukc5m36ft7okagglf3gmwluquse1b-s3alias/in/a")
     with pytest.raises(CommandError, match=r"nothing below s3://reports/out is watched: .*in/\*"):
         target.watched("s3://reports/out")
-    assert target.watched("s3://reports/i").key == "i"
-    assert target.watched("s3://reports/in/2026").key == "in/2026"
+    assert target.watched("s3://reports/i").path == "i"
+    assert target.watched("s3://reports/in/2026").path == "in/2026"

@@ -10,6 +10,7 @@ from botocore.exceptions import ReadTimeoutError
 
 from cli import verify
 from cli.address import Address, Filters
+from cli.checkpoint import Left, Range
 from cli.drift import Comparison, Kind
 from cli.failures import Failure
 from cli.findings import UNSETTLED, Drift
@@ -19,7 +20,6 @@ from cli.function.indexer import Indexer, Settled
 from cli.function.record import FileRecord
 from cli.function.repository import FileIndex
 from cli.listing import Listed, Listing, Page
-from cli.place import Left, Range
 from cli.progress import Work
 from cli.verify import Step, Verification, settled_at
 
@@ -88,7 +88,7 @@ class World:
                 if found and not found.deleted:
                     yield found
 
-    def look(self, key: str) -> tuple[Listed | None, datetime]:
+    def find(self, key: str) -> tuple[Listed | None, datetime]:
         self.looks.append((round(self.seconds, 1), key))
         return _next(self.objects[key]), self.now
 

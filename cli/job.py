@@ -15,10 +15,10 @@ from uuid import uuid4
 from botocore.exceptions import ClientError
 
 from .address import Address, Filter
-from .errors import FAILED, NO, OK, CommandError, explained
+from .errors import FAILED, NO, OK, CommandError, as_command_errors
 from .progress import Work
 from .target import Target
-from .text import answer, answer_causes, say
+from .terminal import write_causes, write_stderr, write_stdout
 
 POLL_SECONDS = 30
 _ENDED = {"Cancelled", "Complete", "Failed"}
@@ -110,13 +110,13 @@ def backfill(
     plan = Plan.of(target, address)
     s3control = target.client("s3control")
     code = OK
-    for watched in dict.fromkeys(target.filters.within(address.key)):
+    for watched in dict.fromkeys(target.filters.within(address.path)):
         request = plan.request(watched)
         try:
-            with explained():
+            with as_command_errors():
                 ended = _run(target, s3control, plan, request, as_json=as_json, pause=pause)
         except CommandError as error:  # what other filters match does not depend on it
-            say("file-index: {}", str(error))
+            write_stderr("file-index: {}", str(error))
             ended = FAILED
         code = max(code, ended)
     return code
@@ -132,7 +132,9 @@ def _run(
     pause: Callable[[float], None],
 ) -> int:
     job_id = s3control.create_job(**request)["JobId"]
-    say("Job {} of S3 Batch Operations was created. It goes on when this is interrupted.", job_id)
+    write_stderr(
+        "Job {} of S3 Batch Operations was created. It goes on when this is interrupted.", job_id
+    )
     job = _wait(s3control, plan.account, job_id, pause)
     progress = job.get("ProgressSummary", {})
     tasks, failed = (
@@ -142,10 +144,10 @@ def _run(
     causes = _report(target, job, plan) if failed else Counter()
     if as_json:
         line = {"job": job_id, "status": status, "objects": tasks, "failed": failed}
-        answer(json.dumps(line | {"causes": dict(causes)}))
+        write_stdout(json.dumps(line | {"causes": dict(causes)}))
     else:
-        answer(f"{tasks:,} objects: {tasks - failed:,} refreshed, {failed:,} failed.")
-        answer_causes(causes, "object")
+        write_stdout(f"{tasks:,} objects: {tasks - failed:,} refreshed, {failed:,} failed.")
+        write_causes(causes, "object")
     if status != "Complete":
         reasons = "; ".join(
             f"{reason.get('FailureCode')}: {reason.get('FailureReason')}"
@@ -185,14 +187,16 @@ def _report(target: Target, job: Mapping[str, Any], plan: Plan) -> Counter[str]:
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/batch-ops-examples-reports.html
     """
     s3 = target.s3()
-    place = f"job-{job['JobId']}/manifest.json"
+    key = f"job-{job['JobId']}/manifest.json"
     causes: Counter[str] = Counter()
     try:
-        manifest = s3.get_object(Bucket=plan.reports_bucket, Key=place)["Body"]
+        manifest = s3.get_object(Bucket=plan.reports_bucket, Key=key)["Body"]
         for result in json.load(manifest)["Results"]:
             body = s3.get_object(Bucket=result["Bucket"], Key=result["Key"])["Body"]
             for row in csv.reader(line.decode() for line in body.iter_lines()):
                 causes[row[_MESSAGE]] += 1
     except ClientError as error:  # what became of the job is known without it
-        say("The report s3://{}/{} cannot be read: {}", plan.reports_bucket, place, str(error))
+        write_stderr(
+            "The report s3://{}/{} cannot be read: {}", plan.reports_bucket, key, str(error)
+        )
     return causes

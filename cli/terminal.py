@@ -18,12 +18,12 @@ class _Console(Console):
         raise  # noqa: PLE0704 # rich calls this where it has caught BrokenPipeError
 
 
-def answers() -> Console:
+def stdout_console() -> Console:
     """For tables on standard output."""
     return _Console(highlight=False)
 
 
-messages = _Console(stderr=True, highlight=False)
+stderr_console = _Console(stderr=True, highlight=False)
 """For people; what a command answers goes to standard output."""
 
 _CONTROLS = (
@@ -40,12 +40,12 @@ _TO_ESCAPE = re.compile(rf"(\\*)([{_CONTROLS}])|(\\+)(?={_ESCAPED})")
 _TO_UNESCAPE = re.compile(rf"(\\+)({_ESCAPED})")
 
 
-def shown(text: str) -> str:
+def escaped(text: str) -> str:
     r"""Return the text on one line that does nothing to a terminal.
 
     Control characters, line separators, bidirectional controls and lone surrogates are written as
     escapes (`\n`, `\x1b`, `\u202e`), and backslashes before what would read as an escape are
-    doubled. `as_it_was` reads it back.
+    doubled. `unescaped` reads it back.
     """
     return _TO_ESCAPE.sub(_escape, text)
 
@@ -57,7 +57,7 @@ def _escape(match: re.Match[str]) -> str:
     return str(before) * 2 + control.encode("unicode_escape").decode()
 
 
-def as_it_was(line: str) -> str:
+def unescaped(line: str) -> str:
     """Return the text that `shown` wrote so."""
     return _TO_UNESCAPE.sub(_unescape, line)
 
@@ -70,29 +70,29 @@ def _unescape(match: re.Match[str]) -> str:
     return kept + f"\\{escaped}".encode().decode("unicode_escape")
 
 
-def shown_json(value: Any) -> str:
+def escaped_json(value: Any) -> str:
     """Return the value as JSON on one line, with every character that a terminal can show."""
     text = json.dumps(value, ensure_ascii=False)
     return _CONTROL.sub(lambda control: f"\\u{ord(control[0]):04x}", text)
 
 
-def answer(line: str) -> None:
+def write_stdout(line: str) -> None:
     """Write a line to standard output."""
     sys.stdout.write(f"{line}\n")
 
 
-def answer_causes(causes: Counter[str], thing: str) -> None:
+def write_causes(causes: Counter[str], thing: str) -> None:
     """Write how many things each cause explains, the most frequent first."""
     for cause, count in causes.most_common():
-        answer(f"  {counted(count, thing)}: {shown(cause)}")
+        write_stdout(f"  {counted(count, thing)}: {escaped(cause)}")
 
 
-def say(text: str, *values: Any) -> None:
+def write_stderr(text: str, *values: Any) -> None:
     """Tell the user something, on standard error; `values` fill its {} and are escaped."""
     with suppress(BrokenPipeError):  # what was answered so far comes first
         sys.stdout.flush()
-    messages.print(
-        text.format(*(shown(value) if isinstance(value, str) else value for value in values)),
+    stderr_console.print(
+        text.format(*(escaped(value) if isinstance(value, str) else value for value in values)),
         markup=False,
         soft_wrap=True,
     )

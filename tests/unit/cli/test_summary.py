@@ -8,12 +8,12 @@ from rich.console import Console
 from cli.address import Address
 from cli.drift import Kind
 from cli.findings import Findings
-from cli.picture import show
+from cli.summary import show
 
 
 def seen(places: dict[str, int], prefix: str = "") -> list[str]:
     findings = Findings(
-        compared=10, kinds=Counter({Kind.ORPHAN: sum(places.values())}), places=Counter(places)
+        compared=10, kinds=Counter({Kind.ORPHAN: sum(places.values())}), directories=Counter(places)
     )
     console = Console(file=StringIO(), width=100)
     show(findings, Address("reports", prefix), console)

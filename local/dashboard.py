@@ -1,6 +1,6 @@
 """`make picture`: the dashboard, drawn from what a load on the local AWS measures.
 
-python -m local.picture FILE
+python -m local.dashboard FILE
 """
 
 import json
@@ -20,9 +20,9 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from rich.console import Console
 
+from local.cloudwatch import values
 from local.deployment import Deployment, without_policy
 from local.emulator import Emulator
-from local.metrics import values
 
 PERIOD = 2
 """Seconds; CloudWatch draws minutes."""

@@ -10,10 +10,10 @@ import pytest
 from botocore.response import StreamingBody
 from botocore.stub import ANY, Stubber
 
-from cli import batch_operations
+from cli import job
 from cli.address import Address, Filter
-from cli.batch_operations import backfill
 from cli.errors import CommandError
+from cli.job import backfill
 from cli.target import Target
 from tests.unit.cli.deployments import ACCOUNT, OUTPUT, deployed
 
@@ -202,7 +202,7 @@ def test_a_report_that_is_not_there_is_said(aws: Stubs, capsys: pytest.CaptureFi
 
 
 def test_it_is_not_asked_all_the_time(aws: Stubs, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batch_operations, "POLL_SECONDS", 7)
+    monkeypatch.setattr(job, "POLL_SECONDS", 7)
     paused: list[float] = []
     aws.create(MatchAnyPrefix=["in/"])
     aws.describe("Active")

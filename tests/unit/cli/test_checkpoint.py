@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from cli.checkpoint import Checkpoint, Left, Range
 from cli.errors import CommandError
 from cli.failures import Failure
-from cli.place import Left, Place, Range
 
 AFTER_A = Left((Range("a\n\U0001f600"),), counts={"objects": 3})
 
@@ -23,36 +23,36 @@ def files(state: Path) -> list[str]:
     return sorted(path.suffix for path in (state / "file-index").iterdir())
 
 
-def failed(place: Place, left: Left) -> list[str]:
-    return [failure.key for failure, _ in place.failures(left)]
+def failed(checkpoint: Checkpoint, left: Left) -> list[str]:
+    return [failure.key for failure, _ in checkpoint.failures(left)]
 
 
-def resumed() -> tuple[Place, Left]:
-    place = Place("backfill", "table")
-    left = place.begin(resume=True)
+def resumed() -> tuple[Checkpoint, Left]:
+    checkpoint = Checkpoint("backfill", "table")
+    left = checkpoint.begin(resume=True)
     assert left
-    return place, left
+    return checkpoint, left
 
 
 def test_it_is_kept_until_there_is_nothing_left_to_do(state: Path) -> None:
-    place = Place("backfill", "table", "bucket", "prefix")
-    assert place.read() is None
+    checkpoint = Checkpoint("backfill", "table", "bucket", "prefix")
+    assert checkpoint.read() is None
 
-    place.write(AFTER_A)
-    assert Place("backfill", "table", "bucket", "prefix").read() == AFTER_A
+    checkpoint.write(AFTER_A)
+    assert Checkpoint("backfill", "table", "bucket", "prefix").read() == AFTER_A
 
-    place.forget()
-    place.forget()
-    assert place.read() is None
+    checkpoint.forget()
+    checkpoint.forget()
+    assert checkpoint.read() is None
     assert files(state) == []
 
 
 def test_it_holds_several_ranges() -> None:
     left = Left((Range("a", "c"), Range("m", None), Range("", "\U0001f600")), counts={})
 
-    Place("backfill", "table").write(left)
+    Checkpoint("backfill", "table").write(left)
 
-    assert Place("backfill", "table").read() == left
+    assert Checkpoint("backfill", "table").read() == left
 
 
 def test_a_range_is_open_at_its_start_and_closed_at_its_end() -> None:
@@ -68,31 +68,31 @@ def test_a_range_is_open_at_its_start_and_closed_at_its_end() -> None:
 
 
 def test_every_run_has_its_own() -> None:
-    Place("backfill", "table", "bucket", "a").write(AFTER_A)
+    Checkpoint("backfill", "table", "bucket", "a").write(AFTER_A)
 
-    assert Place("backfill", "table", "bucket", "").read() is None
-    assert Place("backfill", "table", "bucketa", "").read() is None
-    assert Place("verify", "table", "bucket", "a").read() is None
+    assert Checkpoint("backfill", "table", "bucket", "").read() is None
+    assert Checkpoint("backfill", "table", "bucketa", "").read() is None
+    assert Checkpoint("verify", "table", "bucket", "a").read() is None
 
 
 def test_it_is_due_once_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 5.0
     monkeypatch.setattr("time.monotonic", lambda: now)
-    place = Place("backfill", "table")
-    assert place.is_due
+    checkpoint = Checkpoint("backfill", "table")
+    assert checkpoint.is_due
 
-    place.write(AFTER_A)
+    checkpoint.write(AFTER_A)
     now += 0.9
-    assert not place.is_due
+    assert not checkpoint.is_due
     now += 0.1
-    assert place.is_due
+    assert checkpoint.is_due
 
 
 def test_failed_keys_are_given_in_the_order_in_which_they_failed() -> None:
-    place = Place("backfill", "table")
+    checkpoint = Checkpoint("backfill", "table")
     for key in ("b", "a", "\ud7ff\n"):
-        place.add(Failure(key, "cause", kind="mismatch" if key == "b" else None))
-    place.write(AFTER_A)
+        checkpoint.add(Failure(key, "cause", kind="mismatch" if key == "b" else None))
+    checkpoint.write(AFTER_A)
 
     again, left = resumed()
 
@@ -102,14 +102,14 @@ def test_failed_keys_are_given_in_the_order_in_which_they_failed() -> None:
         ("a", None),
         ("\ud7ff\n", None),
     ]
-    assert again.failed_size == place.failed_size > 0
+    assert again.failed_size == checkpoint.failed_size > 0
 
 
 def test_what_was_tried_again_is_not_tried_once_more(state: Path) -> None:
-    place = Place("backfill", "table")
+    checkpoint = Checkpoint("backfill", "table")
     for key in ("a", "b", "c"):
-        place.add(Failure(key, "cause"))
-    place.write(AFTER_A)
+        checkpoint.add(Failure(key, "cause"))
+    checkpoint.write(AFTER_A)
     again, left = resumed()
     (_, first), *_ = again.failures(left)
     again.add(Failure("a", "again"))
@@ -125,9 +125,9 @@ def test_what_was_tried_again_is_not_tried_once_more(state: Path) -> None:
 
 
 def test_keys_that_failed_after_the_checkpoint_are_in_a_range_that_is_left(state: Path) -> None:
-    place = Place("backfill", "table")
-    place.add(Failure("a", "cause"))
-    place.write(AFTER_A)
+    checkpoint = Checkpoint("backfill", "table")
+    checkpoint.add(Failure("a", "cause"))
+    checkpoint.write(AFTER_A)
     (path,) = state.rglob("*.failed")
     with path.open("a") as file:
         file.write('{"key": "b", "cause": "c"}\n{"key": "c", "ca')
@@ -140,40 +140,40 @@ def test_keys_that_failed_after_the_checkpoint_are_in_a_range_that_is_left(state
 
 
 def test_failed_keys_that_are_gone_leave_nothing_to_resume(state: Path) -> None:
-    place = Place("backfill", "table")
-    place.add(Failure("a", "cause"))
-    place.write(AFTER_A)
+    checkpoint = Checkpoint("backfill", "table")
+    checkpoint.add(Failure("a", "cause"))
+    checkpoint.write(AFTER_A)
     (path,) = state.rglob("*.failed")
     os.truncate(path, path.stat().st_size - 1)
-    assert Place("backfill", "table").read() is None
+    assert Checkpoint("backfill", "table").read() is None
 
     path.unlink()
 
-    assert Place("backfill", "table").read() is None
+    assert Checkpoint("backfill", "table").read() is None
 
 
 def test_a_new_run_replaces_what_an_earlier_one_left(state: Path) -> None:
-    place = Place("backfill", "table")
-    place.add(Failure("a", "cause"))
-    place.write(AFTER_A)
+    checkpoint = Checkpoint("backfill", "table")
+    checkpoint.add(Failure("a", "cause"))
+    checkpoint.write(AFTER_A)
 
-    new = Place("backfill", "table")
+    new = Checkpoint("backfill", "table")
     assert new.begin(resume=False) is None
     # Until it has something of its own the earlier one can still be resumed.
     assert failed(*resumed()) == ["a"]
     new.write(Left((Range("b"),)))
 
-    assert Place("backfill", "table").read() == Left((Range("b"),))
+    assert Checkpoint("backfill", "table").read() == Left((Range("b"),))
     assert files(state) == [".json"]
 
 
 def test_a_run_that_is_killed_before_its_first_checkpoint_spoils_no_earlier_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    place = Place("backfill", "table")
-    place.add(Failure("a", "cause"))
-    place.write(AFTER_A)
-    new = Place("backfill", "table")
+    checkpoint = Checkpoint("backfill", "table")
+    checkpoint.add(Failure("a", "cause"))
+    checkpoint.write(AFTER_A)
+    new = Checkpoint("backfill", "table")
     new.begin(resume=False)
 
     def killed(*_: object) -> None:
@@ -205,12 +205,12 @@ def test_what_an_earlier_run_left_is_said(
     capsys: pytest.CaptureFixture[str], left: Left | None, resume: bool, said: str
 ) -> None:
     if left:
-        place = Place("verify", "table")
-        place.add(Failure("a", "cause"))
-        place.add(Failure("b", "cause"))
-        place.write(left)
+        checkpoint = Checkpoint("verify", "table")
+        checkpoint.add(Failure("a", "cause"))
+        checkpoint.add(Failure("b", "cause"))
+        checkpoint.write(left)
 
-    begun = Place("verify", "table").begin(resume=resume)
+    begun = Checkpoint("verify", "table").begin(resume=resume)
 
     assert begun == (left if resume else None)
     assert capsys.readouterr().err == said
@@ -226,7 +226,7 @@ def test_what_an_earlier_run_left_is_said(
 def test_where_it_stopped_is_said(
     capsys: pytest.CaptureFixture[str], left: Left, said: str
 ) -> None:
-    Place("backfill", "table").say_stopped(left, "3 objects done")
+    Checkpoint("backfill", "table").say_stopped(left, "3 objects done")
 
     assert capsys.readouterr().err == said
 
@@ -235,16 +235,16 @@ def test_where_it_cannot_be_written_is_said_once(
     state: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (state / "file-index").write_text("no directory")
-    place = Place("backfill", "table")
+    checkpoint = Checkpoint("backfill", "table")
 
     for _ in range(2):
-        place.add(Failure("a", "cause"))
-        place.write(AFTER_A)
-        assert not place.is_due
-    place.forget()
-    place.say_stopped(AFTER_A, "3 objects done")
+        checkpoint.add(Failure("a", "cause"))
+        checkpoint.write(AFTER_A)
+        assert not checkpoint.is_due
+    checkpoint.forget()
+    checkpoint.say_stopped(AFTER_A, "3 objects done")
 
-    assert not place.is_kept
+    assert not checkpoint.is_kept
     said = capsys.readouterr().err
     assert said.startswith("--resume will not know where this was: [Errno 17] ")
     assert said.count("will not know") == 1
@@ -257,7 +257,7 @@ def test_nobody_has_no_home(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.getuid", lambda: 2**30)
 
     with pytest.raises(CommandError, match="no home directory"):
-        Place("backfill", "table")
+        Checkpoint("backfill", "table")
 
 
 @pytest.mark.parametrize(
@@ -274,23 +274,23 @@ def test_nobody_has_no_home(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_a_file_that_somebody_spoilt_is_no_place(text: str) -> None:
-    place = Place("backfill", "table")
-    place.write(AFTER_A)
-    place.path.write_text(text)
+    checkpoint = Checkpoint("backfill", "table")
+    checkpoint.write(AFTER_A)
+    checkpoint.path.write_text(text)
 
-    assert place.read() is None
+    assert checkpoint.read() is None
 
 
 def test_a_file_elsewhere_is_never_taken_for_the_failed_keys(state: Path) -> None:
     mine = state / "mine"
     mine.write_text("x" * 100)
-    place = Place("backfill", "table")
-    place.write(AFTER_A)
-    noted = json.loads(place.path.read_text())
+    checkpoint = Checkpoint("backfill", "table")
+    checkpoint.write(AFTER_A)
+    noted = json.loads(checkpoint.path.read_text())
     noted["failed"] |= {"file": "../mine", "size": 10}
-    place.path.write_text(json.dumps(noted))
+    checkpoint.path.write_text(json.dumps(noted))
 
-    assert Place("backfill", "table").begin(resume=True) is None
+    assert Checkpoint("backfill", "table").begin(resume=True) is None
     assert len(mine.read_text()) == 100
 
 
@@ -310,9 +310,9 @@ def test_the_checkpoint_reaches_the_disk_before_it_replaces_the_last(
 
     monkeypatch.setattr(os, "fsync", noted_fsync)
     monkeypatch.setattr(Path, "replace", noted_replace)
-    place = Place("backfill", "table")
-    place.add(Failure("a", "cause"))
+    checkpoint = Checkpoint("backfill", "table")
+    checkpoint.add(Failure("a", "cause"))
 
-    place.write(AFTER_A)
+    checkpoint.write(AFTER_A)
 
     assert done == ["fsync", "fsync", "replace"]

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from .address import Address
 from .drift import Kind
-from .text import answers, counted, shown
+from .terminal import counted, escaped, stdout_console
 
 if TYPE_CHECKING:
     from .findings import Findings
@@ -25,9 +25,9 @@ _KINDS = {
 
 def show(findings: "Findings", address: Address, console: Console | None = None) -> None:
     """Print counts by kind and the directories with most drift."""
-    console = console or answers()
+    console = console or stdout_console()
     drift = findings.kinds.total()
-    console.print(Text(f"{shown(str(address))}: {_sentence(findings)}."), soft_wrap=True)
+    console.print(Text(f"{escaped(str(address))}: {_sentence(findings)}."), soft_wrap=True)
     equal = findings.equal
     most = max(equal, *findings.kinds.values(), 1) if drift else max(equal, 1)
     table = Table(
@@ -47,7 +47,7 @@ def show(findings: "Findings", address: Address, console: Console | None = None)
         row("failed", findings.unread, "red", "could not be read: not judged")
     if findings.compared:
         console.print(table)
-    if findings.places.keys() - {address.key}:
+    if findings.directories.keys() - {address.path}:
         console.print(_directories(findings, address))
 
 
@@ -72,10 +72,10 @@ def _directories(findings: "Findings", address: Address) -> Table:
         Column(),
         box=None,
     )
-    places = findings.places.most_common(_MOST_DIRECTORIES)
-    for place, count in places:
-        name = place or f"s3://{address.bucket}/"
-        table.add_row(Text(shown(name)), f"{count:,}", _bar(count, places[0][1], "red"))
+    directories = findings.directories.most_common(_MOST_DIRECTORIES)
+    for directory, count in directories:
+        name = directory or f"s3://{address.bucket}/"
+        table.add_row(Text(escaped(name)), f"{count:,}", _bar(count, directories[0][1], "red"))
     return table
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli.text import as_it_was, shown, shown_json, size
+from cli.terminal import escaped, escaped_json, size, unescaped
 
 hard_texts = st.text(
     st.one_of(
@@ -29,20 +29,20 @@ def is_harmless(char: str) -> bool:
 
 @given(st.one_of(hard_texts, st.text(st.characters())))
 def test_what_is_shown_is_one_harmless_line_that_can_be_read_back(text: str) -> None:
-    line = shown(text)
+    line = escaped(text)
 
     assert all(map(is_harmless, line))
-    assert as_it_was(line) == text
+    assert unescaped(line) == text
 
 
 @given(st.characters())
 def test_only_harmful_characters_are_escaped(char: str) -> None:
-    assert (shown(char) == char) == is_harmless(char)
+    assert (escaped(char) == char) == is_harmless(char)
 
 
 @given(hard_texts)
 def test_a_line_without_an_escape_is_as_it_was(text: str) -> None:
-    assert as_it_was(text.replace("\\", "")) == text.replace("\\", "")
+    assert unescaped(text.replace("\\", "")) == text.replace("\\", "")
 
 
 @pytest.mark.parametrize(
@@ -64,25 +64,25 @@ def test_a_line_without_an_escape_is_as_it_was(text: str) -> None:
     ],
 )
 def test_what_harms_is_escaped_and_nothing_else(text: str, line: str) -> None:
-    assert shown(text) == line
+    assert escaped(text) == line
 
 
 def test_escapes_of_another_encoding_are_read_too() -> None:
     # As Python writes them where standard output has no such character.
-    assert as_it_was("\\xe9\\u4e2d\\U0001f469") == "é中\U0001f469"
-    assert as_it_was("\\U00110000") == "\\U00110000"
+    assert unescaped("\\xe9\\u4e2d\\U0001f469") == "é中\U0001f469"
+    assert unescaped("\\U00110000") == "\\U00110000"
 
 
 @given(st.dictionaries(hard_texts, hard_texts, max_size=3))
 def test_json_that_is_shown_is_the_same_json(value: dict[str, str]) -> None:
-    line = shown_json(value)
+    line = escaped_json(value)
 
     assert all(map(is_harmless, line))
     assert json.loads(line) == value
 
 
 def test_json_shows_the_characters_themselves() -> None:
-    assert shown_json({"a": "中\x1b\u202e"}) == '{"a": "中\\u001b\\u202e"}'
+    assert escaped_json({"a": "中\x1b\u202e"}) == '{"a": "中\\u001b\\u202e"}'
 
 
 @pytest.mark.parametrize(

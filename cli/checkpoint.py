@@ -20,7 +20,7 @@ from .address import Address
 from .errors import CommandError, region
 from .failures import Failure
 from .target import Target
-from .text import say
+from .terminal import write_stderr
 
 _SECONDS = 1.0
 
@@ -29,7 +29,7 @@ def identity(target: Target, address: Address) -> tuple[str, ...]:
     """Return what tells one run of a command from another."""
     settings = target.settings
     what = f"{settings.object_metadata} {settings.object_tags} {settings.derived_bucket}"
-    return settings.table_name, region(), address.bucket, address.key, str(target.filters), what
+    return settings.table_name, region(), address.bucket, address.path, str(target.filters), what
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class _Failed:
     size: int
 
 
-class Place:
+class Checkpoint:
     """Where a command is, and which keys failed. Not safe to share between threads."""
 
     def __init__(self, command: str, *what: str) -> None:
@@ -96,28 +96,28 @@ class Place:
         left = self.read()
         if left is None:
             if resume:
-                say("There is nothing to resume: from the beginning.")
+                write_stderr("There is nothing to resume: from the beginning.")
             return None
         after = left.ranges[0].after if left.ranges else ""
         failed = sum(1 for _ in self.failures(left))
         if not resume:
             if left.ranges:
-                say(
+                write_stderr(
                     "An earlier {} stopped after {}: --resume would go on there.",
                     self._command,
                     after,
                 )
             else:
-                say(
+                write_stderr(
                     "An earlier {} left {:,} failed: --resume would try them again.",
                     self._command,
                     failed,
                 )
             return None
         if failed:
-            say("Trying again first: {:,} failed.", failed)
+            write_stderr("Trying again first: {:,} failed.", failed)
         if left.ranges:
-            say("Going on after {}.", after)
+            write_stderr("Going on after {}.", after)
         self._resume()
         return left
 
@@ -168,11 +168,11 @@ class Place:
         if self._earlier is None or not self._earlier.size:
             return
         with self._earlier.path.open("rb") as file:
-            place = file.seek(left.retried)
-            while place < self._earlier.size:
+            offset = file.seek(left.retried)
+            while offset < self._earlier.size:
                 line = file.readline()
-                place += len(line)
-                yield Failure.from_line(line), place
+                offset += len(line)
+                yield Failure.from_line(line), offset
 
     def add(self, failure: Failure) -> None:
         """Keep a key that failed, for the next checkpoint."""
@@ -245,9 +245,9 @@ class Place:
         how = ": go on with --resume" if self.is_kept else ""
         after = left.ranges[0].after if left.ranges else ""
         if after:
-            say("Stopped after {}, {}{}.", after, done, how)
+            write_stderr("Stopped after {}, {}{}.", after, done, how)
         else:
-            say("Stopped, {}{}.", done, how)
+            write_stderr("Stopped, {}{}.", done, how)
 
     def forget(self) -> None:
         """Remove the files, also those of runs that were killed: there is nothing left to do."""
@@ -263,4 +263,4 @@ class Place:
 
     def _lose(self, error: OSError) -> None:
         self.is_kept = False
-        say("--resume will not know where this was: {}", str(error))
+        write_stderr("--resume will not know where this was: {}", str(error))
