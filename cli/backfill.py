@@ -158,7 +158,7 @@ def _line(failure: Failure, address: Address) -> str:
 
 def _dry_run(target: Target, address: Address, listing: Listing, *, as_json: bool) -> int:
     objects = missing = 0
-    records = target.index().list_prefix(address.bucket, address.path)
+    records = target.reader().list_prefix(address.bucket, address.path)
     with Work("Looking") as work:
         for _, listed, record in merged(listing.pages(address.path), records):
             if listed:

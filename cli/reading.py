@@ -13,7 +13,7 @@ from .address import Address
 from .errors import NO, OK
 from .function.errors import PermissionDeniedError
 from .function.record import FileRecord
-from .function.repository import FileIndex
+from .reader import IndexReader
 from .target import Target
 from .terminal import escaped, escaped_json, size, stdout_console, write_stderr, write_stdout
 
@@ -44,13 +44,13 @@ def get(target: Target, addresses: Sequence[Address], *, as_json: bool) -> int:
             "{} is not watched: the filters are {}", str(addresses[0]), str(target.filters)
         )
         return NO
-    index = target.index()
+    reader = target.reader()
     was_deleted = False
     for number, address in enumerate(watched):
-        record = index.read(address.bucket, address.path)
+        record = reader.read(address.bucket, address.path)
         if record and not record.deleted:
             _show_record(record, as_json=as_json)
-            _warn_of_others(index, watched[number + 1 :])
+            _warn_of_others(reader, watched[number + 1 :])
             return OK
         was_deleted = was_deleted or record is not None
     with suppress(PermissionDeniedError):  # whoever may only get cannot be told
@@ -71,10 +71,10 @@ def _show_record(record: FileRecord, *, as_json: bool) -> None:
     stdout_console().print(table)
 
 
-def _warn_of_others(index: FileIndex, addresses: Sequence[Address]) -> None:
+def _warn_of_others(reader: IndexReader, addresses: Sequence[Address]) -> None:
     """Say so if the address can also mean another object."""
     for address in addresses:
-        if index.get(address.bucket, address.path):
+        if reader.get(address.bucket, address.path):
             write_stderr(
                 "The address also reads as that of another object, {}. To get it, give its control"
                 " characters as they are, as in bash by $'…'.",
@@ -92,12 +92,12 @@ def ls(
     as_json: bool,
 ) -> int:
     """List records as `aws s3 ls` lists objects, below the first address that has any."""
-    index = target.index()
+    reader = target.reader()
     for address in addresses:
         found = (
-            index.list_prefix(address.bucket, address.path)
+            reader.list_prefix(address.bucket, address.path)
             if recursive
-            else index.list_level(address.bucket, address.path)
+            else reader.list_level(address.bucket, address.path)
         )
         entries = _watched(target, found)
         first = next(entries, None)

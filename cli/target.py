@@ -20,8 +20,10 @@ from .function.objects import Objects
 from .function.record import FileRecord, ObjectState
 from .function.repository import FileIndex
 from .function.settings import Settings
+from .reader import IndexReader
 
 if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_s3 import S3Client
 
 WORKERS = 16
@@ -150,16 +152,20 @@ class Target:
             raise CommandError(str(error)) from error
 
     def index(self) -> FileIndex:
-        """The table."""
-        return FileIndex(
-            self.client("dynamodb", parameter_validation=False),
-            self.settings.table_name,
-            self.settings.table_partitions,
-        )
+        """Return the table, to write to it by the rule."""
+        return FileIndex(*self._table())
+
+    def reader(self) -> IndexReader:
+        """Return the table, to read it."""
+        return IndexReader(*self._table())
+
+    def _table(self) -> tuple["DynamoDBClient", str, int]:
+        client = self.client("dynamodb", parameter_validation=False)
+        return client, self.settings.table_name, self.settings.table_partitions
 
     def check_partitions(self, bucket: str) -> None:
         """Raise CommandError where a table that is named by itself has others than were said."""
-        if not self.deployment and not self.index().has_its_partitions(bucket):
+        if not self.deployment and not self.reader().has_its_partitions(bucket):
             raise CommandError(
                 f"table {self.settings.table_name} has other --partitions than"
                 f" {self.settings.table_partitions}: give table.partitions of its deployment"
@@ -172,7 +178,7 @@ class Target:
         """
         if self.deployment:
             return
-        records = islice(self.index().list_prefix(bucket), _RECORDS_LOOKED_AT)
+        records = islice(self.reader().list_prefix(bucket), _RECORDS_LOOKED_AT)
         if any(record.derived_key or record.derived_reason for record in records):
             raise CommandError(
                 f"the records of table {self.settings.table_name} name derived files, which --table"

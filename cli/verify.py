@@ -26,10 +26,10 @@ from .function.errors import ContentionError
 from .function.events import REPAIR, ObjectEvent
 from .function.indexer import Indexer, Settled
 from .function.record import FileRecord
-from .function.repository import FileIndex
 from .function.sequencer import CLOCKS_DIFFER
 from .listing import Listed, Listing
 from .progress import Work
+from .reader import IndexReader
 from .report import opened
 from .summary import show
 from .target import WORKERS, Target
@@ -101,21 +101,21 @@ class Verification:
     def __init__(
         self,
         listing: Listing,
-        index: FileIndex,
+        reader: IndexReader,
         indexer: Indexer | None,
         comparison: Comparison,
         grace: float,
     ) -> None:
         """With an indexer drift is repaired; `grace` is in seconds."""
         self._listing = listing
-        self._index = index
+        self._reader = reader
         self._indexer = indexer
         self._comparison = comparison
         self._grace = grace
 
     def reach(self, address: Address) -> None:
         """Raise what bucket and table raise if they cannot be read."""
-        next(self._index.list_prefix(address.bucket, address.path), None)
+        next(self._reader.list_prefix(address.bucket, address.path), None)
         self._listing.reach(address.path)
 
     def steps(
@@ -159,7 +159,7 @@ class Verification:
             others = left.ranges[number + 1 :]
             pairs = merged(
                 self._listing.pages(address.path, of.after),
-                self._index.list_prefix(address.bucket, address.path, of.after),
+                self._reader.list_prefix(address.bucket, address.path, of.after),
             )
             for seen_at, listed, record in pairs:
                 key = listed.key if listed else record.key if record else ""
@@ -173,7 +173,7 @@ class Verification:
         try:
             started = time.monotonic()
             listed, now = self._listing.find(key)
-            record = self._index.read(bucket, key)
+            record = self._reader.read(bucket, key)
             clock = now + timedelta(seconds=time.monotonic() - started)
             return Observation(key, listed, record, now, clock)
         except CALL_ERRORS as error:
@@ -283,7 +283,7 @@ def verify(
     """Show how the index differs from the bucket; repair it, if asked."""
     verification = Verification(
         listing=Listing(target.s3(), address.bucket, target.filters, versions=versions),
-        index=target.index(),
+        reader=target.reader(),
         indexer=target.indexer() if repair else None,
         comparison=Comparison(target.filters, versions),
         grace=grace,

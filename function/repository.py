@@ -1,15 +1,12 @@
-"""The table: every read and every write of a record."""
+"""The table, as the function reads and writes it."""
 
-import heapq
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from operator import attrgetter
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from .denials import explained
 from .errors import TableMissingError
-from .events import MAX_KEY_BYTES
 from .record import FileRecord, WriteRefusedError, format_time
 from .sequencer import CLOCKS_DIFFER, upload_began
 
@@ -26,7 +23,6 @@ _NEWER = (
 # S3 gives precedence to an object that was stored after a multipart upload began.
 _NOT_OVERTAKEN = " AND (attribute_not_exists(last_modified) OR last_modified <= :began)"
 _NO_TIME = "0"  # before every time
-_LAST_CHARACTER = "\U0010ffff"
 
 
 class FileIndex:
@@ -73,105 +69,6 @@ class FileIndex:
         item = answer.get("Item")
         return FileRecord.from_item(item) if item else None
 
-    def get(self, bucket: str, key: str) -> FileRecord | None:
-        """The record of an object that exists; None for what is absent or deleted."""
-        record = self.read(bucket, key)
-        return None if record is None or record.deleted else record
-
-    def list_prefix(self, bucket: str, prefix: str = "", after: str = "") -> Iterator[FileRecord]:
-        """The objects whose key begins with the prefix, in the order in which S3 lists them.
-
-        `after` is a key that begins with the prefix: only those that sort after it are given.
-        """
-        return self._list(bucket, prefix, lambda last: last, after)
-
-    def list_level(self, bucket: str, prefix: str = "") -> Iterator[FileRecord | str]:
-        """What `list_prefix` gives up to the next slash.
-
-        Of the keys with a slash after the prefix only the common prefixes are given, up to that
-        slash and each once. What is below them is passed over at the end of a page.
-        """
-
-        def common_prefix(key: str) -> str | None:
-            slash = key.find("/", len(prefix))
-            return None if slash < 0 else key[: slash + 1]
-
-        def start_after(last: str) -> str:
-            common = common_prefix(last)
-            if common is None:
-                return last
-            room = MAX_KEY_BYTES - len(common.encode())
-            return max(last, common + _LAST_CHARACTER * (room // len(_LAST_CHARACTER.encode())))
-
-        given = None
-        for record in self._list(bucket, prefix, start_after):
-            common = common_prefix(record.key)
-            if common is None:
-                yield record
-            elif common != given:
-                given = common
-                yield common
-
-    def has_its_partitions(self, bucket: str) -> bool:
-        """Whether a few of the bucket's records lie where an index of so many partitions has them.
-
-        With a wrong number records would be written twice, and not be found.
-        """
-        for partition in (bucket, f"{bucket}#0", f"{bucket}#{self._partitions}"):
-            with self._explained("dynamodb:Query"):
-                page = self._client.query(
-                    TableName=self._table_name,
-                    KeyConditionExpression="#partition = :partition",
-                    ExpressionAttributeNames={"#partition": "partition"},
-                    ExpressionAttributeValues={":partition": {"S": partition}},
-                    Limit=20,
-                )
-            keys = (item["key"]["S"] for item in page["Items"])
-            if any(self._partition(bucket, key) != partition for key in keys):
-                return False
-        return True
-
-    def _list(
-        self, bucket: str, prefix: str, start_after: Callable[[str], str], after: str = ""
-    ) -> Iterator[FileRecord]:
-        # DynamoDB orders strings by their UTF-8 bytes, Python by code points: the same order.
-        listings = (
-            self._query(self._partition_name(bucket, number), prefix, start_after, after)
-            for number in range(self._partitions)
-        )
-        return heapq.merge(*listings, key=attrgetter("key"))
-
-    def _query(
-        self, partition: str, prefix: str, start_after: Callable[[str], str], after: str
-    ) -> Iterator[FileRecord]:
-        """`start_after` tells from a page's last key where the next page starts."""
-        condition = "#partition = :partition"
-        names = {"#partition": "partition"}
-        values: dict[str, Any] = {":partition": {"S": partition}}
-        if prefix:
-            condition += " AND begins_with(#key, :prefix)"
-            names["#key"] = "key"
-            values[":prefix"] = {"S": prefix}
-        start: dict[str, Any] = {}
-        if after:
-            start = {"ExclusiveStartKey": {"partition": {"S": partition}, "key": {"S": after}}}
-        with self._explained("dynamodb:Query"):
-            while True:
-                page = self._client.query(
-                    TableName=self._table_name,
-                    KeyConditionExpression=condition,
-                    FilterExpression="attribute_not_exists(deleted)",
-                    ExpressionAttributeNames=names,
-                    ExpressionAttributeValues=values,
-                    **start,
-                )
-                yield from map(FileRecord.from_item, page["Items"])
-                last = page.get("LastEvaluatedKey")
-                if last is None:
-                    return
-                key = start_after(last["key"]["S"])
-                start = {"ExclusiveStartKey": {**last, "key": {"S": key}}}
-
     def _put(
         self, record: FileRecord, condition: str, values: dict[str, Any], names: dict[str, str]
     ) -> None:
@@ -205,18 +102,31 @@ class FileIndex:
         }
 
     def _partition(self, bucket: str, key: str) -> str:
-        return self._partition_name(bucket, zlib.crc32(key.encode()) % self._partitions)
+        return partition_of(bucket, key, self._partitions)
 
-    def _partition_name(self, bucket: str, number: int) -> str:
-        return bucket if self._partitions == 1 else f"{bucket}#{number}"
+    def _explained(self, action: str) -> AbstractContextManager[None]:
+        return explained_call(self._client, self._table_name, action)
 
-    @contextmanager
-    def _explained(self, action: str) -> Iterator[None]:
-        with explained(action, f"table {self._table_name}"):
-            try:
-                yield
-            except self._client.exceptions.ResourceNotFoundException as error:
-                raise TableMissingError(
-                    f"table {self._table_name} does not exist: the function's environment variable "
-                    "TABLE_NAME names it; apply the module again, or correct the variable"
-                ) from error
+
+def partition_of(bucket: str, key: str, partitions: int) -> str:
+    """Return the partition that holds a key's record in a table with so many partitions."""
+    return partition_name(bucket, zlib.crc32(key.encode()) % partitions, partitions)
+
+
+def partition_name(bucket: str, number: int, partitions: int) -> str:
+    """Return the name of one of a bucket's partitions."""
+    return bucket if partitions == 1 else f"{bucket}#{number}"
+
+
+@contextmanager
+def explained_call(client: "DynamoDBClient", table_name: str, action: str) -> Iterator[None]:
+    """Raise PermissionDeniedError or TableMissingError if DynamoDB refuses the call made inside."""
+    with explained(action, f"table {table_name}"):
+        try:
+            yield
+        except client.exceptions.ResourceNotFoundException as error:
+            raise TableMissingError(
+                f"table {table_name} does not exist in {client.meta.region_name}: the function's"
+                " environment variable TABLE_NAME names it; apply the module again, or correct the"
+                " variable"
+            ) from error

@@ -21,8 +21,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from function.record import FileRecord, format_time
-from function.repository import FileIndex
+from cli.function.record import FileRecord, format_time
+from cli.reader import IndexReader
 from local.deployment import Deployment, DeploymentError, without_events, without_policy
 from local.emulator import Emulator, EmulatorError
 from local.provider import KeptProvider, ProviderError, provider_binary
@@ -52,7 +52,7 @@ class Demo:
         self.function: str = outputs["function"]["name"]
         self.log_group: str = outputs["log_group"]["name"]
         self.table: str = outputs["table"]["name"]
-        self.index = FileIndex(emulator.client("dynamodb"), self.table)
+        self.index = IndexReader(emulator.client("dynamodb"), self.table)
 
     def run(self) -> None:
         """Use the bucket as an application would, and look at the index after it."""

@@ -15,7 +15,9 @@ from uuid import uuid4
 
 import psutil
 
-from function.repository import FileIndex
+from cli.function.record import FileRecord
+from cli.function.repository import FileIndex
+from cli.reader import IndexReader
 from local.emulator import Emulator
 from tools.module_copy import ROOT
 
@@ -66,8 +68,12 @@ class Bare:
         )
 
     @cached_property
-    def index(self) -> FileIndex:
-        return FileIndex(self.emulator.client("dynamodb"), self.name)
+    def index(self) -> IndexReader:
+        return IndexReader(self.emulator.client("dynamodb"), self.name)
+
+    def store(self, record: FileRecord) -> None:
+        """Write a record where there is none."""
+        FileIndex(self.emulator.client("dynamodb"), self.name).replace(record, None)
 
     def url(self, key: str = "") -> str:
         return f"s3://{self.bucket}/{key}"

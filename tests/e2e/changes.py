@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from botocore.exceptions import ClientError
 
-from function.repository import FileIndex
+from cli.reader import IndexReader
 from local.deployment import Deployment, DeploymentError
 from local.waiting import HANG_SECONDS, wait_for
 from tests.e2e.stack import Stack
@@ -137,7 +137,7 @@ class Changes:
         stack = Stack(self._shared.emulator, deployment)
         stack.configure_bucket_as_its_owner()
         table = stack.outputs["table"]
-        stack.index = FileIndex(
+        stack.index = IndexReader(
             self._shared.emulator.client("dynamodb"), table["name"], table["partitions"]
         )
         return stack

@@ -12,8 +12,8 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote_plus
 
-from function.record import FileRecord, format_time
-from function.repository import FileIndex
+from cli.function.record import FileRecord, format_time
+from cli.reader import IndexReader
 from local.deployment import Deployment
 from local.emulator import Emulator
 from local.waiting import wait_for
@@ -59,8 +59,8 @@ class Stack:
         return self.emulator.client("s3")
 
     @cached_property
-    def index(self) -> FileIndex:
-        return FileIndex(self.emulator.client("dynamodb"), self.outputs["table"]["name"])
+    def index(self) -> IndexReader:
+        return IndexReader(self.emulator.client("dynamodb"), self.outputs["table"]["name"])
 
     @property
     def bucket(self) -> str:

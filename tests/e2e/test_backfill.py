@@ -13,8 +13,8 @@ from threading import Event
 import pytest
 from rich.console import Console
 
+from cli.function.record import FileRecord
 from cli.target import WORKERS
-from function.record import FileRecord
 from local.emulator import Emulator
 from local.waiting import HANG_SECONDS, wait_for
 from tests.e2e import workload
@@ -83,8 +83,8 @@ def test_every_object_gets_a_record_and_every_record_stays(bare: Bare) -> None:
     gone = FileRecord(
         bucket=bare.name, key="Same", indexed_at=NOW, revision="r", deleted=True, expires_at=2**31
     )
-    bare.index.replace(known, None)
-    bare.index.replace(gone, None)
+    bare.store(known)
+    bare.store(gone)
 
     dry = bare.file_index("backfill", bare.url(), "--dry-run", "--json")
     assert (dry.code, json.loads(dry.answer)) == (0, {"objects": 10, "without_record": 9})
@@ -124,7 +124,7 @@ def test_only_what_is_watched_is_inserted(bare: Bare) -> None:
 def test_with_object_metadata_every_record_is_refreshed(bare: Bare) -> None:
     bare.s3.put_object(Bucket=bare.name, Key="a", Body=b"1", ContentType="text/css")
     old = FileRecord(bucket=bare.name, key="a", indexed_at=NOW, revision="r", sequencer="0055")
-    bare.index.replace(old, None)
+    bare.store(old)
 
     done = bare.file_index("backfill", bare.url(), "--object-metadata", "--json")
 

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+from cli.reader import IndexReader
 from function.record import format_time
-from function.repository import FileIndex
 from local.deployment import without_events
 from local.emulator import Emulator
 from local.waiting import wait_for
@@ -70,13 +70,13 @@ def stack(shared: Shared) -> Iterator[Parent]:
 
 
 @pytest.fixture(scope="module")
-def indexes(emulator: Emulator) -> dict[str, FileIndex]:
+def indexes(emulator: Emulator) -> dict[str, IndexReader]:
     dynamodb = emulator.client("dynamodb")
-    return {name: FileIndex(dynamodb, f"{BUCKET}-{name}") for name in ("archive", "incoming")}
+    return {name: IndexReader(dynamodb, f"{BUCKET}-{name}") for name in ("archive", "incoming")}
 
 
 @pytest.mark.usefixtures("stack")
-def test_they_share_its_notifications(indexes: dict[str, FileIndex], emulator: Emulator) -> None:
+def test_they_share_its_notifications(indexes: dict[str, IndexReader], emulator: Emulator) -> None:
     for prefix in indexes:
         emulator.client("s3").put_object(Bucket=BUCKET, Key=f"{prefix}/a", Body=b"x")
     for prefix, index in indexes.items():
@@ -96,7 +96,7 @@ def test_a_command_asks_which_index(stack: Parent, command: tuple[str, ...]) -> 
 
 
 def test_a_command_works_on_the_index_that_is_named(
-    stack: Parent, indexes: dict[str, FileIndex], emulator: Emulator
+    stack: Parent, indexes: dict[str, IndexReader], emulator: Emulator
 ) -> None:
     s3 = emulator.client("s3")
     with without_events(s3, BUCKET):

@@ -7,6 +7,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from cli.reader import IndexReader
 from function.repository import FileIndex
 
 if TYPE_CHECKING:
@@ -58,6 +59,11 @@ def dynamodb() -> "DynamoDBClient":
 @pytest.fixture
 def index(dynamodb: "DynamoDBClient") -> FileIndex:
     return FileIndex(dynamodb, TABLE)
+
+
+@pytest.fixture
+def reader(dynamodb: "DynamoDBClient") -> IndexReader:
+    return IndexReader(dynamodb, TABLE)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from urllib.parse import quote_plus
 import pytest
 from botocore.exceptions import ClientError
 
+from cli.reader import IndexReader
 from function.errors import MalformedEventError
 from function.handler import Function, create_function
 from function.objects import Objects
@@ -43,7 +44,7 @@ def job(*keys: str, schema: str = "2.0", **task: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("schema", ["1.0", "2.0"])
 def test_the_object_of_a_task_is_indexed(
-    function: Function, index: FileIndex, s3: "S3Client", schema: str
+    function: Function, reader: IndexReader, s3: "S3Client", schema: str
 ) -> None:
     s3.put_object(Bucket=BUCKET, Key=KEY, Body=b"12345")
     asked = job(KEY, schema=schema)
@@ -56,7 +57,7 @@ def test_the_object_of_a_task_is_indexed(
         "invocationId": asked["invocationId"],
         "results": [{"taskId": "t0", "resultCode": "Succeeded", "resultString": "indexed"}],
     }
-    record = index.get(BUCKET, KEY)
+    record = reader.get(BUCKET, KEY)
     assert record
     assert (record.size, record.event_name, record.sequencer) == (5, "Backfill", None)
     assert record.last_modified
@@ -102,7 +103,7 @@ class Refusing:
 )
 def test_each_task_fails_for_itself(
     function: Function,
-    index: FileIndex,
+    reader: IndexReader,
     s3: "S3Client",
     monkeypatch: pytest.MonkeyPatch,
     code: str,
@@ -116,7 +117,7 @@ def test_each_task_fails_for_itself(
     assert (bad["taskId"], bad["resultCode"]) == ("t0", result)
     assert len(bad["resultString"]) <= 1000
     assert (good["taskId"], good["resultCode"]) == ("t1", "Succeeded")
-    assert index.get(BUCKET, "good")
+    assert reader.get(BUCKET, "good")
 
 
 @pytest.mark.parametrize(("remaining_ms", "is_started"), [(5000, True), (4999, False)])

@@ -17,6 +17,7 @@ from botocore.stub import Stubber
 from moto.core.config import default_user_config
 from PIL import Image
 
+from cli.reader import IndexReader
 from function import derived_files
 from function.derived_files import DerivedFiles
 from function.errors import ObjectEventsFailedError, PermissionDeniedError
@@ -67,7 +68,7 @@ def maker(s3: "S3Client", **changes: Any) -> DerivedFiles:
 
 @pytest.mark.parametrize("object_metadata", [False, True])
 def test_a_record_points_to_the_manifest_of_its_object(
-    s3: "S3Client", index: FileIndex, object_metadata: bool
+    s3: "S3Client", index: FileIndex, reader: IndexReader, object_metadata: bool
 ) -> None:
     function = create_function(
         settings(derived_bucket=DERIVED, derived_prefix="m/é/", object_metadata=object_metadata)
@@ -76,7 +77,7 @@ def test_a_record_points_to_the_manifest_of_its_object(
 
     function.handle(s3_document(event), Invocation())
 
-    record = index.get(BUCKET, "a b+ü.csv")
+    record = reader.get(BUCKET, "a b+ü.csv")
     assert record
     assert record.derived_key == f"m/é/a b+ü.csv.{record.etag}.json"
     assert record.derived_reason is None
@@ -107,7 +108,7 @@ def test_a_record_points_to_the_manifest_of_its_object(
 
 
 def test_the_manifest_is_there_before_the_record(
-    s3: "S3Client", index: FileIndex, monkeypatch: pytest.MonkeyPatch
+    s3: "S3Client", reader: IndexReader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     function = create_function(settings(derived_bucket=DERIVED))
     event = put(s3, "k", b"a")
@@ -122,7 +123,7 @@ def test_the_manifest_is_there_before_the_record(
         function.handle(s3_document(event), Invocation())
 
     assert [len(files) for files in seen] == [1]
-    assert index.get(BUCKET, "k") is None
+    assert reader.get(BUCKET, "k") is None
 
 
 def test_without_a_manifest_there_is_no_record_yet(s3: "S3Client", index: FileIndex) -> None:
@@ -501,7 +502,7 @@ def test_a_name_that_is_too_long_ends_with_the_hash_of_the_whole(
 
 
 def test_an_event_without_an_etag_is_indexed_with_the_reason(
-    s3: "S3Client", index: FileIndex
+    s3: "S3Client", reader: IndexReader
 ) -> None:
     function = create_function(settings(derived_bucket=DERIVED))
     del s3
@@ -509,15 +510,15 @@ def test_an_event_without_an_etag_is_indexed_with_the_reason(
     event = recent(native("ObjectCreated:Put", "k", sequencer="01", size=1))
     function.handle(s3_document(event), Invocation())
 
-    record = index.get(BUCKET, "k")
+    record = reader.get(BUCKET, "k")
     assert record
     assert record.derived_reason == "the event names no ETag"
 
 
-def test_no_file_is_derived_without_being_asked_for(s3: "S3Client", index: FileIndex) -> None:
+def test_no_file_is_derived_without_being_asked_for(s3: "S3Client", reader: IndexReader) -> None:
     create_function(settings()).handle(s3_document(put(s3, "k", b"a")), Invocation())
 
-    record = index.get(BUCKET, "k")
+    record = reader.get(BUCKET, "k")
     assert record
     assert (record.derived_key, record.derived_reason) == (None, None)
     assert stored(s3) == {}

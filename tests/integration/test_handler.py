@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError
 
+from cli.reader import IndexReader
 from function import logs
 from function.errors import MalformedEventError, ObjectEventsFailedError, PermissionDeniedError
 from function.handler import Function, create_function
@@ -105,11 +106,11 @@ def refuse_writes_of(
     monkeypatch.setattr(FileIndex, "put_newer", put)
 
 
-def test_an_upload_is_indexed(function: Function, index: FileIndex) -> None:
+def test_an_upload_is_indexed(function: Function, reader: IndexReader) -> None:
     answer = function.handle(s3_document(recent(created("a b+ü"))), Invocation())
 
     assert answer == {"indexed": 1, "removed": 0, "superseded": 0, "ignored": 0, "failed": 0}
-    record = index.get(BUCKET, "a b+ü")
+    record = reader.get(BUCKET, "a b+ü")
     assert record
     assert (record.size, record.sequencer, record.event_name, record.request_id) == (
         1024,
@@ -122,7 +123,7 @@ def test_an_upload_is_indexed(function: Function, index: FileIndex) -> None:
 
 
 def test_a_delete_leaves_a_tombstone_that_outlives_late_events(
-    function: Function, index: FileIndex
+    function: Function, index: FileIndex, reader: IndexReader
 ) -> None:
     before = datetime.now(UTC)
 
@@ -131,7 +132,7 @@ def test_a_delete_leaves_a_tombstone_that_outlives_late_events(
     late = function.handle(s3_document(recent(created())), Invocation())
 
     assert (answer["removed"], late["superseded"]) == (1, 1)
-    assert index.get(BUCKET, "a.txt") is None
+    assert reader.get(BUCKET, "a.txt") is None
     tombstone = index.read(BUCKET, "a.txt")
     assert tombstone
     assert tombstone.expires_at
@@ -148,7 +149,7 @@ def test_a_duplicate_changes_nothing(function: Function, index: FileIndex) -> No
 
 
 def test_the_events_of_a_key_in_one_invocation_need_one_write(
-    function: Function, index: FileIndex, monkeypatch: pytest.MonkeyPatch
+    function: Function, reader: IndexReader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     writes = []
     put_newer = FileIndex.put_newer
@@ -169,16 +170,16 @@ def test_the_events_of_a_key_in_one_invocation_need_one_write(
     )
 
     assert (answer["indexed"], answer["superseded"], len(writes)) == (1, 2, 1)
-    record = index.get(BUCKET, "a.txt")
+    record = reader.get(BUCKET, "a.txt")
     assert record
     assert record.size == 3
 
 
-def test_many_keys_are_indexed_at_once(function: Function, index: FileIndex) -> None:
+def test_many_keys_are_indexed_at_once(function: Function, reader: IndexReader) -> None:
     records = [recent(created(f"{number:03}")) for number in range(100)]
 
     assert function.handle(s3_document(*records), Invocation())["indexed"] == 100
-    assert len(list(index.list_prefix(BUCKET))) == 100
+    assert len(list(reader.list_prefix(BUCKET))) == 100
 
 
 REFRESHED = {
@@ -196,27 +197,27 @@ REFRESHED = {
 
 @pytest.mark.parametrize("record", REFRESHED.values(), ids=list(REFRESHED))
 def test_where_the_event_does_not_decide_the_object_is_looked_at(
-    function: Function, index: FileIndex, s3: "S3Client", record: dict[str, Any]
+    function: Function, reader: IndexReader, s3: "S3Client", record: dict[str, Any]
 ) -> None:
     assert function.handle(s3_document(record), Invocation())["removed"] == 1
-    assert index.get(BUCKET, "a.txt") is None
+    assert reader.get(BUCKET, "a.txt") is None
 
     s3.put_object(Bucket=BUCKET, Key="a.txt", Body=b"12345")
     assert function.handle(s3_document(record), Invocation())["indexed"] == 1
-    found = index.get(BUCKET, "a.txt")
+    found = reader.get(BUCKET, "a.txt")
     assert found
     assert (found.size, found.last_modified is not None) == (5, True)
 
 
 def test_an_event_younger_than_the_tombstones_is_applied_without_a_look(
-    function: Function, index: FileIndex
+    function: Function, reader: IndexReader
 ) -> None:
     function.handle(s3_document(recent(created(), timedelta(days=28, hours=23))), Invocation())
 
-    assert index.get(BUCKET, "a.txt") is not None
+    assert reader.get(BUCKET, "a.txt") is not None
 
 
-def test_with_object_metadata_every_event_looks(index: FileIndex, s3: "S3Client") -> None:
+def test_with_object_metadata_every_event_looks(reader: IndexReader, s3: "S3Client") -> None:
     s3.put_object(
         Bucket=BUCKET, Key="a.txt", Body=b"12345", ContentType="text/csv", Tagging="class=secret"
     )
@@ -224,7 +225,7 @@ def test_with_object_metadata_every_event_looks(index: FileIndex, s3: "S3Client"
     function = create_function(settings(object_metadata=True, object_tags=True))
     function.handle(s3_document(recent(created())), Invocation())
 
-    record = index.get(BUCKET, "a.txt")
+    record = reader.get(BUCKET, "a.txt")
     assert record
     assert record.metadata
     assert (record.size, record.metadata.content_type, record.metadata.tags) == (
@@ -246,7 +247,7 @@ def test_what_the_index_does_not_hold_is_ignored_with_a_warning(
 
 
 def test_an_eventbridge_event_and_a_failure_record_are_indexed(
-    function: Function, index: FileIndex
+    function: Function, reader: IndexReader
 ) -> None:
     event = eventbridge(key="a+b", size=1, etag="e", sequencer="617f08299329d189")
     event["time"] = format_time(datetime.now(UTC))
@@ -254,7 +255,7 @@ def test_an_eventbridge_event_and_a_failure_record_are_indexed(
     function.handle(event, Invocation())
     function.handle(failure_record(s3_document(recent(created("c+d")))), Invocation())
 
-    assert [record.key for record in index.list_prefix(BUCKET)] == ["a+b", "c+d"]
+    assert [record.key for record in reader.list_prefix(BUCKET)] == ["a+b", "c+d"]
 
 
 def test_the_test_event_is_counted_and_does_nothing(
@@ -287,7 +288,7 @@ def test_a_direct_payload_that_cannot_be_read_raises_so_that_lambda_keeps_it(
 
 
 def test_a_direct_invocation_raises_after_everything_else_was_processed(
-    function: Function, index: FileIndex, monkeypatch: pytest.MonkeyPatch
+    function: Function, reader: IndexReader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     refuse_writes_of(monkeypatch, "b")
     payload = s3_document(*(recent(created(key)) for key in ("a", "b", "c")), created(""))
@@ -298,7 +299,7 @@ def test_a_direct_invocation_raises_after_everything_else_was_processed(
     ):
         function.handle(payload, Invocation())
 
-    assert [record.key for record in index.list_prefix(BUCKET)] == ["a", "c"]
+    assert [record.key for record in reader.list_prefix(BUCKET)] == ["a", "c"]
 
 
 def test_a_failed_invocation_names_the_first_failures_and_counts_the_others(
@@ -311,7 +312,7 @@ def test_a_failed_invocation_names_the_first_failures_and_counts_the_others(
 
 
 def test_an_sqs_batch_answers_which_messages_failed(
-    function: Function, index: FileIndex, monkeypatch: pytest.MonkeyPatch
+    function: Function, reader: IndexReader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     refuse_writes_of(monkeypatch, "b")
 
@@ -326,7 +327,7 @@ def test_an_sqs_batch_answers_which_messages_failed(
     )
 
     assert answer == {"batchItemFailures": [{"itemIdentifier": "m1"}, {"itemIdentifier": "m2"}]}
-    assert [record.key for record in index.list_prefix(BUCKET)] == ["a", "c"]
+    assert [record.key for record in reader.list_prefix(BUCKET)] == ["a", "c"]
 
 
 def test_every_message_that_gave_an_event_to_a_failed_group_is_reported(
@@ -364,6 +365,7 @@ def of_another_bucket(record: dict[str, Any]) -> dict[str, Any]:
 )
 def test_an_event_about_another_bucket_fails_alone(
     index: FileIndex,
+    reader: IndexReader,
     s3: "S3Client",  # noqa: ARG001 # the bucket exists
     lines: Callable[[], list[Any]],
     record: dict[str, Any],
@@ -379,7 +381,7 @@ def test_an_event_about_another_bucket_fails_alone(
     )
 
     assert answer == {"batchItemFailures": [{"itemIdentifier": "m1"}]}
-    assert [found.key for found in index.list_prefix(BUCKET)] == ["a", "c"]
+    assert [found.key for found in reader.list_prefix(BUCKET)] == ["a", "c"]
     assert index.read("logs", "b") is None
     (failed,) = [line for line in lines() if line.get("outcome") == "failed"]
     assert (failed["bucket"], failed["errorType"]) == ("logs", "OtherBucketError")
@@ -390,19 +392,21 @@ def test_an_event_about_another_bucket_fails_alone(
     assert lines()[-1]["Failed"] == 1
 
 
-def test_without_a_bucket_name_any_bucket_is_indexed(function: Function, index: FileIndex) -> None:
+def test_without_a_bucket_name_any_bucket_is_indexed(
+    function: Function, reader: IndexReader
+) -> None:
     function.handle(
         s3_document(recent(created("a")), of_another_bucket(recent(created("b")))), Invocation()
     )
 
-    assert index.get(BUCKET, "a")
-    assert index.get("logs", "b")
+    assert reader.get(BUCKET, "a")
+    assert reader.get("logs", "b")
 
 
 @pytest.mark.parametrize(("remaining_ms", "started"), [(5000, True), (4999, False)])
 def test_nothing_is_started_in_the_last_five_seconds(
     function: Function,
-    index: FileIndex,
+    reader: IndexReader,
     lines: Callable[[], list[Any]],
     remaining_ms: int,
     started: bool,
@@ -412,7 +416,7 @@ def test_nothing_is_started_in_the_last_five_seconds(
     answer = function.handle(payload, Invocation(remaining_ms))
 
     assert len(answer["batchItemFailures"]) == (0 if started else 2)
-    assert len(list(index.list_prefix(BUCKET))) == (2 if started else 0)
+    assert len(list(reader.list_prefix(BUCKET))) == (2 if started else 0)
     errors = {line["errorMessage"] for line in lines() if line.get("errorType") == "OutOfTimeError"}
     assert [error.startswith("not started") for error in errors] == ([] if started else [True])
 
@@ -442,7 +446,7 @@ class TimeUpAtTheSecondKey(Invocation):
 
 def test_what_is_not_finished_in_time_is_reported_as_failed_alone(
     function: Function,
-    index: FileIndex,
+    reader: IndexReader,
     lines: Callable[[], list[Any]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -463,7 +467,7 @@ def test_what_is_not_finished_in_time_is_reported_as_failed_alone(
         time_is_up.set()
 
     assert answer == {"batchItemFailures": [{"itemIdentifier": "m1"}]}
-    assert {"a", "c"} <= {record.key for record in index.list_prefix(BUCKET)}
+    assert {"a", "c"} <= {record.key for record in reader.list_prefix(BUCKET)}
     (failed,) = [line for line in lines() if line.get("outcome") == "failed"]
     assert (failed["key"], failed["errorType"]) == ("b", "OutOfTimeError")
     assert "raise function.timeout_seconds" in failed["errorMessage"]
@@ -499,7 +503,7 @@ def test_an_event_older_than_tombstones_fails_where_the_object_may_not_be_looked
 
 
 def test_an_event_that_is_too_old_does_not_take_a_new_one_of_its_key_along(
-    function: Function, index: FileIndex, monkeypatch: pytest.MonkeyPatch
+    function: Function, reader: IndexReader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def denied(*_: Any, **__: Any) -> None:
         raise PermissionDeniedError("may not dynamodb:GetItem")
@@ -516,7 +520,7 @@ def test_an_event_that_is_too_old_does_not_take_a_new_one_of_its_key_along(
 
     assert answer == {"batchItemFailures": [{"itemIdentifier": "m0"}]}
     monkeypatch.undo()
-    record = index.get(BUCKET, "a.txt")
+    record = reader.get(BUCKET, "a.txt")
     assert record
     assert record.size == 2
 

@@ -1,15 +1,12 @@
-"""The table, on moto: conditions, tombstones, order, pages, partitions."""
+"""The table, on moto: conditions, tombstones, partitions."""
 
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.exceptions import ClientError
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from function.errors import PermissionDeniedError, TableMissingError
 from function.record import FileRecord, ObjectMetadata, WriteRefusedError
@@ -167,51 +164,6 @@ def test_a_write_whose_answer_was_lost_counts_as_written(index: FileIndex) -> No
     assert index.read(BUCKET, "a.txt") == record(revision="two")
 
 
-def test_tombstones_are_read_but_neither_got_nor_listed(index: FileIndex) -> None:
-    index.put_newer(TOMBSTONE)
-    index.put_newer(record("b.txt"))
-
-    assert index.read(BUCKET, "a.txt") == TOMBSTONE
-    assert index.get(BUCKET, "a.txt") is None
-    assert index.get(BUCKET, "nothing") is None
-    assert index.get(BUCKET, "b.txt") == record("b.txt")
-    assert list(index.list_prefix(BUCKET)) == [record("b.txt")]
-
-
-keys = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
-_numbers = count()
-
-
-@pytest.mark.parametrize("partitions", [1, 5])
-@settings(
-    max_examples=25,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
-@given(names=st.sets(keys, max_size=12), prefix=st.text("aé日𐍈", max_size=2))
-def test_a_listing_is_in_the_order_of_utf8_bytes_as_s3_lists(
-    dynamodb: "DynamoDBClient", partitions: int, names: set[str], prefix: str
-) -> None:
-    bucket = f"b{next(_numbers)}"
-    index = FileIndex(dynamodb, TABLE, partitions)
-    inserted = names | {prefix + name for name in names}
-    for name in inserted:
-        index.replace(replace(record(name), bucket=bucket), None)
-
-    listed = [found.key for found in index.list_prefix(bucket, prefix)]
-
-    assert listed == sorted(
-        (name for name in inserted if name.startswith(prefix)), key=lambda name: name.encode()
-    )
-
-
-def test_a_listing_goes_on_over_pages(index: FileIndex) -> None:
-    keys = [f"{number}" for number in range(8)]
-    for key in keys:
-        index.put_newer(record(key, etag="x" * 300_000))  # a page is a megabyte
-
-    assert [found.key for found in index.list_prefix(BUCKET)] == keys
-
-
 def test_partitions_spread_the_keys_of_a_bucket(dynamodb: "DynamoDBClient") -> None:
     index = FileIndex(dynamodb, TABLE, partitions=4)
     for number in range(100):
@@ -221,23 +173,13 @@ def test_partitions_spread_the_keys_of_a_bucket(dynamodb: "DynamoDBClient") -> N
 
     assert set(partitions) == {f"{BUCKET}#{number}" for number in range(4)}
     assert max(partitions.count(name) for name in set(partitions)) < 40
-    assert [found.key for found in index.list_prefix(BUCKET, "01")] == [
-        f"{number:03}" for number in range(10, 20)
-    ]
-    assert index.get(BUCKET, "042") == record("042")
-
-
-def test_buckets_are_kept_apart(index: FileIndex) -> None:
-    index.put_newer(record())
-    index.put_newer(replace(record(), bucket="other"))
-
-    assert [found.bucket for found in index.list_prefix("other")] == ["other"]
+    assert index.read(BUCKET, "042") == record("042")
 
 
 def test_a_key_of_the_greatest_length_is_stored(index: FileIndex) -> None:
     index.put_newer(record("ü" * 512))
 
-    assert index.get(BUCKET, "ü" * 512) is not None
+    assert index.read(BUCKET, "ü" * 512) is not None
 
 
 def test_a_missing_table_is_named_with_the_variable_it_comes_from(
@@ -245,13 +187,10 @@ def test_a_missing_table_is_named_with_the_variable_it_comes_from(
 ) -> None:
     index = FileIndex(dynamodb, "nowhere")
 
-    for call in (
-        lambda: index.put_newer(record()),
-        lambda: index.read(BUCKET, "a"),
-        lambda: list(index.list_prefix(BUCKET)),
-    ):
-        with pytest.raises(TableMissingError, match=r"table nowhere does not exist.*TABLE_NAME"):
-            call()
+    with pytest.raises(TableMissingError, match=r"table nowhere does not exist.*TABLE_NAME"):
+        index.put_newer(record())
+    with pytest.raises(TableMissingError, match=r"table nowhere does not exist.*TABLE_NAME"):
+        index.read(BUCKET, "a")
 
 
 DENIAL = (
@@ -273,8 +212,6 @@ def refuse(dynamodb: "DynamoDBClient", code: str, text: str, operation: str = "P
     [
         ("PutItem", lambda index: index.put_newer(record())),
         ("GetItem", lambda index: index.read(BUCKET, "a")),
-        ("Query", lambda index: list(index.list_prefix(BUCKET))),
-        ("Query", lambda index: index.has_its_partitions(BUCKET)),
     ],
 )
 def test_a_refusal_that_names_nothing_names_the_action_and_the_table(
@@ -301,30 +238,6 @@ def test_other_errors_are_raised_as_they_are(dynamodb: "DynamoDBClient") -> None
 
     with pytest.raises(ClientError, match="slow down"):
         FileIndex(dynamodb, TABLE).put_newer(record())
-
-
-def test_a_level_gives_each_common_prefix_once_and_passes_over_what_is_below(
-    dynamodb: "DynamoDBClient", monkeypatch: pytest.MonkeyPatch
-) -> None:
-    index = FileIndex(dynamodb, TABLE, 3)
-    below = [f"in/a/{number:04}" for number in range(300)]
-    for key in (*below, "in/", "in/a", "in/b/c/d", "in/z", "in0", "other", "in/a\U0010ffff/x"):
-        index.replace(record(key), None)
-    asked: list[dict[str, Any]] = []
-    query = dynamodb.query
-
-    def few_at_once(**request: Any) -> Any:
-        asked.append(request)
-        return query(**request, Limit=10)
-
-    monkeypatch.setattr(dynamodb, "query", few_at_once)
-
-    level = [
-        entry if isinstance(entry, str) else entry.key for entry in index.list_level(BUCKET, "in/")
-    ]
-
-    assert level == ["in/", "in/a", "in/a/", "in/a\U0010ffff/", "in/b/", "in/z"]
-    assert len(asked) < 15  # all of it takes at least 30
 
 
 def test_what_a_repair_has_settled_is_not_undone_by_older_events(index: FileIndex) -> None:
@@ -388,71 +301,3 @@ def test_a_read_sees_every_write_that_was_answered(
     index.read(BUCKET, "a")
 
     assert [request["ConsistentRead"] for request in asked] == [True]
-
-
-def test_a_level_of_keys_that_begin_with_a_slash_is_the_slash(index: FileIndex) -> None:
-    for key in ("/a", "/b", "c"):
-        index.replace(record(key), None)
-
-    level = list(index.list_level(BUCKET))
-
-    assert [entry if isinstance(entry, str) else entry.key for entry in level] == ["/", "c"]
-
-
-@pytest.mark.parametrize("directory", ["in/", "日" * 100 + "/"])
-def test_a_level_goes_on_after_the_last_key_that_can_be_below(
-    dynamodb: "DynamoDBClient",
-    index: FileIndex,
-    monkeypatch: pytest.MonkeyPatch,
-    directory: str,
-) -> None:
-    for number in range(15):
-        index.replace(record(f"{directory}{number:02}"), None)
-    query = dynamodb.query
-    starts: list[str] = []
-
-    def few_at_once(**request: Any) -> Any:
-        if "ExclusiveStartKey" in request:
-            starts.append(request["ExclusiveStartKey"]["key"]["S"])
-        return query(**request, Limit=10)
-
-    monkeypatch.setattr(dynamodb, "query", few_at_once)
-
-    assert list(index.list_level(BUCKET)) == [directory]
-    (start,) = starts
-    assert start.startswith(f"{directory}\U0010ffff")
-    assert 1024 - 4 < len(start.encode()) <= 1024  # DynamoDB allows no longer one
-
-
-def test_a_level_goes_on_after_a_page_of_its_own_keys(
-    dynamodb: "DynamoDBClient", index: FileIndex, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    keys = [f"in/{number:02}" for number in range(25)]
-    for key in keys:
-        index.replace(record(key), None)
-    query = dynamodb.query
-    monkeypatch.setattr(dynamodb, "query", lambda **request: query(**request, Limit=10))
-
-    level = list(index.list_level(BUCKET, "in/"))
-
-    assert [entry if isinstance(entry, str) else entry.key for entry in level] == keys
-
-
-@pytest.mark.parametrize(
-    ("of_table", "asked", "answer"),
-    [(1, 1, True), (3, 3, True), (1, 3, False), (3, 1, False), (3, 5, False), (5, 3, False)],
-)
-def test_a_table_tells_whether_it_has_so_many_partitions(
-    dynamodb: "DynamoDBClient", of_table: int, asked: int, answer: bool
-) -> None:
-    written = FileIndex(dynamodb, TABLE, of_table)
-    assert FileIndex(dynamodb, TABLE, asked).has_its_partitions(BUCKET)
-    for number in range(60):
-        written.replace(record(f"{number:02}"), None)
-    requests: list[dict[str, Any]] = []
-    dynamodb.meta.events.register(
-        "before-parameter-build.dynamodb.Query", lambda params, **_: requests.append(params)
-    )
-
-    assert FileIndex(dynamodb, TABLE, asked).has_its_partitions(BUCKET) is answer
-    assert {request["Limit"] for request in requests} == {20}

@@ -15,7 +15,7 @@ MAY_IMPORT = {
     "function": set[str](),
     "cli": set[str](),  # it has the function's modules as its own, under cli/function
     "tools": set[str](),
-    "local": {"function", "tools"},
+    "local": {"cli", "tools"},
 }
 
 

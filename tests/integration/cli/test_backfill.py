@@ -14,6 +14,7 @@ from cli.function.objects import Objects
 from cli.function.record import FileRecord
 from cli.function.repository import FileIndex
 from cli.insertion import Inserted
+from cli.reader import IndexReader
 from function.handler import create_function
 from tests.integration.cli.conftest import FileIndexCommand
 from tests.integration.conftest import BUCKET
@@ -40,7 +41,7 @@ def test_a_prefix_that_matches_nothing_is_said(
 
 def test_a_place_that_cannot_be_noted_is_said_and_stops_nothing(
     file_index: FileIndexCommand,
-    index: FileIndex,
+    reader: IndexReader,
     s3: "S3Client",
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
@@ -53,7 +54,7 @@ def test_a_place_that_cannot_be_noted_is_said_and_stops_nothing(
 
     assert said.code == 0
     assert said.messages.count("--resume will not know where this was: [Errno 20]") == 1
-    assert index.get(BUCKET, "a")
+    assert reader.get(BUCKET, "a")
 
 
 class Inserting:
@@ -78,7 +79,7 @@ def events(*names: str, **entity: Any) -> list[dict[str, Any]]:
 
 def test_a_key_of_an_unversioned_bucket_is_ordered_after_its_backfill(
     file_index: FileIndexCommand,
-    index: FileIndex,
+    reader: IndexReader,
     s3: "S3Client",
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -90,12 +91,12 @@ def test_a_key_of_an_unversioned_bucket_is_ordered_after_its_backfill(
 
     overwritten, deleted = events("ObjectCreated:Put", "ObjectRemoved:Delete", size=7, eTag="e")
     function.handle(s3_document(overwritten), Invocation())
-    record = index.get(BUCKET, "a")
+    record = reader.get(BUCKET, "a")
     assert record
     assert (record.size, record.observed) == (7, False)
 
     function.handle(s3_document(deleted), Invocation())
-    assert index.get(BUCKET, "a") is None
+    assert reader.get(BUCKET, "a") is None
 
 
 def no_look(*_: object) -> None:
@@ -104,7 +105,7 @@ def no_look(*_: object) -> None:
 
 def test_a_key_of_a_versioned_bucket_stays_when_a_null_version_expires(
     file_index: FileIndexCommand,
-    index: FileIndex,
+    reader: IndexReader,
     s3: "S3Client",
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -119,14 +120,14 @@ def test_a_key_of_a_versioned_bucket_stays_when_a_null_version_expires(
         s3_document(*events("LifecycleExpiration:Delete")), Invocation()
     )
 
-    record = index.get(BUCKET, "a")
+    record = reader.get(BUCKET, "a")
     assert record
     assert (record.size, record.version_id, record.observed) == (1, version, True)
 
 
 def test_a_key_that_others_keep_writing_stops_nothing(
     file_index: FileIndexCommand,
-    index: FileIndex,
+    reader: IndexReader,
     s3: "S3Client",
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -143,7 +144,7 @@ def test_a_key_that_others_keep_writing_stops_nothing(
     said = file_index("backfill", URL, "--object-metadata", "--json")
 
     assert said.lines == [{"objects": 2, "refreshed": 1}]
-    assert index.get(BUCKET, "b")
+    assert reader.get(BUCKET, "b")
 
 
 @pytest.mark.parametrize("option", ["--resume", "--dry-run"])

@@ -18,6 +18,7 @@ from cli.function.errors import ContentionError
 from cli.function.indexer import Indexer
 from cli.function.record import FileRecord
 from cli.function.repository import FileIndex
+from cli.reader import IndexReader
 from tests.integration.cli.conftest import FileIndexCommand, Said
 from tests.integration.cli.faults import Faults
 from tests.integration.conftest import BUCKET, TABLE
@@ -46,8 +47,8 @@ def faults(
     return Faults(monkeypatch)
 
 
-def indexed(index: FileIndex) -> list[str]:
-    return [record.key for record in index.list_prefix(BUCKET)]
+def indexed(reader: IndexReader) -> list[str]:
+    return [record.key for record in reader.list_prefix(BUCKET)]
 
 
 def checkpoints(tmp_path: Path) -> list[str]:
@@ -76,7 +77,7 @@ def done_of(said: Said, command: tuple[str, ...]) -> int:
 def test_an_error_of_one_object_does_not_stop_the_others(
     file_index: FileIndexCommand,
     faults: Faults,
-    index: FileIndex,
+    reader: IndexReader,
     tmp_path: Path,
     command: tuple[str, ...],
     operation: str,
@@ -88,7 +89,7 @@ def test_an_error_of_one_object_does_not_stop_the_others(
     said = file_index(*command, "--json", "--report", str(report))
 
     assert (said.code, said.lines[-1]["failed"], done_of(said, command)) == (2, 1, 3), said
-    assert indexed(index) == ["a", "c", "d"]
+    assert indexed(reader) == ["a", "c", "d"]
     heading, named = said.messages.splitlines()
     assert heading == "1 key failed; --resume tries it again:"
     assert named.startswith(f"  {URL}/b: ")
@@ -101,7 +102,7 @@ def test_an_error_of_one_object_does_not_stop_the_others(
 
     assert again.code == (0 if command is BACKFILL else 1)
     assert (done_of(again, command), "failed" in again.lines[-1]) == (4, False)
-    assert indexed(index) == list(KEYS)
+    assert indexed(reader) == list(KEYS)
     # Nothing but the failed key was tried again.
     assert set(faults.keys("PutItem")) == {"b"}
     assert again.messages == "Trying again first: 1 failed.\n"
@@ -124,7 +125,7 @@ def test_an_error_of_one_object_does_not_stop_the_others(
 def test_an_error_of_the_run_stops_it_and_it_can_be_resumed(
     file_index: FileIndexCommand,
     faults: Faults,
-    index: FileIndex,
+    reader: IndexReader,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
     command: tuple[str, ...],
@@ -144,7 +145,7 @@ def test_an_error_of_the_run_stops_it_and_it_can_be_resumed(
     again = file_index(*command, "--json", "--resume")
     assert again.messages == "Going on after b.\n"
     assert again.code == (0 if command is BACKFILL else 1)
-    assert indexed(index) == list(KEYS)
+    assert indexed(reader) == list(KEYS)
     assert set(faults.keys("HeadObject")) <= {"c", "d"}
     number = again.lines[-1]["objects" if command is BACKFILL else "compared"]
     assert number == 4
@@ -170,7 +171,7 @@ def test_if_every_object_is_refused_it_is_said_once(
 def test_if_the_first_objects_are_refused_the_run_stops_and_can_go_past_them(
     file_index: FileIndexCommand,
     faults: Faults,
-    index: FileIndex,
+    reader: IndexReader,
     monkeypatch: pytest.MonkeyPatch,
     command: tuple[str, ...],
 ) -> None:
@@ -184,17 +185,17 @@ def test_if_the_first_objects_are_refused_the_run_stops_and_can_go_past_them(
     assert "access to each of the first 2 objects was denied" in said.messages
     again = file_index(*command, "--resume", "--json")
     assert (again.code, again.lines[-1]["failed"]) == (2, 3)
-    assert indexed(index) == ["d"]
+    assert indexed(reader) == ["d"]
     faults.end()
     assert done_of(file_index(*command, "--resume", "--json"), command) == 4
-    assert indexed(index) == list(KEYS)
+    assert indexed(reader) == list(KEYS)
 
 
 @pytest.mark.parametrize("command", [BACKFILL, REPAIR])
 def test_a_refusal_among_objects_that_went_well_ends_nothing(
     file_index: FileIndexCommand,
     faults: Faults,
-    index: FileIndex,
+    reader: IndexReader,
     monkeypatch: pytest.MonkeyPatch,
     command: tuple[str, ...],
 ) -> None:
@@ -205,11 +206,11 @@ def test_a_refusal_among_objects_that_went_well_ends_nothing(
     said = file_index(*command, "--json")
 
     assert (said.code, said.lines[-1]["failed"]) == (2, 3)
-    assert indexed(index) == ["a"]
+    assert indexed(reader) == ["a"]
 
 
 def test_what_failed_twice_is_tried_a_third_time(
-    file_index: FileIndexCommand, faults: Faults, index: FileIndex
+    file_index: FileIndexCommand, faults: Faults, reader: IndexReader
 ) -> None:
     faults.fail("HeadObject", "403", "b", "c")
     for command in (BACKFILL, REPAIR):
@@ -223,7 +224,7 @@ def test_what_failed_twice_is_tried_a_third_time(
         assert said.lines[-1]["refreshed"] == 4 - len(left)
     # A backfill's failures are not a verification's.
     assert "2 failed" in file_index(*REPAIR, "--resume").messages
-    assert indexed(index) == list(KEYS)
+    assert indexed(reader) == list(KEYS)
 
 
 def test_the_first_failures_are_named_and_the_report_names_all(
@@ -329,7 +330,10 @@ def test_a_report_is_kept_if_the_bucket_is_not_there(
 
 
 def test_unsettled_keys_weigh_more_than_drift_and_are_tried_again(
-    file_index: FileIndexCommand, faults: Faults, index: FileIndex, monkeypatch: pytest.MonkeyPatch
+    file_index: FileIndexCommand,
+    faults: Faults,
+    reader: IndexReader,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     refresh = Indexer.refresh
 
@@ -346,7 +350,7 @@ def test_unsettled_keys_weigh_more_than_drift_and_are_tried_again(
     assert (said.code, said.lines[-1]["unsettled"], said.lines[-1]["repaired"]) == (2, 1, 3)
     assert f"  {URL}/b: it kept changing: not compared" in said.messages
     assert (again.code, again.lines[-1]["unsettled"], again.lines[-1]["repaired"]) == (1, 0, 4)
-    assert indexed(index) == list(KEYS)
+    assert indexed(reader) == list(KEYS)
     del faults
 
 
@@ -358,6 +362,7 @@ def test_an_index_is_read_on_from_any_key(dynamodb: "DynamoDBClient", partitions
         record = FileRecord(bucket=BUCKET, key=key, indexed_at=datetime.now(UTC), revision="r")
         index.replace(record, None)
 
+    reader = IndexReader(dynamodb, TABLE, partitions)
     for after in ("in/", "in/07", "in/07 ", "in/\uffff", "in/\U0001f600"):
-        left = [record.key for record in index.list_prefix(BUCKET, "in/", after)]
+        left = [record.key for record in reader.list_prefix(BUCKET, "in/", after)]
         assert left == sorted(key for key in keys if key > after)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from cli.function.record import FileRecord, ObjectMetadata
 from cli.function.repository import FileIndex
+from cli.reader import IndexReader
 from tests.integration.cli.conftest import FileIndexCommand, Store
 from tests.integration.conftest import BUCKET, TABLE
 from tests.unit.cli.test_terminal import hard_texts
@@ -68,11 +69,11 @@ def test_a_record_is_got_by_its_key(file_index: FileIndexCommand, store: Store, 
 )
 @given(parts=st.lists(hard_texts, min_size=1, max_size=3).filter(lambda parts: parts != [""]))
 def test_what_is_copied_from_a_listing_gets_exactly_that_record(
-    file_index: FileIndexCommand, index: FileIndex, parts: list[str]
+    file_index: FileIndexCommand, index: FileIndex, reader: IndexReader, parts: list[str]
 ) -> None:
     key = "/".join(parts)
     directory = key[: key.rfind("/") + 1]
-    for other in index.list_prefix(BUCKET):
+    for other in reader.list_prefix(BUCKET):
         index.replace(replace(other, deleted=True, expires_at=1), other)
     index.replace(record(key), index.read(BUCKET, key))
 

@@ -14,6 +14,7 @@ from cli import verify
 from cli.function.record import FileRecord, ObjectMetadata, format_time
 from cli.function.repository import FileIndex
 from cli.listing import Listing
+from cli.reader import IndexReader
 from function.handler import Function, create_function
 from tests.integration.cli.conftest import FileIndexCommand, Said, Store
 from tests.integration.cli.faults import Faults
@@ -318,7 +319,11 @@ def test_what_head_cannot_tell_is_not_compared_for_ever(
 
 
 def test_a_copy_in_place_whose_event_was_lost_is_found(
-    file_index: FileIndexCommand, s3: "S3Client", store: Store, index: FileIndex
+    file_index: FileIndexCommand,
+    s3: "S3Client",
+    store: Store,
+    index: FileIndex,
+    reader: IndexReader,
 ) -> None:
     for key in ("class", "content type", "untouched"):
         s3.put_object(Bucket=BUCKET, Key=key, Body=b"1", ContentType="text/plain")
@@ -351,7 +356,7 @@ def test_a_copy_in_place_whose_event_was_lost_is_found(
     assert copied["object"]["last_modified"] > copied["record"]["last_modified"]
     assert copied["object"]["etag"] == copied["record"]["etag"]
     assert verified(file_index, "--object-metadata").code == 0
-    repaired = index.get(BUCKET, "content type")
+    repaired = reader.get(BUCKET, "content type")
     assert repaired
     assert repaired.metadata
     assert repaired.metadata.content_type == "text/csv"
@@ -422,7 +427,7 @@ def test_after_lost_events_a_repair_makes_the_index_the_bucket(
     file_index: FileIndexCommand, s3: "S3Client", dynamodb: "DynamoDBClient", seed: int
 ) -> None:
     random = Random(seed)  # noqa: S311 # no secret
-    index = FileIndex(dynamodb, TABLE)
+    reader = IndexReader(dynamodb, TABLE)
     function = create_function(settings())
     keys = [f"key {number}" for number in range(6)]
     events = [_change(s3, random, keys, number) for number in range(24)]
@@ -431,21 +436,21 @@ def test_after_lost_events_a_repair_makes_the_index_the_bucket(
         late += [event for event in events if random.random() < 0.2]  # again
 
     repaired = {line.get("key") for line in verified(file_index, "--repair").lines}
-    assert _differences(s3, index) == []
+    assert _differences(s3, reader) == []
 
     random.shuffle(late)
     for event in late:
         function.handle(s3_document(event), Invocation())
     # A key that did not differ is not settled: for the next time.
-    assert not [key for key, *_ in _differences(s3, index) if key in repaired]
+    assert not [key for key, *_ in _differences(s3, reader) if key in repaired]
     verified(file_index, "--repair")
-    assert _differences(s3, index) == []
+    assert _differences(s3, reader) == []
 
     # And the index goes on following the bucket.
     for number in range(24, 36):
         event = _change(s3, random, keys, number, after=timedelta(seconds=30))
         function.handle(s3_document(event), Invocation())
-    assert _differences(s3, index) == []
+    assert _differences(s3, reader) == []
 
 
 def _change(
@@ -481,12 +486,12 @@ def _deliver_some(
     return late
 
 
-def _differences(s3: "S3Client", index: FileIndex) -> list[Any]:
+def _differences(s3: "S3Client", reader: IndexReader) -> list[Any]:
     bucket = {
         (found["Key"], found["ETag"].strip('"'), found["Size"])
         for found in s3.list_objects_v2(Bucket=BUCKET).get("Contents", [])
     }
-    records = {(record.key, record.etag, record.size) for record in index.list_prefix(BUCKET)}
+    records = {(record.key, record.etag, record.size) for record in reader.list_prefix(BUCKET)}
     return sorted(bucket ^ records)
 
 

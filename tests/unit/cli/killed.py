@@ -118,7 +118,7 @@ class DiskTarget:
     def s3(self) -> None:
         pass
 
-    def index(self) -> Disk:
+    def reader(self) -> Disk:
         return self._disk
 
     def indexer(self) -> Disk:

@@ -492,7 +492,7 @@ def test_a_dry_run_counts_objects_and_those_without_a_record(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     advanced: list[int] = []
-    monkeypatch.setattr(Target, "index", lambda _: Index())
+    monkeypatch.setattr(Target, "reader", lambda _: Index())
     monkeypatch.setattr("cli.backfill.Work.advance", lambda *_: advanced.append(1))
     target = Target(settings=settings_of("t", object_metadata=reads_objects), filters=Filters())
     listing = cast(Listing, Pages(keys))

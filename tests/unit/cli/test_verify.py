@@ -18,9 +18,9 @@ from cli.function.errors import ContentionError
 from cli.function.events import ObjectEvent
 from cli.function.indexer import Indexer, Settled
 from cli.function.record import FileRecord
-from cli.function.repository import FileIndex
 from cli.listing import Listed, Listing, Page
 from cli.progress import Work
+from cli.reader import IndexReader
 from cli.verify import Step, Verification, settled_at
 
 START = datetime(2026, 11, 23, 8, 15, 30, tzinfo=UTC)
@@ -109,7 +109,7 @@ class World:
     def verification(self, grace: float = 60, *, repair: bool = True) -> Verification:
         return Verification(
             listing=cast(Listing, self),
-            index=cast(FileIndex, self),
+            reader=cast(IndexReader, self),
             indexer=cast(Indexer, self) if repair else None,
             comparison=Comparison(Filters(), versions=False),
             grace=grace,

@@ -1,0 +1,234 @@
+"""Reading the index, on moto: order, pages, levels, partitions."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from botocore.exceptions import ClientError
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from cli.function.errors import PermissionDeniedError, TableMissingError
+from cli.function.record import FileRecord
+from cli.function.repository import FileIndex
+from cli.reader import IndexReader
+from tests.integration.conftest import BUCKET, TABLE
+from tools.module_copy import ROOT
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+NOW = datetime(2026, 11, 23, 8, 15, 30, 123000, tzinfo=UTC)
+keys = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
+_numbers = count()
+
+
+def record(key: str = "a.txt", **changes: Any) -> FileRecord:
+    values: dict[str, Any] = {"revision": "r", "etag": "e", "size": 1} | changes
+    return FileRecord(bucket=BUCKET, key=key, indexed_at=NOW, **values)
+
+
+@pytest.fixture
+def index(dynamodb: "DynamoDBClient") -> FileIndex:
+    return FileIndex(dynamodb, TABLE)
+
+
+def test_tombstones_are_read_but_neither_got_nor_listed(
+    index: FileIndex, reader: IndexReader
+) -> None:
+    tombstone = record(deleted=True, expires_at=1766000000, etag=None, size=None)
+    index.replace(tombstone, None)
+    index.replace(record("b.txt"), None)
+
+    assert reader.read(BUCKET, "a.txt") == tombstone
+    assert reader.get(BUCKET, "a.txt") is None
+    assert reader.get(BUCKET, "nothing") is None
+    assert reader.get(BUCKET, "b.txt") == record("b.txt")
+    assert list(reader.list_prefix(BUCKET)) == [record("b.txt")]
+
+
+@pytest.mark.parametrize(
+    ("operation", "call"),
+    [
+        ("GetItem", lambda reader: reader.get(BUCKET, "a")),
+        ("Query", lambda reader: list(reader.list_prefix(BUCKET))),
+        ("Query", lambda reader: list(reader.list_level(BUCKET))),
+        ("Query", lambda reader: reader.has_its_partitions(BUCKET)),
+    ],
+)
+def test_a_refusal_names_the_action_and_the_table(
+    dynamodb: "DynamoDBClient", operation: str, call: Callable[[IndexReader], object]
+) -> None:
+    def fail(**_: Any) -> None:
+        raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, operation)
+
+    dynamodb.meta.events.register_first(f"before-call.dynamodb.{operation}", fail)
+
+    with pytest.raises(PermissionDeniedError, match=rf"dynamodb:{operation} on table {TABLE}\."):
+        call(IndexReader(dynamodb, TABLE))
+
+
+def test_a_missing_table_is_named_with_its_region(dynamodb: "DynamoDBClient") -> None:
+    reader = IndexReader(dynamodb, "nowhere")
+
+    for call in (
+        lambda: reader.get(BUCKET, "a"),
+        lambda: list(reader.list_prefix(BUCKET)),
+        lambda: reader.has_its_partitions(BUCKET),
+    ):
+        with pytest.raises(
+            TableMissingError, match=r"^table nowhere does not exist in us-east-1: "
+        ):
+            call()
+
+
+def test_reading_loads_none_of_the_command_lines_libraries() -> None:
+    program = "import sys, cli.reader; print(sorted({'rich', 'typer', 'click'} & set(sys.modules)))"
+
+    loaded = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True, cwd=ROOT
+    )
+
+    assert loaded.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("partitions", [1, 5])
+@settings(
+    max_examples=25,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(names=st.sets(keys, max_size=12), prefix=st.text("aé日𐍈", max_size=2))
+def test_a_listing_is_in_the_order_of_utf8_bytes_as_s3_lists(
+    dynamodb: "DynamoDBClient", partitions: int, names: set[str], prefix: str
+) -> None:
+    bucket = f"b{next(_numbers)}"
+    index = FileIndex(dynamodb, TABLE, partitions)
+    reader = IndexReader(dynamodb, TABLE, partitions)
+    inserted = names | {prefix + name for name in names}
+    for name in inserted:
+        index.replace(replace(record(name), bucket=bucket), None)
+
+    listed = [found.key for found in reader.list_prefix(bucket, prefix)]
+
+    assert listed == sorted(
+        (name for name in inserted if name.startswith(prefix)), key=lambda name: name.encode()
+    )
+
+
+def test_a_listing_goes_on_over_pages(index: FileIndex, reader: IndexReader) -> None:
+    keys = [f"{number}" for number in range(8)]
+    for key in keys:
+        index.replace(record(key, etag="x" * 300_000), None)  # a page is a megabyte
+
+    assert [found.key for found in reader.list_prefix(BUCKET)] == keys
+
+
+def test_buckets_are_kept_apart(index: FileIndex, reader: IndexReader) -> None:
+    index.replace(record(), None)
+    index.replace(replace(record(), bucket="other"), None)
+
+    assert [found.bucket for found in reader.list_prefix("other")] == ["other"]
+
+
+def test_a_level_gives_each_common_prefix_once_and_passes_over_what_is_below(
+    dynamodb: "DynamoDBClient", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = FileIndex(dynamodb, TABLE, 3)
+    reader = IndexReader(dynamodb, TABLE, 3)
+    below = [f"in/a/{number:04}" for number in range(300)]
+    for key in (*below, "in/", "in/a", "in/b/c/d", "in/z", "in0", "other", "in/a\U0010ffff/x"):
+        index.replace(record(key), None)
+    asked: list[dict[str, Any]] = []
+    query = dynamodb.query
+
+    def few_at_once(**request: Any) -> Any:
+        asked.append(request)
+        return query(**request, Limit=10)
+
+    monkeypatch.setattr(dynamodb, "query", few_at_once)
+
+    level = [
+        entry if isinstance(entry, str) else entry.key for entry in reader.list_level(BUCKET, "in/")
+    ]
+
+    assert level == ["in/", "in/a", "in/a/", "in/a\U0010ffff/", "in/b/", "in/z"]
+    assert len(asked) < 15  # all of it takes at least 30
+
+
+def test_a_level_of_keys_that_begin_with_a_slash_is_the_slash(
+    index: FileIndex, reader: IndexReader
+) -> None:
+    for key in ("/a", "/b", "c"):
+        index.replace(record(key), None)
+
+    level = list(reader.list_level(BUCKET))
+
+    assert [entry if isinstance(entry, str) else entry.key for entry in level] == ["/", "c"]
+
+
+@pytest.mark.parametrize("directory", ["in/", "日" * 100 + "/"])
+def test_a_level_goes_on_after_the_last_key_that_can_be_below(
+    dynamodb: "DynamoDBClient",
+    index: FileIndex,
+    reader: IndexReader,
+    monkeypatch: pytest.MonkeyPatch,
+    directory: str,
+) -> None:
+    for number in range(15):
+        index.replace(record(f"{directory}{number:02}"), None)
+    query = dynamodb.query
+    starts: list[str] = []
+
+    def few_at_once(**request: Any) -> Any:
+        if "ExclusiveStartKey" in request:
+            starts.append(request["ExclusiveStartKey"]["key"]["S"])
+        return query(**request, Limit=10)
+
+    monkeypatch.setattr(dynamodb, "query", few_at_once)
+
+    assert list(reader.list_level(BUCKET)) == [directory]
+    (start,) = starts
+    assert start.startswith(f"{directory}\U0010ffff")
+    assert 1024 - 4 < len(start.encode()) <= 1024  # DynamoDB allows no longer one
+
+
+def test_a_level_goes_on_after_a_page_of_its_own_keys(
+    dynamodb: "DynamoDBClient",
+    index: FileIndex,
+    reader: IndexReader,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    keys = [f"in/{number:02}" for number in range(25)]
+    for key in keys:
+        index.replace(record(key), None)
+    query = dynamodb.query
+    monkeypatch.setattr(dynamodb, "query", lambda **request: query(**request, Limit=10))
+
+    level = list(reader.list_level(BUCKET, "in/"))
+
+    assert [entry if isinstance(entry, str) else entry.key for entry in level] == keys
+
+
+@pytest.mark.parametrize(
+    ("of_table", "asked", "answer"),
+    [(1, 1, True), (3, 3, True), (1, 3, False), (3, 1, False), (3, 5, False), (5, 3, False)],
+)
+def test_a_table_tells_whether_it_has_so_many_partitions(
+    dynamodb: "DynamoDBClient", of_table: int, asked: int, answer: bool
+) -> None:
+    written = FileIndex(dynamodb, TABLE, of_table)
+    assert IndexReader(dynamodb, TABLE, asked).has_its_partitions(BUCKET)
+    for number in range(60):
+        written.replace(record(f"{number:02}"), None)
+    requests: list[dict[str, Any]] = []
+    dynamodb.meta.events.register(
+        "before-parameter-build.dynamodb.Query", lambda params, **_: requests.append(params)
+    )
+
+    assert IndexReader(dynamodb, TABLE, asked).has_its_partitions(BUCKET) is answer
+    assert {request["Limit"] for request in requests} == {20}
