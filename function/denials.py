@@ -2,9 +2,11 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import boto3
 from botocore.config import Config
@@ -122,10 +124,25 @@ def _role(user: str | None) -> str:
     return f"role {assumed[1]}" if assumed else user
 
 
+@dataclass(slots=True)
+class _Identity:
+    connect: Callable[[Config], Any]
+    """Makes the client of STS that says who calls."""
+
+
+_identity = _Identity(lambda config: boto3.Session().client("sts", config=config))
+
+
+def ask_who_with(connect: Callable[[Config], Any]) -> None:
+    """Ask STS by another client than the default session's who calls."""
+    _identity.connect = connect
+    _caller.cache_clear()
+
+
 @cache
 def _caller() -> str | None:
-    """Who the function is, for refusals without a text, as HEAD's. Needs no permission."""
+    """Return who calls, for refusals without a text, as HEAD's. Needs no permission."""
     quick = Config(connect_timeout=2, read_timeout=2, retries={"total_max_attempts": 1})
     with suppress(ClientError, BotoCoreError):  # the function's name then says nearly as much
-        return str(boto3.Session().client("sts", config=quick).get_caller_identity()["Arn"])
+        return str(_identity.connect(quick).get_caller_identity()["Arn"])
     return None

@@ -1,82 +1,114 @@
-"""The function's environment variables, checked once."""
+"""What a deployment decides about its function: its environment variables, checked once."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
 from .errors import SettingsError
 
 MIN_TOMBSTONE_DAYS = 15
-"""SQS keeps a message 14 days: a tombstone must outlive what may be waiting there."""
+"""SQS keeps a message for 14 days: a tombstone must outlive every message that may wait there."""
 
 DERIVED_MAX_BYTES = 100 * 1024 * 1024
-_LARGEST_OBJECT = 50 * 1024**4
+
+_PARTITIONS = range(1, 100_000)
+_TOMBSTONE_DAYS = range(MIN_TOMBSTONE_DAYS, 100_000)
+_DERIVED_MAX_BYTES = range(50 * 1024**4 + 1)  # up to the largest object of S3
+
+
+class InvalidSettingError(SettingsError):
+    """A setting has a value that it cannot have."""
+
+    def __init__(self, message: str, *settings: str) -> None:
+        """`settings` are the names that the message mentions."""
+        super().__init__(message)
+        self._settings = settings
+
+    def named(self, name: Callable[[str], str]) -> str:
+        """Return the message with the names that the user knows the settings by."""
+        message = str(self)
+        for setting in self._settings:
+            message = message.replace(setting, name(setting))
+        return message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What the deployment decides. The log level is the runtime's and not among it."""
+    """What the deployment decides. The log level is the runtime's, so it is not here.
+
+    Raises InvalidSettingError.
+    """
 
     table_name: str
-    table_partitions: int
-    tombstone_life: timedelta
-    object_metadata: bool
-    object_tags: bool
+    table_partitions: int = 1
+    tombstone_life: timedelta = timedelta(days=30)
+    object_metadata: bool = False
+    object_tags: bool = False
     bucket_name: str | None = None
     """The only bucket that is indexed; None: any."""
     derived_bucket: str | None = None
-    """Where derived files go; None: none are made."""
+    """The bucket for derived files; None: none are made."""
     derived_prefix: str = ""
     derived_max_bytes: int = DERIVED_MAX_BYTES
-    """Larger objects get none."""
+    """Larger objects get no derived file."""
+
+    def __post_init__(self) -> None:
+        if not self.table_name:
+            raise InvalidSettingError(
+                "table_name is not set: expected the name of the DynamoDB table", "table_name"
+            )
+        _check("table_partitions", self.table_partitions, _PARTITIONS)
+        _check("tombstone_days", self.tombstone_life.days, _TOMBSTONE_DAYS)
+        _check("derived_max_bytes", self.derived_max_bytes, _DERIVED_MAX_BYTES)
+        if self.object_tags and not self.object_metadata:
+            raise InvalidSettingError(
+                "object_tags needs object_metadata: set both or neither",
+                "object_tags",
+                "object_metadata",
+            )
 
     @property
     def reads_objects(self) -> bool:
-        """Whether records hold what no event tells, so that each object is looked at."""
+        """Whether records hold what no event tells, so that each object is read."""
         return self.object_metadata or self.derived_bucket is not None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
-        """Read the settings; raises SettingsError with the variable's name and what is expected."""
-        table_name = environment.get("TABLE_NAME", "")
-        if not table_name:
-            raise SettingsError("TABLE_NAME is not set: expected the name of the DynamoDB table")
-        object_metadata = _boolean(environment, "OBJECT_METADATA")
-        object_tags = _boolean(environment, "OBJECT_TAGS")
-        if object_tags and not object_metadata:
-            raise SettingsError('OBJECT_TAGS is "true": expected OBJECT_METADATA "true" beside it')
-        return cls(
-            table_name=table_name,
-            table_partitions=_integer(environment, "TABLE_PARTITIONS", default=1, least=1),
-            tombstone_life=timedelta(
-                days=_integer(environment, "TOMBSTONE_DAYS", default=30, least=MIN_TOMBSTONE_DAYS)
-            ),
-            object_metadata=object_metadata,
-            object_tags=object_tags,
-            bucket_name=environment.get("BUCKET_NAME") or None,
-            derived_bucket=environment.get("DERIVED_BUCKET") or None,
-            derived_prefix=environment.get("DERIVED_PREFIX", ""),
-            derived_max_bytes=_integer(
-                environment,
-                "DERIVED_MAX_BYTES",
-                default=DERIVED_MAX_BYTES,
-                least=0,
-                most=_LARGEST_OBJECT,
-            ),
+        """Read the settings.
+
+        Raises SettingsError with the name of the variable and what is expected.
+        """
+        try:
+            return cls(
+                table_name=environment.get("TABLE_NAME", ""),
+                table_partitions=_whole_number(environment, "TABLE_PARTITIONS", 1, _PARTITIONS),
+                tombstone_life=timedelta(
+                    days=_whole_number(environment, "TOMBSTONE_DAYS", 30, _TOMBSTONE_DAYS)
+                ),
+                object_metadata=_boolean(environment, "OBJECT_METADATA"),
+                object_tags=_boolean(environment, "OBJECT_TAGS"),
+                bucket_name=environment.get("BUCKET_NAME") or None,
+                derived_bucket=environment.get("DERIVED_BUCKET") or None,
+                derived_prefix=environment.get("DERIVED_PREFIX", ""),
+                derived_max_bytes=_whole_number(
+                    environment, "DERIVED_MAX_BYTES", DERIVED_MAX_BYTES, _DERIVED_MAX_BYTES
+                ),
+            )
+        except InvalidSettingError as error:
+            raise SettingsError(error.named(str.upper)) from None
+
+
+def _check(name: str, value: object, allowed: range) -> None:
+    if not (isinstance(value, int) and value in allowed):
+        raise InvalidSettingError(
+            f"{name} is {value!r}: expected a whole number from {allowed[0]} to {allowed[-1]}", name
         )
 
 
-def _integer(
-    environment: Mapping[str, str], name: str, *, default: int, least: int, most: int = 99_999
-) -> int:
+def _whole_number(environment: Mapping[str, str], name: str, default: int, allowed: range) -> int:
     text = environment.get(name, str(default))
-    if not (
-        text.isascii()
-        and text.isdigit()
-        and len(text) <= len(str(most))
-        and least <= int(text) <= most
-    ):
-        raise SettingsError(f"{name} is {text!r}: expected a whole number from {least} to {most}")
+    is_number = text.isascii() and text.isdigit() and len(text) <= len(str(allowed[-1]))
+    _check(name, int(text) if is_number else text, allowed)
     return int(text)
 
 

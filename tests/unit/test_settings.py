@@ -1,11 +1,13 @@
 """The function's environment variables."""
 
+import re
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from function.errors import SettingsError
-from function.settings import Settings
+from function.settings import InvalidSettingError, Settings
 
 
 def test_the_table_alone_is_enough() -> None:
@@ -63,16 +65,51 @@ def test_an_empty_bucket_name_is_any_bucket() -> None:
         ("DERIVED_MAX_BYTES", "-1", "a whole number from 0"),
         ("OBJECT_METADATA", "True", 'expected "true" or "false"'),
         ("OBJECT_TAGS", "yes", 'expected "true" or "false"'),
-        ("OBJECT_TAGS", "true", 'expected OBJECT_METADATA "true"'),
+        ("OBJECT_TAGS", "true", "needs OBJECT_METADATA: set both or neither"),
+        ("TABLE_PARTITIONS", "{0}", "is '{0}': expected a whole number from 1 to 99999"),
+        ("TOMBSTONE_DAYS", "9" * 5000, "a whole number from 15"),
     ],
 )
 def test_a_wrong_value_is_refused_with_its_name_and_what_is_expected(
     name: str, value: str, expected: str
 ) -> None:
-    with pytest.raises(SettingsError, match=f"{name}.*{expected}"):
+    with pytest.raises(SettingsError) as refused:
         Settings.from_environment({"TABLE_NAME": "files", name: value})
+
+    assert type(refused.value) is SettingsError  # saved queries of the log know its name
+    assert str(refused.value).startswith(name)
+    assert expected in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"table_name": ""}, "table_name is not set: expected the name of the DynamoDB table"),
+        (
+            {"table_partitions": 0},
+            "table_partitions is 0: expected a whole number from 1 to 99999",
+        ),
+        (
+            {"tombstone_life": timedelta(days=14)},
+            "tombstone_days is 14: expected a whole number from 15 to 99999",
+        ),
+        (
+            {"derived_max_bytes": -1},
+            "derived_max_bytes is -1: expected a whole number from 0 to 54975581388800",
+        ),
+        ({"object_tags": True}, "object_tags needs object_metadata: set both or neither"),
+    ],
+)
+def test_values_are_refused_as_their_variables_are(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidSettingError) as refused:
+        Settings(**{"table_name": "files"} | values)
+
+    assert str(refused.value) == message
+    assert refused.value.named(str.upper) == "".join(
+        word.upper() if "_" in word else word for word in re.split(r"(\b)", message)
+    )
 
 
 def test_a_missing_table_name_is_refused() -> None:
-    with pytest.raises(SettingsError, match="TABLE_NAME is not set"):
+    with pytest.raises(SettingsError, match=r"^TABLE_NAME is not set"):
         Settings.from_environment({})
