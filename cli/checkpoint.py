@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from .address import Address
-from .errors import CommandError, region
+from .errors import CommandError
 from .failures import Failure
 from .target import Target
 from .terminal import write_stderr
@@ -29,7 +29,8 @@ def identity(target: Target, address: Address) -> tuple[str, ...]:
     """Return what tells one run of a command from another."""
     settings = target.settings
     what = f"{settings.object_metadata} {settings.object_tags} {settings.derived_bucket}"
-    return settings.table_name, region(), address.bucket, address.path, str(target.filters), what
+    region = target.connection.region or "no Region"
+    return settings.table_name, region, address.bucket, address.path, str(target.filters), what
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,13 @@ import os
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Self
 
 from .address import Filters
 from .errors import CommandError
+from .function.errors import SettingsError
 from .function.settings import Settings
-from .settings import settings_of
 
 _MARKS = {"bucket", "dead_letter_queue", "filters", "function", "object_metadata", "table"}
 """What an output of the module has, and hardly anything else."""
@@ -53,16 +54,19 @@ class Deployment:
         try:
             table, metadata = output["table"], output["object_metadata"]
             queue, backfill = output["queue"], output["backfill"]
+            derived = output["derived_files"] or {}
             return cls(
                 name=table["name"],
                 region=table["arn"].split(":")[3],
-                settings=settings_of(
-                    table["name"],
-                    partitions=table["partitions"],
-                    tombstone_days=table["tombstone_days"],
+                settings=Settings(
+                    table_name=table["name"],
+                    table_partitions=table["partitions"],
+                    tombstone_life=timedelta(days=table["tombstone_days"]),
                     object_metadata=metadata["enabled"],
                     object_tags=metadata["tags"],
-                    derived_files=output["derived_files"],
+                    derived_bucket=derived.get("bucket_name"),
+                    derived_prefix=derived.get("prefix", ""),
+                    derived_max_bytes=derived.get("max_mb", 0) * 1024**2,
                 ),
                 filters=Filters.of(output["filters"]),
                 bucket=output["bucket"]["name"],
@@ -73,6 +77,8 @@ class Deployment:
                 queue_url=queue and queue["url"],
                 backfill=backfill and BackfillJobs(**backfill),
             )
+        except SettingsError as error:
+            raise CommandError(f"the output {reference} is wrong: {error}") from None
         except (KeyError, IndexError, TypeError, AttributeError) as error:
             raise CommandError(
                 f"the output {reference} is not what this release of file-index reads ({error!r}):"

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import boto3
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
@@ -50,8 +49,3 @@ def cause(error: Exception) -> str:
             return f"{error} (credentials and Region are as for the AWS CLI)"
         case _:
             return str(error)
-
-
-def region() -> str:
-    """The Region that is asked."""
-    return boto3.Session().region_name or "no Region"

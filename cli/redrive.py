@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from .dead_letters import UNSAID, Clock, Count, DeadLetterQueue, Letter
@@ -63,10 +64,10 @@ class Replay:
         ]
         self._lambda = target.client(
             "lambda",
-            # An answer that does not come is not asked for again: the message stays.
-            retries={"total_max_attempts": 1},
-            read_timeout=seconds + 30,
-            tcp_keepalive=True,
+            # A call without a response is not repeated: the message stays.
+            Config(
+                retries={"total_max_attempts": 1}, read_timeout=seconds + 30, tcp_keepalive=True
+            ),
         )
         self.letters = DeadLetterQueue(self._sqs, deployment.dead_letter_url, clock)
 

@@ -1,6 +1,5 @@
 """Which index a command works on: a deployment of the module, or a table by itself."""
 
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,10 +7,10 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-import boto3
 from botocore.config import Config
 
 from .address import Address, Filters, meanings
+from .connection import Connection
 from .deployment import Deployment
 from .errors import CommandError
 from .function.derived_files import DerivedFiles
@@ -26,43 +25,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_s3 import S3Client
 
-WORKERS = 16
-_CREDENTIALS = (
-    "AWS_ACCESS_KEY_ID",
-    "AWS_SECRET_ACCESS_KEY",
-    "AWS_SESSION_TOKEN",
-    "AWS_ROLE_ARN",
-    "AWS_WEB_IDENTITY_TOKEN_FILE",
-)
 _RECORDS_LOOKED_AT = 1000
-
-
-@dataclass(frozen=True, kw_only=True)
-class Connection:
-    """How AWS is reached, as with the AWS CLI; None: as environment and profile say."""
-
-    profile: str | None = None
-    region: str | None = None
-    endpoint_url: str | None = None
-
-    def use(self, region: str | None = None) -> None:
-        """Make it what boto3 uses in this process; `region` is the deployment's."""
-        chosen = self.region or region or os.environ.get("AWS_REGION")
-        settings = {
-            "AWS_PROFILE": self.profile,
-            "AWS_DEFAULT_PROFILE": self.profile,  # boto3 asks for this one first
-            "AWS_DEFAULT_REGION": chosen,
-            "AWS_ENDPOINT_URL": self.endpoint_url,
-        }
-        os.environ.update({name: value for name, value in settings.items() if value})
-        if self.profile:
-            # A profile that is asked for comes before credentials in the environment.
-            for name in _CREDENTIALS:
-                os.environ.pop(name, None)
-        if self.endpoint_url:
-            os.environ.pop("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", None)
-            for name in [name for name in os.environ if name.startswith("AWS_ENDPOINT_URL_")]:
-                del os.environ[name]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +78,7 @@ class KeepingIndex:
 class Target:
     """An index, and the bucket it follows."""
 
+    connection: Connection
     settings: Settings
     filters: Filters
     deployment: Deployment | None = None
@@ -125,9 +89,12 @@ class Target:
     """Whether the bucket has versions, so that the function looks at its objects."""
 
     @classmethod
-    def of(cls, deployment: Deployment, filters: Filters | None) -> "Target":
-        """Return a deployment's index, with other filters than its own if there are any."""
+    def of(
+        cls, deployment: Deployment, connection: Connection, filters: Filters | None = None
+    ) -> "Target":
+        """Return a deployment's index, with other filters than its own if any are given."""
         return cls(
+            connection=connection,
             settings=deployment.settings,
             filters=filters or deployment.filters,
             deployment=deployment,
@@ -140,16 +107,9 @@ class Target:
         """The bucket that the index follows; None if only the table is known."""
         return self.deployment.bucket if self.deployment else None
 
-    def client(self, service: Any, **config: Any) -> Any:
-        """A client of boto3 for all workers."""
-        options: dict[str, Any] = {
-            "max_pool_connections": WORKERS,
-            "retries": {"mode": "standard", "total_max_attempts": 5},
-        }
-        try:
-            return boto3.client(service, config=Config(**(options | config)))
-        except ValueError as error:  # botocore's for an endpoint that is no URL
-            raise CommandError(str(error)) from error
+    def client(self, service: Any, config: Config | None = None) -> Any:
+        """See `.connection.Connection`."""
+        return self.connection.client(service, config)
 
     def index(self) -> FileIndex:
         """Return the table, to write to it by the rule."""
@@ -160,7 +120,7 @@ class Target:
         return IndexReader(*self._table())
 
     def _table(self) -> tuple["DynamoDBClient", str, int]:
-        client = self.client("dynamodb", parameter_validation=False)
+        client = self.client("dynamodb", Config(parameter_validation=False))
         return client, self.settings.table_name, self.settings.table_partitions
 
     def check_partitions(self, bucket: str) -> None:

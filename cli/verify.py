@@ -32,9 +32,9 @@ from .progress import Work
 from .reader import IndexReader
 from .report import opened
 from .summary import show
-from .target import WORKERS, Target
+from .target import Target
 from .terminal import counted, stderr_console, write_stderr, write_stdout
-from .workers import each
+from .workers import WORKERS, each
 
 _MOST_WAITING = 50_000
 """Suspects held in memory; with more the comparison waits for the oldest."""

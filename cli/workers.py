@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-from .target import WORKERS
-
 T = TypeVar("T")
 R = TypeVar("R")
+
+WORKERS = 16
 
 
 def each(work: Callable[[T], R], things: Iterable[T]) -> Iterator[tuple[T, R]]:

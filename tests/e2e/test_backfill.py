@@ -14,7 +14,7 @@ import pytest
 from rich.console import Console
 
 from cli.function.record import FileRecord
-from cli.target import WORKERS
+from cli.workers import WORKERS
 from local.emulator import Emulator
 from local.waiting import HANG_SECONDS, wait_for
 from tests.e2e import workload

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-import boto3
 import pytest
 from botocore.config import Config
 from typer.testing import CliRunner
 
+from cli.connection import Connection
 from cli.function.record import FileRecord
 from cli.function.repository import FileIndex
 from cli.main import app
@@ -41,17 +41,18 @@ FileIndexCommand = Callable[..., Said]
 @pytest.fixture(scope="package", autouse=True)
 def clients(session: None) -> Iterator[None]:  # noqa: ARG001 # they are made from it
     """One client of each kind for all commands: making one takes longer than two calls."""
-    make, made = boto3.client, {}
+    make, made = Connection.client, {}
 
-    def client(service: Any, *, config: Config | None = None, **options: Any) -> Any:
+    def client(connection: Connection, service: Any, config: Config | None = None) -> Any:
         chosen = vars(config)["_user_provided_options"] if config else None
         environment = sorted(item for item in os.environ.items() if item[0].startswith("AWS_"))
-        kind = repr((service, chosen, options, environment))
+        where = (connection.region, connection.session.profile_name, connection.endpoint_url)
+        kind = repr((service, chosen, where, environment))
         if kind not in made:
-            made[kind] = make(service, config=config, **options)
+            made[kind] = make(connection, service, config)
         return made[kind]
 
-    with patch.object(boto3, "client", client):
+    with patch.object(Connection, "client", client):
         yield
 
 
@@ -61,9 +62,7 @@ def file_index(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FileIndexComm
     monkeypatch.setenv("TZ", "UTC")
 
     def run(*arguments: str, table: str = TABLE) -> Said:
-        # A command makes its options those of its process; here that is the other tests' too.
-        with patch.dict(os.environ):
-            done = CliRunner().invoke(app, [*arguments, "--table", table])
+        done = CliRunner().invoke(app, [*arguments, "--table", table])
         if done.exception and not isinstance(done.exception, SystemExit):
             raise done.exception
         return Said(done.exit_code, done.stdout, done.stderr)

@@ -154,7 +154,7 @@ def test_a_job_takes_no_options_of_the_other_engine(
     said = file_index("backfill", URL, "--engine", "batch-operations", option)
 
     assert said.code == 2
-    assert "--resume and --dry-run are for --engine local" in said.messages
+    assert "--resume and --dry-run only go with --engine local" in said.messages
 
 
 def test_a_job_needs_the_deployment(file_index: FileIndexCommand) -> None:

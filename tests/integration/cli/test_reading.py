@@ -4,11 +4,12 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import pytest
+from botocore.config import Config
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from cli.connection import Connection
 from cli.function.record import FileRecord, ObjectMetadata
 from cli.function.repository import FileIndex
 from cli.reader import IndexReader
@@ -287,8 +288,8 @@ def test_reading_never_scans(
     index.replace(record("b"), None)
     calls: list[str] = []
 
-    def listening(service: str, **arguments: Any) -> Any:
-        client = boto3.session.Session().client(service, **arguments)  # type: ignore[call-overload]
+    def listening(connection: Connection, service: Any, config: Config) -> Any:
+        client = connection.session.client(service, config=config)
 
         def note(params: dict[str, Any], model: Any, **_: Any) -> None:
             calls.append(model.name)
@@ -298,7 +299,7 @@ def test_reading_never_scans(
         client.meta.events.register("before-call.*.*", note)
         return client
 
-    monkeypatch.setattr("cli.target.boto3.client", listening)
+    monkeypatch.setattr(Connection, "client", listening)
 
     file_index("get", f"s3://{BUCKET}/a/00")
     assert calls == ["GetItem"]

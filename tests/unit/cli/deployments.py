@@ -2,7 +2,12 @@
 
 from typing import Any
 
+import boto3
+
+from cli.address import Filters
+from cli.connection import Connection
 from cli.deployment import Deployment
+from cli.function.settings import Settings
 from cli.target import Target
 
 ACCOUNT = "123456789012"
@@ -30,6 +35,16 @@ OUTPUT: dict[str, Any] = {
 QUEUE = {"arn": f"arn:aws:sqs:eu-west-1:{ACCOUNT}:files", "url": "https://sqs/queue"}
 
 
-def deployed(**other: Any) -> Target:
+CONNECTION = Connection(boto3.Session(region_name="eu-west-1"))
+
+
+def deployed(*, connection: Connection = CONNECTION, **other: Any) -> Target:
     """A deployment, with other values of these outputs."""
-    return Target.of(Deployment.of(OUTPUT | other, "deployment"), None)
+    return Target.of(Deployment.of(OUTPUT | other, "deployment"), connection)
+
+
+def table(name: str, **options: Any) -> Target:
+    """A table by itself."""
+    return Target(
+        connection=CONNECTION, settings=Settings(table_name=name, **options), filters=Filters()
+    )

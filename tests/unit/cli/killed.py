@@ -19,9 +19,10 @@ from cli.address import Address, Filters
 from cli.function.denials import explained_read
 from cli.function.events import ObjectEvent
 from cli.function.record import FileRecord
+from cli.function.settings import Settings
 from cli.listing import Listed, Page
-from cli.settings import settings_of
 from cli.target import Target
+from tests.unit.cli.deployments import CONNECTION
 
 KEYS = tuple("abcdefg")
 REFUSED = ("c", "f")
@@ -109,8 +110,9 @@ class Disk:
 class DiskTarget:
     """What the commands work on: see `cli.target.Target`."""
 
+    connection = CONNECTION
     filters = Filters()
-    settings = settings_of("table", object_metadata=True)
+    settings = Settings(table_name="table", object_metadata=True)
 
     def __init__(self, disk: Disk) -> None:
         self._disk = disk
@@ -144,7 +146,7 @@ def run(
         (home / "messages").open("a") as messages,
         redirect_stdout(answer),
         redirect_stderr(messages),
-        patch.dict(os.environ, {"XDG_STATE_HOME": str(home), "AWS_DEFAULT_REGION": "eu-west-1"}),
+        patch.dict(os.environ, {"XDG_STATE_HOME": str(home)}),
         patch.object(checkpoint, "_SECONDS", 0),
         patch.object(backfill, "MOST_AT_ONCE", 2),
         patch.object(backfill, "Listing", lambda *_, **__: disk),

@@ -4,21 +4,20 @@ import json
 import signal
 import threading
 from contextlib import nullcontext
-from typing import Any
+from typing import Any, cast
 
+import boto3
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from cli import dead_letters, redrive
-from cli.address import Filters
+from cli.connection import Connection
 from cli.dead_letters import Clock, Letter
 from cli.errors import CommandError
 from cli.progress import Work
-from cli.settings import settings_of
-from cli.target import Target
 from local.waiting import HANG_SECONDS
 from tests.payloads import failure_record, s3_document
-from tests.unit.cli.deployments import QUEUE, deployed
+from tests.unit.cli.deployments import QUEUE, deployed, table
 from tests.unit.cli.sqs import BEGAN, Function, Queue, VirtualTime, refusal
 
 
@@ -30,14 +29,14 @@ class Aws:
         self.queue = Queue(self.time)
         self.function = Function(self.time)
         self.options: dict[str, dict[str, Any]] = {}
-        self._target = deployed(**outputs)
-
-        def client(service: str, config: Any) -> Any:
-            self.options[service] = vars(config)
-            return {"sqs": self.queue, "lambda": self.function}[service]
-
-        monkeypatch.setattr("boto3.client", client)
+        self._target = deployed(connection=Connection(cast(boto3.Session, self)), **outputs)
         monkeypatch.setattr(dead_letters, "WORKERS", 1)
+
+    def client(self, service: str, *, endpoint_url: None, config: Any) -> Any:
+        """See `boto3.Session`."""
+        del endpoint_url
+        self.options[service] = vars(config)
+        return {"sqs": self.queue, "lambda": self.function}[service]
 
     def redrive(self, *, dry_run: bool = False, as_json: bool = False) -> int:
         clock = Clock(self.time.now, self.time.pause)
@@ -660,7 +659,7 @@ def test_with_a_queue_held_messages_wait_their_turn_hidden(through_queue: Aws) -
 
 
 def test_a_table_by_itself_has_no_dead_letters() -> None:
-    target = Target(settings=settings_of("files"), filters=Filters())
+    target = table("files")
 
     with pytest.raises(CommandError, match=r"^redrive works on a deployment: leave --table out$"):
         redrive.redrive(target, dry_run=False, as_json=False)

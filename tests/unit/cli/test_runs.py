@@ -15,6 +15,7 @@ from cli import backfill, verify
 from cli.address import Address, Filters
 from cli.backfill import Batch, Counts, _write_counts
 from cli.checkpoint import Checkpoint, Left, Range, identity
+from cli.connection import Connection
 from cli.drift import Kind
 from cli.errors import CommandError
 from cli.failures import Failure
@@ -24,10 +25,10 @@ from cli.function.record import FileRecord, ObjectMetadata
 from cli.insertion import Inserted
 from cli.listing import Listed, Listing, Page
 from cli.progress import Work
-from cli.settings import settings_of
 from cli.target import Target
 from local.waiting import HANG_SECONDS
 from tests.unit.cli import killed
+from tests.unit.cli.deployments import table
 from tests.unit.cli.killed import KEYS
 
 NOW = datetime(2026, 11, 23, 8, 15, 30, tzinfo=UTC)
@@ -245,17 +246,17 @@ def test_a_run_that_stops_before_anything_is_done_says_nothing(
     assert (run.messages, run.files) == ([], [])
 
 
-def test_runs_are_told_from_one_another_by_what_they_work_on(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
-    target = Target(settings=settings_of("t"), filters=Filters())
+def test_runs_are_told_from_one_another_by_what_they_work_on() -> None:
+    target = table("t")
     address = Address("b", "in/")
     settings = target.settings
     others = [
         (replace(target, settings=replace(settings, table_name="u")), address),
         (replace(target, settings=replace(settings, object_metadata=True)), address),
-        (replace(target, settings=replace(settings, object_tags=True)), address),
+        (
+            replace(target, settings=replace(settings, object_metadata=True, object_tags=True)),
+            address,
+        ),
         (replace(target, settings=replace(settings, derived_bucket="d")), address),
         (replace(target, filters=Filters.parse(["in/"])), address),
         (target, Address("c", "in/")),
@@ -263,9 +264,9 @@ def test_runs_are_told_from_one_another_by_what_they_work_on(
     ]
 
     known = {identity(target, address), *(identity(*other) for other in others)}
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-2")
+    elsewhere = replace(target, connection=Connection.open(region="eu-west-2"))
 
-    assert len(known | {identity(target, address)}) == 2 + len(others)
+    assert len(known | {identity(elsewhere, address)}) == 2 + len(others)
 
 
 def test_a_drift_is_reported_with_what_both_sides_know() -> None:
@@ -381,7 +382,7 @@ def test_directories_beyond_a_number_are_counted_as_one(monkeypatch: pytest.Monk
 def test_what_a_backfill_did_is_said(
     counts: Counts, reads_objects: bool, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    target = Target(settings=settings_of("t", object_metadata=reads_objects), filters=Filters())
+    target = table("t", object_metadata=reads_objects)
 
     _write_counts(target, counts, rate=7.2, as_json=False)
 
@@ -410,7 +411,7 @@ def test_what_could_not_be_inserted_is_looked_at_and_inserted_again(
 
     monkeypatch.setattr(backfill, "Insertion", Table)
     monkeypatch.setattr(Target, "client", lambda *_, **__: None)
-    target = Target(settings=settings_of("t"), filters=Filters())
+    target = table("t")
     batch = Batch((), 9, objects=[Listed("d", "e", 1, NOW)], again=["a", "b", "gone"])
     counts = Counts(objects=10, written=7, failed=3)
 
@@ -440,7 +441,7 @@ def test_an_error_of_the_run_is_not_an_objects_when_it_is_looked_at_again(
             raise EndpointConnectionError(endpoint_url="e")
 
     monkeypatch.setattr(Target, "client", lambda *_, **__: None)
-    target = Target(settings=settings_of("t"), filters=Filters())
+    target = table("t")
     write = backfill._writing(target, Address("bucket", ""), cast(Listing, Bucket()))
 
     with pytest.raises(EndpointConnectionError):
@@ -494,7 +495,7 @@ def test_a_dry_run_counts_objects_and_those_without_a_record(
     advanced: list[int] = []
     monkeypatch.setattr(Target, "reader", lambda _: Index())
     monkeypatch.setattr("cli.backfill.Work.advance", lambda *_: advanced.append(1))
-    target = Target(settings=settings_of("t", object_metadata=reads_objects), filters=Filters())
+    target = table("t", object_metadata=reads_objects)
     listing = cast(Listing, Pages(keys))
 
     assert backfill._dry_run(target, Address("b", "p"), listing, as_json=as_json) == code

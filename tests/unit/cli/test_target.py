@@ -1,10 +1,7 @@
 """Which index a command works on."""
 
 import os
-from pathlib import Path
-from unittest.mock import patch
 
-import boto3
 import pytest
 from typer.testing import CliRunner
 
@@ -12,9 +9,8 @@ from cli.address import Filter, Filters
 from cli.deployment import Deployment
 from cli.errors import CommandError
 from cli.main import app
-from cli.settings import settings_of
-from cli.target import Connection, Target
-from tests.unit.cli.deployments import deployed
+from cli.target import Target
+from tests.unit.cli.deployments import CONNECTION, deployed, table
 
 TARGET = deployed(filters=[{"prefix": "in/", "suffix": ".csv"}])
 
@@ -34,15 +30,13 @@ def test_options_say_what_is_watched_instead() -> None:
     deployment = TARGET.deployment
     assert deployment
 
-    target = Target.of(deployment, Filters.parse(["a"]))
+    target = Target.of(deployment, CONNECTION, Filters.parse(["a"]))
 
     assert (target.filters, target.filters_are_chosen) == (Filters((Filter("a"),)), True)
 
 
 def test_a_table_has_no_bucket() -> None:
-    assert Target(settings=settings_of("files"), filters=Filters()).bucket is None
-    with pytest.raises(CommandError, match="OBJECT_TAGS"):
-        settings_of("files", object_tags=True)
+    assert table("files").bucket is None
 
 
 @pytest.mark.parametrize(
@@ -52,10 +46,20 @@ def test_a_table_has_no_bucket() -> None:
         (("verify", "s3://reports", "--object-metadata"), "--object-metadata only goes with"),
         (
             ("backfill", "s3://reports", "--filter", "a"),
-            "would insert what the deployment does not",
+            "would insert objects that the deployment does not",
         ),
         (("verify", "s3://reports", "--filter", "a", "--repair"), "leave --filter out, and"),
         (("ls", "s3://reports", "--table", ""), "--table is empty"),
+        (
+            ("verify", "s3://reports", "--table", "t", "--object-tags"),
+            "file-index: --object-tags needs --object-metadata: set both or neither\n",
+        ),
+        (
+            ("ls", "s3://reports", "--table", "t", "--partitions", "100000"),
+            "--partitions is 100000: expected a whole number from 1 to 99999",
+        ),
+        (("verify", "s3://reports", "--tombstone-days", "31"), "--tombstone-days only goes with"),
+        (("verify", "s3://reports", "--object-tags"), "--object-tags only goes with"),
         (("backfill", "s3://reports", "--versioned"), "--versioned only goes with --table"),
         (("ls", "s3://reports", "--table", "t", "--env", "e"), "--table and --env name two"),
         (("get", "s3://reports", "--table", "t", "--index", "i"), "--table and --index name two"),
@@ -74,35 +78,13 @@ def test_options_that_do_not_go_together_are_refused(
         assert TARGET.deployment
         return TARGET.deployment
 
-    monkeypatch.setattr("cli.main.find", find)
+    monkeypatch.setattr("cli.options.find", find)
 
-    with patch.dict(os.environ):
-        done = CliRunner().invoke(app, arguments)
+    environment = dict(os.environ)
+    done = CliRunner().invoke(app, arguments)
 
     assert (done.exit_code, refusal in done.stderr) == (2, True), done.stderr
-
-
-def test_a_profile_that_is_asked_for_is_the_one(tmp_path: Path) -> None:
-    (tmp_path / "config").write_text(
-        "".join(
-            f"[profile {name}]\naws_access_key_id = {name}\naws_secret_access_key = s\n"
-            for name in ("wanted", "other")
-        )
-    )
-    others = {
-        "AWS_CONFIG_FILE": f"{tmp_path}/config",
-        "AWS_DEFAULT_PROFILE": "other",
-        "AWS_ACCESS_KEY_ID": "other",
-        "AWS_SECRET_ACCESS_KEY": "s",
-        "AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/other",
-        "AWS_WEB_IDENTITY_TOKEN_FILE": f"{tmp_path}/config",
-    }
-    with patch.dict(os.environ, others):
-        Connection(profile="wanted").use()
-        credentials = boto3.Session().get_credentials()
-
-    assert credentials
-    assert credentials.access_key == "wanted"
+    assert dict(os.environ) == environment
 
 
 def test_another_bucket_than_the_deployments_is_refused() -> None:

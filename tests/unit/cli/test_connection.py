@@ -1,0 +1,130 @@
+"""How AWS is reached."""
+
+from pathlib import Path
+
+import pytest
+
+from cli.connection import Connection
+from cli.deployment import Deployment
+from cli.errors import CommandError
+from cli.function import denials
+from cli.function.denials import explained_read
+from cli.function.errors import PermissionDeniedError
+from cli.options import Chosen
+from tests.unit.cli.deployments import OUTPUT
+from tests.unit.cli.sqs import refusal
+
+
+def test_a_profile_that_is_given_comes_before_credentials_in_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "config").write_text(
+        "".join(
+            f"[profile {name}]\naws_access_key_id = {name}\naws_secret_access_key = s\n"
+            for name in ("wanted", "other")
+        )
+    )
+    others = {
+        "AWS_CONFIG_FILE": f"{tmp_path}/config",
+        "AWS_DEFAULT_PROFILE": "other",
+        "AWS_ACCESS_KEY_ID": "other",
+        "AWS_SECRET_ACCESS_KEY": "s",
+        "AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/other",
+        "AWS_WEB_IDENTITY_TOKEN_FILE": f"{tmp_path}/config",
+    }
+    for name, value in others.items():
+        monkeypatch.setenv(name, value)
+
+    credentials = Connection.open(profile="wanted").session.get_credentials()
+
+    assert credentials
+    assert credentials.access_key == "wanted"
+
+
+@pytest.mark.parametrize(
+    ("environment", "given", "endpoint"),
+    [
+        ({}, "http://given", "http://given"),
+        ({"AWS_ENDPOINT_URL_SQS": "http://other"}, "http://given", "http://given"),
+        (
+            {"AWS_ENDPOINT_URL": "http://other", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"},
+            "http://given",
+            "http://given",
+        ),
+        ({"AWS_ENDPOINT_URL": "http://other"}, None, "http://other"),
+        ({"AWS_ENDPOINT_URL": "http://other"}, "", "http://other"),
+    ],
+)
+def test_an_endpoint_that_is_given_comes_before_those_of_the_environment(
+    environment: dict[str, str],
+    given: str | None,
+    endpoint: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+
+    client = Connection.open(region="eu-west-1", endpoint_url=given).client("sqs")
+
+    assert client.meta.endpoint_url == endpoint
+
+
+def test_an_endpoint_that_is_not_a_url_is_refused() -> None:
+    with pytest.raises(CommandError, match="localhost"):
+        Connection.open(region="eu-west-1", endpoint_url="localhost").client("sqs")
+
+
+def chosen(
+    table: str | None = None, region: str | None = None, endpoint_url: str | None = None
+) -> Connection:
+    """The connection that these options choose."""
+    options = Chosen(
+        env=None, index=None, table=table, profile=None, region=region, endpoint_url=endpoint_url
+    )
+    return options.target().connection
+
+
+@pytest.mark.parametrize(
+    ("table", "given", "region"),
+    [
+        (None, "us-east-2", "us-east-2"),
+        (None, None, "eu-west-1"),
+        ("files", None, "eu-west-3"),
+    ],
+)
+def test_the_region_is_the_one_given_or_the_deployments_or_the_environments(
+    table: str | None, given: str | None, region: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cli.options.find", lambda *_: Deployment.of(OUTPUT, "deployment"))
+    monkeypatch.setenv("AWS_REGION", "eu-west-3")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-4")
+
+    connection = chosen(table, given)
+
+    assert connection.region == region
+    assert connection.client("sqs").meta.region_name == region
+
+
+def test_a_refusal_without_a_name_asks_the_same_connection_who_was_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[tuple[str | None, str]] = []
+
+    class Sts:
+        def get_caller_identity(self) -> dict[str, str]:
+            return {"Arn": "arn:aws:sts::123456789012:assumed-role/operator/me"}
+
+    def client(connection: Connection, service: str, config: object) -> Sts:
+        del config
+        asked.append((connection.endpoint_url, service))
+        return Sts()
+
+    monkeypatch.setattr(denials, "_identity", denials._Identity(lambda _: None))
+    monkeypatch.setattr(Connection, "client", client)
+    chosen("files", "eu-west-1", "http://given")
+
+    with pytest.raises(PermissionDeniedError, match=r"^role operator "), explained_read("b", "k"):
+        raise refusal("403")
+
+    assert asked == [("http://given", "sts")]
+    denials._caller.cache_clear()
