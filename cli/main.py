@@ -14,7 +14,9 @@ from typing import Annotated, ParamSpec
 import typer
 
 from . import backfill as backfilling
-from . import errors, job, reading
+from . import errors, job
+from . import get as getting
+from . import ls as listing_records
 from . import redrive as redriving
 from . import verify as verifying
 from .errors import FAILED, INTERRUPTED, PIPE_CLOSED, CommandError
@@ -123,7 +125,7 @@ def get(
         region=region,
         endpoint_url=endpoint_url,
     ).target()
-    return reading.get(target, target.objects(key), as_json=as_json)
+    return getting.get(target, target.objects(key), as_json=as_json)
 
 
 @_command
@@ -158,7 +160,7 @@ def ls(
         region=region,
         endpoint_url=endpoint_url,
     ).target()
-    return reading.ls(
+    return listing_records.ls(
         target,
         target.prefixes(prefix),
         recursive=recursive,

@@ -103,7 +103,7 @@ def counted(count: int, thing: str) -> str:
     return f"{count:,} {thing}{'' if count == 1 else 's'}"
 
 
-def size(count: int) -> str:
+def human_size(count: int) -> str:
     """Return bytes as `aws s3 ls --human-readable` writes them."""
     if count < _KIB:
         return f"{count} Byte{'' if count == 1 else 's'}"

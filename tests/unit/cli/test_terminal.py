@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli.terminal import escaped, escaped_json, size, unescaped
+from cli.terminal import escaped, escaped_json, human_size, unescaped
 
 hard_texts = st.text(
     st.one_of(
@@ -106,4 +106,4 @@ def test_json_shows_the_characters_themselves() -> None:
     ],
 )
 def test_sizes_are_as_the_aws_cli_writes_them(count: int, text: str) -> None:
-    assert size(count) == text
+    assert human_size(count) == text

@@ -111,7 +111,7 @@ def test_an_address_that_can_mean_two_objects_is_the_one_that_it_says(
 
     said = file_index("get", f"s3://{BUCKET}/a\\x1b", "--json")
     assert said.lines[0]["key"] == "a\\x1b"
-    assert f"reads as that of another object, s3://{BUCKET}/a\\x1b." in said.messages
+    assert f"can also mean another object, s3://{BUCKET}/a\\x1b." in said.messages
 
     for address in ("a\x1b", "a\\\\x1b"):
         said = file_index("get", f"s3://{BUCKET}/{address}", "--json")
@@ -344,7 +344,7 @@ def test_a_mistake_of_ours_says_neither_yes_nor_no(
     def mistaken(*_: Any, **__: Any) -> int:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("cli.reading.ls", mistaken)
+    monkeypatch.setattr("cli.ls.ls", mistaken)
 
     said = file_index("ls", f"s3://{BUCKET}")
 
