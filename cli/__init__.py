@@ -1,4 +1,5 @@
-"""`file-index`: reads an index, fills it, proves it right and repairs it.
+"""`file-index`, the command line: reads, fills, verifies and repairs an index.
 
-Installed as the package `file_index`, which holds the function's modules too.
+Installed as the package `file_index`. Applications can import `reader`. `function` links to the
+Lambda function's modules, which the wheel contains as files.
 """

@@ -1,12 +1,12 @@
-"""Run as `python -m cli` in the repository, and as `file-index` where it is installed."""
+"""The program: `file-index` once it is installed, `python -m cli` in the repository."""
 
 import sys
 
 
 def run() -> None:
-    """Run the command of the command line, and exit."""
+    """Run the command that the arguments name, and exit."""
     try:
-        from . import main  # noqa: PLC0415 # takes so long that it may be interrupted
+        from . import main  # noqa: PLC0415 # slow enough to be interrupted
     except KeyboardInterrupt:
         sys.exit(130)  # errors.INTERRUPTED
     main.run()

@@ -1,4 +1,4 @@
-"""`s3://bucket/key`, and which keys a deployment watches."""
+"""Addresses (`s3://bucket/key`), and the keys that a deployment watches."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ from .function.events import MAX_KEY_BYTES
 from .terminal import unescaped
 
 _ACCESS_POINT = re.compile(r"arn:|.*(?:-s3alias|--ol-s3|\.mrap)$")
-"""An ARN, or an alias, which ends so: no bucket's name does.
+"""An ARN, or the reserved suffix of an alias, which no bucket name has.
 
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
 """
@@ -25,7 +25,7 @@ class Address:
 
     @classmethod
     def parse(cls, text: str) -> "Address":
-        """Raises CommandError."""
+        """Return the address that a text is. Raises CommandError."""
         scheme, _, rest = text.partition("://")
         bucket, _, key = rest.partition("/")
         if scheme != "s3" or not bucket:
@@ -33,17 +33,15 @@ class Address:
         try:
             length = len(text.encode())
         except UnicodeEncodeError:
-            raise CommandError("the address is not in UTF-8, as all keys are") from None
+            raise CommandError("the address is not valid UTF-8, which every key is") from None
         length -= len(f"{scheme}://{bucket}/".encode())
         if length > MAX_KEY_BYTES:
-            raise CommandError(
-                f"the key is longer than {MAX_KEY_BYTES:,} bytes, the most that S3 allows"
-            )
+            raise CommandError(f"the key is longer than {MAX_KEY_BYTES:,} bytes, the limit of S3")
         return cls(bucket, key)
 
     @property
     def is_access_point(self) -> bool:
-        """Whether it names an access point where the bucket belongs."""
+        """Whether it names an access point instead of a bucket."""
         return _ACCESS_POINT.match(self.bucket) is not None
 
     def __str__(self) -> str:
@@ -51,11 +49,11 @@ class Address:
 
 
 def meanings(text: str) -> list[Address]:
-    """Return what an address can mean that may be typed, or copied from what `ls` printed.
+    """Return what an address can mean, whether it was typed or copied from the output of `ls`.
 
-    First the text as it is, then with its escapes read, then a directory as it is with the escapes
-    read in the rest: `ls` prints the part below its prefix. Raises CommandError if none is an
-    address.
+    The text as it is comes first, then the text with its escapes decoded, then each directory as it
+    is with the escapes of the rest decoded, because `ls` prints the part below its prefix. Raises
+    CommandError if none is an address.
     """
     slashes = [number for number, char in enumerate(text) if char == "/"]
     texts = (
@@ -83,24 +81,24 @@ class Filter:
     suffix: str = ""
 
     def matches(self, key: str) -> bool:
-        """Whether the key is watched."""
+        """Return whether the filter matches the key."""
         return key.startswith(self.prefix) and key.endswith(self.suffix)
 
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """What the deployment watches: what any of the filters matches; without any, everything."""
+    """What the deployment watches: every key that one of the filters matches."""
 
     filters: tuple[Filter, ...] = (Filter(),)
 
     @classmethod
     def of(cls, filters: Sequence[Mapping[str, str]]) -> "Filters":
-        """From the module's output."""
+        """Return the filters of the module's output; without any, all keys are watched."""
         return cls(tuple(Filter(**one) for one in filters)) if filters else cls()
 
     @classmethod
     def parse(cls, texts: Sequence[str]) -> "Filters":
-        """From options: PREFIX, or PREFIX*SUFFIX. Raises CommandError."""
+        """Return the filters of options, each PREFIX or PREFIX*SUFFIX. Raises CommandError."""
         filters = []
         for text in texts:
             prefix, _, suffix = text.partition("*")
@@ -110,11 +108,11 @@ class Filters:
         return cls(tuple(filters)) if filters else cls()
 
     def matches(self, key: str) -> bool:
-        """Whether the key is watched."""
+        """Return whether the key is watched."""
         return any(one.matches(key) for one in self.filters)
 
     def within(self, prefix: str) -> list[Filter]:
-        """What is watched below a prefix, as filters."""
+        """Return filters for what is watched below a prefix."""
         return [
             Filter(max(prefix, one.prefix, key=len), one.suffix)
             for one in self.filters
@@ -122,7 +120,7 @@ class Filters:
         ]
 
     def prefixes(self, prefix: str) -> list[str]:
-        """The prefixes to list for what is watched below a prefix: sorted, none in another."""
+        """Return the prefixes to list for the watched keys below a prefix: sorted, no overlap."""
         found = sorted({one.prefix for one in self.within(prefix)})
         return [
             one

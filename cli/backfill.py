@@ -1,4 +1,4 @@
-"""`file-index backfill`: gives the objects that were there before the index their records."""
+"""`file-index backfill`: inserts records for objects that are older than the index."""
 
 import json
 import secrets
@@ -29,12 +29,12 @@ from .workers import each
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Objects that are written in one go."""
+    """Objects whose records are written together."""
 
     ranges: tuple[Range, ...]
-    """What is left to do after it."""
+    """The keys left after it."""
     retried: int
-    """How much of the failed keys of an earlier run is done after it."""
+    """How many bytes of the earlier run's failed keys have been retried after it."""
     objects: Sequence[Listed] = ()
     again: Sequence[str] = ()
     """Keys that failed in an earlier run."""
@@ -42,19 +42,19 @@ class Batch:
 
 @dataclass(slots=True)
 class Written:
-    """What became of a batch."""
+    """The result of a batch."""
 
     written: int = 0
     contended: int = 0
-    """Records that others kept writing, later than this."""
+    """Records that other writers kept changing."""
     gone: int = 0
-    """Objects that are not there any more."""
+    """Objects that no longer exist."""
     failures: list[Failure] = field(default_factory=list)
 
 
 @dataclass(slots=True)
 class Counts:
-    """What became of all objects."""
+    """The result of a run."""
 
     objects: int = 0
     written: int = 0
@@ -70,11 +70,11 @@ class Counts:
 
     @classmethod
     def of(cls, left: Left) -> "Counts":
-        """What was counted until there."""
+        """Return what a checkpoint counted."""
         return cls(**{one.name: left.counts.get(one.name, 0) for one in fields(cls)})
 
     def at(self, left: Left) -> Left:
-        """The place, with what was counted until there."""
+        """Return the checkpoint with these counts."""
         return replace(left, counts=asdict(self))
 
 
@@ -87,7 +87,7 @@ def backfill(
     report: Path | None,
     as_json: bool,
 ) -> int:
-    """Insert a record for each object without one; refresh all where records hold more."""
+    """Insert a record for each object without one, or refresh all if records hold metadata."""
     listing = Listing(target.s3(), address.bucket, target.filters)
     if dry_run:
         return _dry_run(target, address, listing, as_json=as_json)
@@ -116,7 +116,7 @@ def backfill(
                     lines.flush()
                     checkpoint.write(counts.at(left))
         except BaseException:
-            lines.flush()  # or else a checkpoint would count what nobody was told
+            lines.flush()  # the checkpoint must not count lines that are not in the file
             if left.ranges != (Range(),) or left.retried:
                 checkpoint.write(counts.at(left))
                 checkpoint.say_stopped(left, f"{counted(counts.objects, 'object')} done")
@@ -143,7 +143,7 @@ def _write_counts(target: Target, counts: Counts, *, rate: float, as_json: bool)
     if others:
         parts.append(f"{others:,} had a record or a tombstone")
     if counts.contended:
-        parts.append(f"{counts.contended:,} kept being written by others")
+        parts.append(f"{counts.contended:,} kept being changed by other writers")
     if counts.failed:
         parts.append(f"{counts.failed:,} failed")
     objects = counted(counts.objects, "object")
@@ -182,7 +182,7 @@ def _nothing(address: Address) -> int:
 
 
 def _failed(checkpoint: Checkpoint, left: Left) -> Iterator[Batch]:
-    """What failed in an earlier run."""
+    """Yield the keys that failed in an earlier run."""
     keys: list[str] = []
     retried = left.retried
     for failure, retried in checkpoint.failures(left):
@@ -195,7 +195,7 @@ def _failed(checkpoint: Checkpoint, left: Left) -> Iterator[Batch]:
 
 
 def _batches(listing: Listing, address: Address, left: Left, *, retried: int) -> Iterator[Batch]:
-    """What is left of the bucket."""
+    """Yield the objects that are left."""
     for number, of in enumerate(left.ranges):
         others = left.ranges[number + 1 :]
         for page in listing.pages(address.path, of.after):
@@ -208,7 +208,7 @@ def _batches(listing: Listing, address: Address, left: Left, *, retried: int) ->
 
 
 def _writing(target: Target, address: Address, listing: Listing) -> Callable[[Batch], Written]:
-    """What writes the records of a batch."""
+    """Return the function that writes the records of a batch."""
     bucket = address.bucket
     if target.settings.reads_objects:
         indexer = target.indexer()
@@ -246,7 +246,7 @@ def _writing(target: Target, address: Address, listing: Listing) -> Callable[[Ba
 def _still_there(
     listing: Listing, keys: Iterable[str], failures: list[Failure]
 ) -> Iterator[Listed]:
-    """The objects that are still there."""
+    """Yield the objects that still exist."""
     for key in keys:
         try:
             listed, _ = listing.find(key)
@@ -260,8 +260,8 @@ def _still_there(
 def _record(bucket: str, listed: Listed, *, observed: bool) -> FileRecord:
     """Return the record of a listed object.
 
-    It is observed if the bucket has versions: an older one may go by an event that names no
-    version, and would take the key along.
+    It is observed if the bucket has versions. Otherwise an event that removes an older version
+    without naming it would remove the key.
     """
     return FileRecord(
         bucket=bucket,
@@ -278,12 +278,12 @@ def _record(bucket: str, listed: Listed, *, observed: bool) -> FileRecord:
 
 @contextmanager
 def _counting(listing: Listing, prefix: str, left: Left, work: Work) -> Iterator[None]:
-    """Count meanwhile how much there is, for the time left; only where somebody sees it."""
+    """Count the objects meanwhile, to show the time left, if standard error is a terminal."""
     ending = threading.Event()
 
     def count() -> None:
         total = 0
-        # Without a number the bar is less telling, no more.
+        # The total only improves the progress bar.
         with suppress(CommandError, *CALL_ERRORS):
             for of in left.ranges:
                 for page in listing.pages(prefix, of.after):

@@ -1,9 +1,9 @@
-"""What a run that stopped has left to do, kept in files of the user's.
+"""Checkpoints: what a run that stopped has left to do, in files of the user's.
 
-NAME.json is the checkpoint: the ranges of keys that are left, what was counted up to there, and how
-much of the file of failed keys belongs to it. It is replaced in one step. The failed keys are
-appended to NAME.TOKEN.failed, a line each, before a checkpoint counts them: after `kill -9` what is
-beyond the size that it names is cut off, because those keys are in a range that is left.
+NAME.json holds the ranges of keys that are left, the counts so far, and the size of the file of
+failed keys that belongs to them. It is replaced atomically. Failed keys are appended to
+NAME.TOKEN.failed, one a line, before a checkpoint counts them. After `kill -9`, lines beyond the
+counted size are cut off, because their keys are in a range that is left.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ _SECONDS = 1.0
 
 
 def identity(target: Target, address: Address) -> tuple[str, ...]:
-    """Return what tells one run of a command from another."""
+    """Return the values that identify a run: a checkpoint resumes the same work only."""
     settings = target.settings
     what = f"{settings.object_metadata} {settings.object_tags} {settings.derived_bucket}"
     region = target.connection.region or "no Region"
@@ -39,7 +39,7 @@ class Range:
 
     after: str = ""
     up_to: str | None = None
-    """None: to the end."""
+    """None: the last key."""
 
     def __contains__(self, key: str) -> bool:
         # Python orders strings by code points, which is the order of their UTF-8 bytes.
@@ -48,34 +48,32 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """What is left to do, and what was counted until then."""
+    """What is left to do, and the counts so far."""
 
     ranges: tuple[Range, ...] = (Range(),)
     """In key order."""
     retried: int = 0
-    """So many bytes of the failed keys were tried again."""
+    """How many bytes of the failed keys have been retried."""
     counts: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class _Failed:
-    """The file of failed keys, as far as a checkpoint counts it."""
+    """The part of the file of failed keys that a checkpoint counts."""
 
     path: Path
     size: int
 
 
 class Checkpoint:
-    """Where a command is, and which keys failed. Not safe to share between threads."""
+    """The progress of a run, and its failed keys. Not safe to share between threads."""
 
     def __init__(self, command: str, *what: str) -> None:
-        """`what` tells one run of the command from another: table, bucket, prefix, filters."""
+        """`what` identifies the run: table, bucket, prefix, filters, settings."""
         try:
             state = Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state").expanduser()
         except RuntimeError:
-            raise CommandError(
-                "there is no home directory to keep its place in: set HOME"
-            ) from None
+            raise CommandError("there is no home directory for the checkpoint: set HOME") from None
         digest = hashlib.sha256("\0".join(what).encode()).hexdigest()[:16]
         self._command = command
         self._what = what
@@ -87,43 +85,43 @@ class Checkpoint:
         )
         self._earlier: _Failed | None = None
         self._unwritten: list[bytes] = []
-        """Lines of failed keys since the last checkpoint."""
+        """Lines of failed keys since the last write."""
         self._written = 0.0
         self.is_kept = True
-        """Whether it could be written so far."""
+        """Whether it could be written until now."""
 
     def begin(self, *, resume: bool) -> Left | None:
-        """Return what an earlier run has left, if that is to be resumed; say so in any case."""
+        """Return what an earlier run left, if it is resumed. Tell the user either way."""
         left = self.read()
         if left is None:
             if resume:
-                write_stderr("There is nothing to resume: from the beginning.")
+                write_stderr("There is nothing to resume: starting from the beginning.")
             return None
         after = left.ranges[0].after if left.ranges else ""
         failed = sum(1 for _ in self.failures(left))
         if not resume:
             if left.ranges:
                 write_stderr(
-                    "An earlier {} stopped after {}: --resume would go on there.",
+                    "An earlier {} stopped after {}: --resume would continue there.",
                     self._command,
                     after,
                 )
             else:
                 write_stderr(
-                    "An earlier {} left {:,} failed: --resume would try them again.",
+                    "An earlier {} left {:,} failed: --resume would retry them.",
                     self._command,
                     failed,
                 )
             return None
         if failed:
-            write_stderr("Trying again first: {:,} failed.", failed)
+            write_stderr("Retrying {:,} failed first.", failed)
         if left.ranges:
-            write_stderr("Going on after {}.", after)
+            write_stderr("Continuing after {}.", after)
         self._resume()
         return left
 
     def read(self) -> Left | None:
-        """Return what is left; None if no run of this kind has stopped halfway."""
+        """Return what is left; None if there is no checkpoint that can be read."""
         try:
             noted = json.loads(self.path.read_text())
             left, failed = self._left(noted), noted["failed"]
@@ -138,7 +136,7 @@ class Checkpoint:
             self._lose(error)
             return None
         except (ValueError, LookupError, TypeError, AttributeError):
-            # Half a file cannot be: it is replaced in one step. Somebody else wrote it.
+            # It is replaced atomically, so another program wrote it.
             return None
         return left if is_whole else None
 
@@ -151,7 +149,7 @@ class Checkpoint:
         )
 
     def _resume(self) -> None:
-        """Go on with the earlier run's failed keys, less what its checkpoint does not count."""
+        """Keep the earlier run's failed keys, without those that its checkpoint does not count."""
         if self._earlier is None or not self._earlier.size:
             return
         try:
@@ -162,9 +160,9 @@ class Checkpoint:
         self._failed = self._earlier
 
     def failures(self, left: Left) -> Iterator[tuple[Failure, int]]:
-        """Give the keys that failed and are to be tried again, and the place after each.
+        """Yield each failed key of the earlier run to retry, and the offset after it.
 
-        What fails anew is not among them.
+        Keys that fail again are not among them.
         """
         if self._earlier is None or not self._earlier.size:
             return
@@ -176,24 +174,24 @@ class Checkpoint:
                 yield Failure.from_line(line), offset
 
     def add(self, failure: Failure) -> None:
-        """Keep a key that failed, for the next checkpoint."""
+        """Keep a failed key for the next write."""
         if self.is_kept:
             self._unwritten.append(f"{failure.as_line()}\n".encode())
 
     @property
     def failed_size(self) -> int:
-        """The bytes of the failed keys that the last checkpoint counts."""
+        """How many bytes of failed keys the last write counted."""
         return self._failed.size
 
     @property
     def is_due(self) -> bool:
-        """Whether the last checkpoint is a second old."""
+        """Whether the last write is a second old."""
         return self.is_kept and time.monotonic() - self._written >= _SECONDS
 
     def write(self, left: Left) -> None:
         """Replace the checkpoint.
 
-        If that is not possible it is said once: the work itself does not need it.
+        If that fails, tell the user once and go on: the work itself does not need it.
         """
         if not self.is_kept:
             return
@@ -235,15 +233,15 @@ class Checkpoint:
         }
 
     def end(self, left: Left, *, is_done: bool) -> None:
-        """Note that only the failed keys are left, or that nothing is."""
+        """Keep the failed keys for a retry, or remove the checkpoint if nothing is left."""
         if is_done:
             self.forget()
         else:
             self.write(left)
 
     def say_stopped(self, left: Left, done: str) -> None:
-        """Say where the command stopped, and how to go on."""
-        how = ": go on with --resume" if self.is_kept else ""
+        """Tell the user where the run stopped and how to resume it."""
+        how = ": continue with --resume" if self.is_kept else ""
         after = left.ranges[0].after if left.ranges else ""
         if after:
             write_stderr("Stopped after {}, {}{}.", after, done, how)
@@ -251,7 +249,7 @@ class Checkpoint:
             write_stderr("Stopped, {}{}.", done, how)
 
     def forget(self) -> None:
-        """Remove the files, also those of runs that were killed: there is nothing left to do."""
+        """Remove the files of this run and of killed ones, because nothing is left to do."""
         if self.is_kept:
             for path in self._directory.glob(f"{self._name}.*"):
                 path.unlink(missing_ok=True)
@@ -264,4 +262,4 @@ class Checkpoint:
 
     def _lose(self, error: OSError) -> None:
         self.is_kept = False
-        write_stderr("--resume will not know where this was: {}", str(error))
+        write_stderr("This run cannot be resumed: {}", str(error))

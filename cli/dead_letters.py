@@ -1,9 +1,9 @@
-"""The dead-letter queue of a deployment: who visits it sees every message once, and none is lost.
+"""Visits the dead-letter queue of a deployment: every message once, and none is lost.
 
-A visitor hides what it receives for an hour, goes on hiding it while it works, and shows at the end
-what it did not delete. Others may look into the queue at the same time, and take messages out of
-sight or bring them back; SQS counts approximately. So what a visitor knows is compared with what
-the queue says at the end.
+A visit receives messages with a visibility timeout of an hour, extends it while the visit lasts,
+and at the end makes the messages visible that it did not delete. Other receivers can hide messages
+or make them visible meanwhile, and SQS counts approximately. So the visit's own count is compared
+with the queue's at the end.
 
 https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-visibility-timeout.html
 """
@@ -25,29 +25,29 @@ from botocore.exceptions import BotoCoreError, ClientError
 WORKERS = 8
 UNSAID = "the message does not say why: see the function's log"
 _EMPTY_SECONDS = 2
-"""How long the queue must have nothing to give until it counts as empty."""
+"""The queue counts as empty if a receive returns nothing for so long."""
 _HIDDEN_SECONDS = 3600
-"""How long a message is hidden from others at a time."""
+"""The visibility timeout, which is extended while a visit lasts."""
 _CHECK_SECONDS = 300
-"""How often to look for messages of which half that time is over.
+"""How often to extend the timeouts of which half is over.
 
-Between two looks there can be an invocation too (15 minutes, and what it is throttled).
+An invocation can come in between: 15 minutes, and the time it is throttled.
 """
 _LONGEST_HIDDEN_SECONDS = 12 * 3600 - 60
-"""How long SQS lets a message be hidden after it was received, less a minute for the clocks."""
+"""SQS's longest visibility timeout after a receive, less a minute for differing clocks."""
 _ROUNDS = 10
-"""Receive so often without an untried message before asking how many can be seen."""
+"""After so many receives without a new message, ask how many messages are visible."""
 _SETTLED_SECONDS = 5
-"""How far apart two answers must be to count as two."""
+"""How far apart two counts must be to confirm each other."""
 _SETTLING_SECONDS = 60
-"""How long SQS's counts may lag behind, as its documentation has it."""
+"""How long SQS's counts can lag behind, according to its documentation."""
 _AT_ONCE = 10  # entries of a batch
 _INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
 
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """Time as it passes; tests have one of their own."""
+    """The time; tests have a clock of their own."""
 
     now: Callable[[], float] = time.monotonic
     pause: Callable[[float], None] = time.sleep
@@ -55,7 +55,7 @@ class Clock:
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """About how many messages there are, by the queue's attributes."""
+    """The approximate numbers of messages, from the queue's attributes."""
 
     visible: int
     hidden: int
@@ -77,13 +77,13 @@ class Letter:
 
     @property
     def payload(self) -> str:
-        """The payload to replay: that in Lambda's failure record, or else the message itself."""
+        """The payload to replay: the one in Lambda's failure record, or the message itself."""
         record = self._failure_record()
         return json.dumps(record["requestPayload"]) if record else self.body
 
     @property
     def cause(self) -> str:
-        """Why it is here, as far as it says."""
+        """Why the message is here, as far as it tells."""
         record = self._failure_record()
         if record:
             response = record.get("responsePayload")
@@ -107,13 +107,13 @@ class Letter:
 
 
 Visitor = Callable[[Letter, Callable[[], None]], None]
-"""Is shown a letter, with what deletes it."""
+"""Takes a letter and a function that deletes it."""
 
 
 class DeadLetterQueue:
     """A dead-letter queue.
 
-    Raises BotoCoreError or ClientError if SQS cannot be asked; nothing is lost then.
+    Raises BotoCoreError or ClientError if a call of SQS fails; no message is lost then.
     """
 
     def __init__(self, sqs: Any, url: str, clock: Clock) -> None:
@@ -121,21 +121,21 @@ class DeadLetterQueue:
         self._url = url
         self._clock = clock
         response = self._attributes()
-        # The time of SQS's clock, as the messages' own are. It has whole seconds.
+        # By SQS's clock, like the messages' timestamps, but in whole seconds.
         date = parsedate_to_datetime(response["ResponseMetadata"]["HTTPHeaders"]["date"])
         self._began = date.timestamp() + 1
         self.visible = _count(response).visible
-        """About how many there were to look at in the beginning."""
+        """The approximate number of messages in the beginning."""
 
     def count(self) -> Count:
-        """Return about how many messages there are."""
+        """Return the approximate numbers of messages."""
         return _count(self._attributes())
 
     def settled(self, expected: int) -> Count:
-        """Return about how many messages there are, once SQS says twice what is expected.
+        """Return the numbers of messages once SQS has confirmed twice what is expected.
 
-        If it does not within a minute, others are at work or messages come in: its last answer
-        counts then.
+        If it has not within a minute, others use the queue or messages arrive. Then its last count
+        is returned.
         """
         until = self._clock.now() + _SETTLING_SECONDS
         agreed = False
@@ -149,10 +149,10 @@ class DeadLetterQueue:
             self._clock.pause(_SETTLED_SECONDS)
 
     def visit(self, visitor: Visitor, *, at_once: int) -> int:
-        """Show each message to the visitor once, several at a time, and leave what it leaves.
+        """Call the visitor once for each message, several at a time.
 
-        `at_once` messages are received at a time. Messages that came after the beginning are not
-        shown; their number is returned.
+        `at_once` messages are received at a time. Messages that arrived after the beginning are
+        skipped; their number is returned.
         """
         visit = _Visit(self._sqs, self._url, self._clock)
         ending = threading.Event()
@@ -173,8 +173,8 @@ class DeadLetterQueue:
                         visit.go_on_hiding()
                         visitor(letter, partial(visit.delete, message["MessageId"]))
                 if fruitless == most == _ROUNDS:
-                    # Others come in, or back. What is untried is among those that can be seen now:
-                    # to ask only once makes sure that this ends.
+                    # Others arrive or return. A new one would be among those visible now. Asking
+                    # only once makes sure that this ends.
                     most += self.count().visible
 
         with ThreadPoolExecutor(WORKERS) as pool:
@@ -186,7 +186,7 @@ class DeadLetterQueue:
             finally:
                 ending.set()
                 with _uninterrupted():
-                    visit.show_again()  # also what is under way, which may take its time
+                    visit.show_again()  # even those in work, which can take long
                 wait(workers)
                 with _uninterrupted():
                     visit.show_again()
@@ -201,7 +201,7 @@ class DeadLetterQueue:
 
 @dataclass(slots=True)
 class _Held:
-    """A message that is hidden from others."""
+    """A received message, hidden from others."""
 
     receipt: str
     received_at: float
@@ -210,29 +210,29 @@ class _Held:
 
     @property
     def longest(self) -> float:
-        """Until when SQS lets it be hidden."""
+        """Until when SQS allows it to be hidden."""
         return self.received_at + _LONGEST_HIDDEN_SECONDS
 
 
 @dataclass(slots=True)
 class _Visit:
-    """The messages that one visit has in its hands."""
+    """The messages that a visit has received."""
 
     _sqs: Any
     _url: str
     _clock: Clock
     late: set[str] = field(default_factory=set)
-    """Messages that came after the beginning."""
+    """Messages that arrived after the beginning."""
     _known: set[str] = field(default_factory=set)
     _held: dict[str, _Held] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _check_at: float = 0
-    """When to look again for what would soon be seen."""
+    """When to extend timeouts again."""
 
     def receive(self, at_once: int) -> list[Any] | None:
-        """Receive messages, and hide them.
+        """Receive messages and hide them.
 
-        Return those that this visit has not had before, or None if there are no messages at all.
+        Return those that are new to this visit, or None if nothing was received.
         """
         now = self._clock.now()
         messages = self._sqs.receive_message(
@@ -263,7 +263,7 @@ class _Visit:
             del self._held[message_id]
 
     def go_on_hiding(self) -> None:
-        """Hide for another hour what would soon be seen again."""
+        """Hide messages for another hour that would soon become visible."""
         now = self._clock.now()
         with self._lock:
             if now < self._check_at:
@@ -278,7 +278,7 @@ class _Visit:
         self._hide(due, now)
 
     def show_again(self) -> None:
-        """Let others see again what is held."""
+        """Make the held messages visible again."""
         now = self._clock.now()
         with self._lock:
             hidden = [held for held in self._held.values() if held.hidden_until > now]
@@ -287,7 +287,7 @@ class _Visit:
         self._hide(hidden, now)
 
     def _hide(self, messages: Sequence[_Held], now: float) -> None:
-        """Tell SQS until when messages are hidden from now on."""
+        """Set the visibility timeouts of messages."""
         batches = [
             messages[first : first + _AT_ONCE] for first in range(0, len(messages), _AT_ONCE)
         ]
@@ -303,14 +303,14 @@ class _Visit:
             }
             for number, held in enumerate(messages)
         ]
-        # If SQS does not do it, they are seen again within the hour, and are known then.
+        # On failure they become visible within the hour; the visit then knows them.
         with suppress(BotoCoreError, ClientError):
             self._sqs.change_message_visibility_batch(QueueUrl=self._url, Entries=entries)
 
 
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Let nobody's Ctrl-C keep messages hidden."""
+    """Ignore Ctrl-C, so that no message stays hidden."""
     handlers = {number: signal.signal(number, signal.SIG_IGN) for number in _INTERRUPTS}
     try:
         yield

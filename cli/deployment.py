@@ -1,4 +1,4 @@
-"""A deployment of the module, as its output `deployment` describes it to the command line."""
+"""A deployment of the module, as its output `deployment` describes it."""
 
 import json
 import os
@@ -14,12 +14,12 @@ from .function.errors import SettingsError
 from .function.settings import Settings
 
 _MARKS = {"bucket", "dead_letter_queue", "filters", "function", "object_metadata", "table"}
-"""What an output of the module has, and hardly anything else."""
+"""Attributes that tell a deployment from other outputs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackfillJobs:
-    """What jobs of S3 Batch Operations need."""
+    """What a job of S3 Batch Operations needs."""
 
     role_arn: str
     reports_bucket: str
@@ -27,10 +27,10 @@ class BackfillJobs:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment:
-    """A deployed index, from the bucket it follows to its dead letters."""
+    """A deployed index: bucket, function, table and queues."""
 
     name: str
-    """The module's input `name`, which the table has too."""
+    """The module's input `name`, also the name of the table."""
     region: str
     settings: Settings
     """The function's."""
@@ -47,9 +47,9 @@ class Deployment:
 
     @classmethod
     def of(cls, output: Mapping[str, Any], reference: str) -> Self:
-        """Read the value of the output `deployment`, found at a place among Terraform's outputs.
+        """Return the deployment that a value of the output `deployment` describes.
 
-        Raises CommandError if it is that of another release.
+        `reference` names the value in errors. Raises CommandError if another release wrote it.
         """
         try:
             table, metadata = output["table"], output["object_metadata"]
@@ -81,8 +81,8 @@ class Deployment:
             raise CommandError(f"the output {reference} is wrong: {error}") from None
         except (KeyError, IndexError, TypeError, AttributeError) as error:
             raise CommandError(
-                f"the output {reference} is not what this release of file-index reads ({error!r}):"
-                " apply the release of the module that it comes with"
+                f"the output {reference} is not of the same release as file-index ({error!r}):"
+                " apply the release of the module that file-index comes with"
             ) from error
 
 
@@ -90,12 +90,12 @@ def find(env: str | None, index: str | None) -> Deployment:
     """Return the deployment that Terraform's outputs in this directory describe.
 
     `env` is the workspace, or None for the selected one; `index` chooses among several indexes by
-    name or by output. Raises CommandError.
+    its name or its output. Raises CommandError.
     """
     outputs = _outputs(env)
     if outputs.keys() >= _MARKS and "deployment" not in outputs:
         raise CommandError(
-            "the index was applied here by a release of the module that had no output `deployment`:"
+            "the index was applied by a release of the module without the output `deployment`:"
             " apply this one"
         )
     # An index may be in several outputs, as in that of the module and in one of its own.
@@ -110,7 +110,7 @@ def find(env: str | None, index: str | None) -> Deployment:
         raise CommandError(
             f"Terraform's outputs hold {len(found)} indexes: choose one with --index ({choice})"
         )
-    problem = "is the name of several" if chosen else "is none of the"
+    problem = "names several" if chosen else "is not one of the"
     raise CommandError(
         f"--index {index} {problem} indexes in Terraform's outputs: choose from {choice}"
     )
@@ -118,7 +118,7 @@ def find(env: str | None, index: str | None) -> Deployment:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What seems to be a deployment's description."""
+    """A value that looks like a deployment."""
 
     reference: str
     """As Terraform writes it: `file_indexes["eu"]`."""
@@ -144,17 +144,19 @@ def _outputs(env: str | None) -> dict[str, Any]:
             check=False,
         )
     except FileNotFoundError:
-        raise CommandError("terraform is not installed: name the table with --table") from None
+        raise CommandError(
+            "terraform is not installed: install it, or name the table with --table"
+        ) from None
     if done.returncode != 0:
         raise CommandError(
             f"terraform output failed: {' '.join(done.stderr.split())} "
-            "Run this where Terraform was applied, or name the table with --table"
+            "Run file-index where Terraform was applied, or name the table with --table"
         )
     return {name: output["value"] for name, output in json.loads(done.stdout).items()}
 
 
 def _in(value: Any, reference: str) -> Iterator[_Found]:
-    """Yield each description of a deployment within an output."""
+    """Yield each deployment within an output."""
     if isinstance(value, list):
         for number, one in enumerate(value):
             yield from _in(one, f"{reference}[{number}]")
@@ -163,13 +165,13 @@ def _in(value: Any, reference: str) -> Iterator[_Found]:
             yield _Found(reference, value)
             return
         for name, one in value.items():
-            # A module's output that holds it is named by the module alone.
+            # The output of a module is named by the module alone.
             quoted = json.dumps(name, ensure_ascii=False)
             yield from _in(one, reference if name == "deployment" else f"{reference}[{quoted}]")
 
 
 def _choice(found: Sequence[_Found]) -> list[str]:
-    """Return what to choose each by: its name, or its place if others have the name too."""
+    """Return the --index for each: its name, or its output if others have the same name."""
     names = [one.name for one in found]
     return sorted(one.name if names.count(one.name) == 1 else one.reference for one in found)
 
@@ -178,10 +180,10 @@ def _nothing(env: str | None, outputs: Mapping[str, Any]) -> str:
     where = f"workspace {env}" if env else "the selected workspace"
     if not outputs:
         return (
-            f"Terraform has no outputs in {where}: run this in the directory where the index was"
-            " applied, choose its workspace with --env, or name the table with --table"
+            f"Terraform has no outputs in {where}: run file-index in the directory where the index"
+            " was applied, choose its workspace with --env, or name the table with --table"
         )
     return (
-        f"no file index is among Terraform's outputs in {where}. If the module is part of a stack,"
+        f"Terraform's outputs in {where} contain no file index. If the module is part of a stack,"
         ' add output "file_index" { value = module.file_index.deployment } and apply'
     )

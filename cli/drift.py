@@ -1,4 +1,4 @@
-"""In what index and bucket differ: both are in key order, so one pass over each tells."""
+"""Differences between index and bucket, found in one pass, because both are in key order."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,16 +11,16 @@ from .listing import Listed, Page, known_version
 
 
 class Kind(StrEnum):
-    """A difference of one key."""
+    """How index and bucket differ in a key."""
 
     PHANTOM = "phantom"
     """In the index, not in the bucket."""
     ORPHAN = "orphan"
     """In the bucket, not in the index."""
     MISMATCH = "mismatch"
-    """In both, and different."""
+    """In both, but different."""
     FILTERED_OUT = "filtered out"
-    """In the index, though the filters do not match the key."""
+    """In the index, but no filter matches the key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +29,10 @@ class Comparison:
 
     filters: Filters
     versions: bool
-    """Whether the version must be the same too."""
+    """Whether versions are compared too."""
 
     def kind(self, key: str, listed: Listed | None, record: FileRecord | None) -> Kind | None:
-        """The difference, if there is one. A tombstone is no record here."""
+        """Return how they differ, if they do. A tombstone counts as no record."""
         if record is not None and record.deleted:
             record = None
         if record is None:
@@ -44,7 +44,7 @@ class Comparison:
         return None if self._are_equal(listed, record) else Kind.MISMATCH
 
     def _are_equal(self, listed: Listed, record: FileRecord) -> bool:
-        """Whether the record tells of the object, in all that both of them know."""
+        """Return whether object and record agree in everything that both have."""
         if record.etag != listed.etag or record.size not in (None, listed.size):
             return False
         known = record.last_modified
@@ -53,22 +53,25 @@ class Comparison:
         metadata = record.metadata
         if metadata and listed.storage_class not in (None, metadata.storage_class):
             return False
-        # A record of what was looked at has the version, unless the look could not tell it: a
-        # listing does not, nor does HEAD of an object encrypted with a key of its owner's (SSE-C).
+        # A record made from the object has the version if S3 told it. A listing does not tell it,
+        # nor does HEAD of an object with a customer-provided key (SSE-C).
         if not self.versions or (known and record.version_id is None):
             return True
         return known_version(record.version_id) == listed.version_id
 
 
 def _seconds(time: datetime) -> datetime:
-    # HEAD tells whole seconds.
+    # HeadObject returns whole seconds.
     return time.replace(microsecond=0)
 
 
 def merged(
     pages: Iterator[Page], records: Iterator[FileRecord]
 ) -> Iterator[tuple[datetime | None, Listed | None, FileRecord | None]]:
-    """Each key's object and record, and when the object was listed: of a page seen before it."""
+    """Yield object and record of each key, with the time of the last page listed.
+
+    The time is None before the first page, that is, for records that sort before every object.
+    """
     record = next(records, None)
     time = None
     for page in pages:

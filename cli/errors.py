@@ -1,4 +1,4 @@
-"""What ends a command: a line for the user and an exit code."""
+"""Errors of commands: the line that the user reads, and exit codes."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,20 +16,20 @@ from .function.errors import FileIndexError, PermissionDeniedError, TableMissing
 
 OK = 0
 NO = 1
-"""No such record, drift found, messages left: the answer is no."""
+"""No such record, drift found, or messages left."""
 FAILED = 2
-"""The question could not be answered, or the work not be done."""
+"""The command could not do its work, or not all of it."""
 INTERRUPTED = 130
 PIPE_CLOSED = 141
 
 
 class CommandError(Exception):
-    """The command cannot do what was asked; the message says what to change."""
+    """A command cannot do its work; the message says what to change."""
 
 
 @contextmanager
 def as_command_errors() -> Iterator[None]:
-    """Raise CommandError with a line for the user if AWS, or the index, says no."""
+    """Raise errors of AWS and of the index as CommandError, with a line for the user."""
     try:
         yield
     except (FileIndexError, BotoCoreError, ClientError) as error:
@@ -37,7 +37,7 @@ def as_command_errors() -> Iterator[None]:
 
 
 def cause(error: Exception) -> str:
-    """Return what went wrong and what to do about it, in a line."""
+    """Return a line that says what went wrong and what to do."""
     match error:
         case PermissionDeniedError():
             said = f": {error.said}" if error.said else "."

@@ -1,8 +1,8 @@
-"""Which errors are of one object, so that a run goes on, and which end the run.
+"""Tells errors of one object, after which a run goes on, from errors that end the run.
 
-An error of an object is counted, and its key is kept for `--resume`. An error of the run would meet
-every object: no credentials, no network, no table, no bucket, no right to use the table or to list
-the bucket. If all of the first objects are refused, that is one too.
+An object's error is counted, and its key is kept for `--resume`. An error ends the run if every
+object would meet it: no credentials, no network, no table, no bucket, no permission to use the
+table or to list the bucket. If access to all of the first objects is denied, the run ends too.
 """
 
 import json
@@ -29,12 +29,12 @@ from .function.errors import (
 from .terminal import counted, write_stderr
 
 CALL_ERRORS = (BotoCoreError, ClientError, FileIndexError)
-"""What calls of AWS and of the function's package raise."""
+"""Raised by calls of AWS and of the function's modules."""
 MOST_REFUSED = 100
-"""So many objects refused, before any went well, end a run."""
+"""A run ends after so many denied objects if none has succeeded."""
 _MOST_NAMED = 5
 
-# Operations on one object. A refusal of any other is of the table or of the listing.
+# Operations on one object. All others are on the table or list the bucket.
 _OF_ONE_OBJECT = {"GetObject", "GetObjectTagging", "HeadObject", "PutObject"}
 
 # https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
@@ -68,7 +68,7 @@ _OF_AN_ANSWER = (
 
 
 def is_of_object(error: Exception) -> bool:
-    """Whether the error is of one object, so that others may still go well."""
+    """Return whether the error concerns one object, so that others can still succeed."""
     match error:
         case PermissionDeniedError(__cause__=ClientError(operation_name=name)):
             return name in _OF_ONE_OBJECT
@@ -87,9 +87,9 @@ class Failure:
     key: str
     cause: str
     kind: str | None = None
-    """What is known of the key nevertheless."""
+    """The drift, if it is known."""
     is_refused: bool = False
-    """Whether a permission was missing."""
+    """Whether access was denied."""
 
     @classmethod
     def of(cls, key: str, error: Exception) -> "Failure":
@@ -99,21 +99,21 @@ class Failure:
         return cls(key, cause(error), is_refused=isinstance(error, PermissionDeniedError))
 
     def as_line(self) -> str:
-        """Return it as JSON, without what only matters while the command runs."""
+        """Return the failure as a line of JSON."""
         line = {"key": self.key, "cause": self.cause}
         return json.dumps(line | ({"kind": self.kind} if self.kind else {}))
 
     @classmethod
     def from_line(cls, line: bytes) -> "Failure":
-        """Return what `as_line` wrote."""
+        """Return the failure that `as_line` wrote."""
         return cls(**json.loads(line))
 
 
 class Failures:
-    """Counts failures, keeps the first of them, and ends a run that is refused everything."""
+    """Counts failures, keeps the first, and ends a run that is denied everything."""
 
     def __init__(self, *, goes_on: bool) -> None:
-        """`goes_on` says that an earlier run is resumed, whatever it was refused."""
+        """`goes_on`: an earlier run is resumed, so denials no longer end it."""
         self._goes_on = goes_on
         self._first: list[Failure] = []
         self._refused = 0
@@ -121,9 +121,9 @@ class Failures:
         self.count = 0
 
     def add(self, failures: Sequence[Failure], *, is_any_done: bool) -> None:
-        """Count failures, and note whether any object beside them was processed.
+        """Count failures; `is_any_done` says whether another object succeeded.
 
-        Raises CommandError if nothing but refusals was seen so far.
+        Raises CommandError if there were only denials so far, and too many of them.
         """
         self._is_any_done |= is_any_done
         self.count += len(failures)
@@ -131,12 +131,12 @@ class Failures:
         self._refused += sum(failure.is_refused for failure in failures)
         if self._is_refused_so_far() and self._refused >= MOST_REFUSED:
             raise CommandError(
-                f"access to each of the first {self._refused:,} objects was denied. If it is"
-                f" allowed for others, --resume goes on with them. {self._first[0].cause}"
+                f"access to each of the first {self._refused:,} objects was denied. If others are"
+                f" allowed, continue with --resume. {self._first[0].cause}"
             )
 
     def refusal(self, objects: int) -> str | None:
-        """Return what denied access to each of so many objects, all there are; None if not all."""
+        """Return why access to all objects was denied; None if it was not. `objects` counts all."""
         all_refused = self._is_refused_so_far() and self._refused == objects
         return self._first[0].cause if all_refused else None
 
@@ -145,11 +145,11 @@ class Failures:
         return only and not self._goes_on
 
     def say(self, bucket: str, *, is_kept: bool) -> None:
-        """Name the first on standard error, and how to try them again if they are kept."""
+        """Tell the user the first failures, and how to retry them if they are kept."""
         if not self.count:
             return
         them = "it" if self.count == 1 else "them"
-        how = f"; --resume tries {them} again" if is_kept else ""
+        how = f"; --resume retries {them}" if is_kept else ""
         write_stderr("{} failed{}:", counted(self.count, "key"), how)
         for failure in self._first:
             write_stderr("  {}: {}", f"s3://{bucket}/{failure.key}", failure.cause)

@@ -1,4 +1,4 @@
-"""What a verification found, key by key and in numbers."""
+"""The result of a verification, key by key and in numbers."""
 
 import json
 from collections import Counter
@@ -18,7 +18,7 @@ UNSETTLED = "unsettled"
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """A key whose object and record stayed different."""
+    """A key whose object and record still differ after the grace period."""
 
     kind: Kind
     bucket: str
@@ -27,10 +27,10 @@ class Drift:
     record: FileRecord | None
     repaired: bool = False
     failure: Failure | None = None
-    """Why it could not be repaired."""
+    """Why the repair failed."""
 
     def as_json(self) -> str:
-        """One line."""
+        """Return a line of JSON."""
         line: dict[str, Any] = {"kind": self.kind, "bucket": self.bucket, "key": self.key}
         if self.listed:
             line["object"] = {
@@ -58,7 +58,7 @@ def _known(values: Listed | FileRecord, *names: str) -> dict[str, Any]:
 
 @dataclass(slots=True)
 class Findings:
-    """The numbers."""
+    """The numbers of a verification."""
 
     compared: int = 0
     """Keys."""
@@ -66,9 +66,9 @@ class Findings:
     """Drift, repaired or not."""
     repaired: int = 0
     unsettled: int = 0
-    """Keys that kept changing, and of which nothing is known."""
+    """Keys that kept changing, so they could not be compared."""
     unread: int = 0
-    """Keys of which nothing is known because reading object or record failed."""
+    """Keys whose object or record could not be read."""
     unrepaired: int = 0
     """Drift that could not be repaired."""
     directories: Counter[str] = field(default_factory=Counter)
@@ -76,7 +76,7 @@ class Findings:
 
     @classmethod
     def of(cls, counts: Mapping[str, int]) -> "Findings":
-        """Return what `counts` gave."""
+        """Return the findings that `counts` came from."""
         return cls(
             compared=counts.get("compared", 0),
             kinds=Counter({kind: counts.get(kind, 0) for kind in Kind}),
@@ -88,7 +88,7 @@ class Findings:
 
     @property
     def counts(self) -> dict[str, int]:
-        """The numbers by name, without directories."""
+        """The numbers by name, for a checkpoint."""
         names = ("compared", "repaired", "unsettled", "unread", "unrepaired")
         return {name: getattr(self, name) for name in names} | {
             str(kind): self.kinds[kind] for kind in Kind
@@ -105,7 +105,7 @@ class Findings:
         return self.compared - self.kinds.total() - self.unsettled - self.unread
 
     def add(self, found: Drift | Failure, directory: str) -> None:
-        """Count what was found of a key, and drift in its directory."""
+        """Count a key that differs or failed; drift also counts for its directory."""
         if isinstance(found, Failure):
             self._count(found, 1)
             return
@@ -115,7 +115,7 @@ class Findings:
         self.directories[directory] += 1
 
     def take_back(self, failure: Failure) -> None:
-        """Forget what an earlier run found of a key that is tried again."""
+        """Uncount what an earlier run found of a key that is retried."""
         self._count(failure, -1)
 
     def _count(self, failure: Failure, number: int) -> None:
@@ -130,13 +130,13 @@ class Findings:
 
     @property
     def exit_code(self) -> int:
-        """What the command ends with."""
+        """The exit code of the command."""
         if self.failed or self.unsettled:
             return FAILED
         return NO if self.kinds.total() else OK
 
     def as_json(self) -> str:
-        """The summary, one line."""
+        """Return the summary as a line of JSON."""
         return json.dumps(
             {
                 "compared": self.compared,

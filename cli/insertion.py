@@ -1,4 +1,4 @@
-"""Inserts records where there are none, many in a request."""
+"""Inserts records for keys that have none, 25 a request."""
 
 import random
 import time
@@ -36,11 +36,11 @@ _LONGEST_PAUSE = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Inserted:
-    """What became of some records; of those in neither number the key had one."""
+    """The result for some records. The others already had a record or a tombstone."""
 
     written: int
     failed: Mapping[str, Exception]
-    """By key."""
+    """The error of each key."""
 
 
 class Insertion:
@@ -52,10 +52,10 @@ class Insertion:
         self._index = index
 
     def insert(self, records: Sequence[FileRecord]) -> Inserted:
-        """Write those of the records, at most 25, whose key has none, not even a tombstone.
+        """Insert up to 25 records, except those whose key has a record or a tombstone.
 
-        A record that is throttled is tried again, for about a minute. Raises
-        PermissionDeniedError, TableMissingError, and every error that is not of one record.
+        A throttled record is retried for about a minute. Raises PermissionDeniedError,
+        TableMissingError, and every error that does not concern a single record.
         """
         if not records:
             return Inserted(0, {})
@@ -65,7 +65,7 @@ class Insertion:
         for attempt in range(_ATTEMPTS):
             if attempt:
                 longest = min(_LONGEST_PAUSE, 0.05 * 2**attempt)
-                time.sleep(random.uniform(0, longest))  # noqa: S311 # no secret
+                time.sleep(random.uniform(0, longest))  # noqa: S311 # not a secret
             again = []
             for record, error in zip(left, self._execute(left), strict=True):
                 match error:
@@ -84,7 +84,7 @@ class Insertion:
         return Inserted(written, failed | {record.key: throttled for record in left})
 
     def _execute(self, records: Sequence[FileRecord]) -> list[Exception | None]:
-        """For each record why it was not written; None if it was."""
+        """Return for each record why it was not written; None if it was."""
         try:
             with explained("dynamodb:PartiQLInsert", f"table {self._table_name}"):
                 response = self._client.batch_execute_statement(
@@ -107,12 +107,12 @@ class Insertion:
         }
 
     def _error(self, found: Any) -> Exception | None:
-        """What the answer says of a record. Raises what it would say of every other too."""
+        """Return the error of a record. Raises an error that every other record would meet too."""
         if found is None:
             return None
         if found["Code"] == "ResourceNotFound":
             raise self._missing()
-        # A denial has another name here than if all of the request is denied.
+        # The code of a denied statement differs from that of a denied request.
         code = {"AccessDenied": "AccessDeniedException"}.get(found["Code"], found["Code"])
         error = _error(code, found.get("Message", ""))
         if code == "AccessDeniedException":

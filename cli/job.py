@@ -30,7 +30,7 @@ _MESSAGE = 6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What all jobs of a backfill have in common."""
+    """What the jobs of a backfill have in common."""
 
     account: str
     bucket: str
@@ -40,7 +40,7 @@ class Plan:
 
     @classmethod
     def of(cls, target: Target, address: Address) -> "Plan":
-        """Raises CommandError where the deployment has no role for such jobs."""
+        """Return the plan. Raises CommandError if the deployment has no role for jobs."""
         deployment = target.deployment
         if deployment is None or deployment.backfill is None:
             raise CommandError(
@@ -133,7 +133,8 @@ def _run(
 ) -> int:
     job_id = s3control.create_job(**request)["JobId"]
     write_stderr(
-        "Job {} of S3 Batch Operations was created. It goes on when this is interrupted.", job_id
+        "Job {} of S3 Batch Operations was created. It continues if this command is interrupted.",
+        job_id,
     )
     job = _wait(s3control, plan.account, job_id, pause)
     progress = job.get("ProgressSummary", {})

@@ -1,4 +1,4 @@
-"""What S3 lists of a bucket, in the order of the index."""
+"""Lists the watched objects of a bucket, in the order of the index."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,13 +19,13 @@ _NO_VERSION = "null"
 
 
 def known_version(version_id: str | None) -> str | None:
-    """The version's id; None for what S3 calls "null", as in a bucket that never had versions."""
+    """Return the version id; None for "null", which a bucket without versioning has."""
     return None if version_id == _NO_VERSION else version_id
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """An object, as a listing tells."""
+    """An object, as a listing describes it."""
 
     key: str
     etag: str
@@ -33,13 +33,13 @@ class Listed:
     """Bytes."""
     last_modified: datetime
     version_id: str | None = None
-    """Where versions are listed; None in a bucket without."""
+    """None if versions are not listed, or the bucket has none."""
     storage_class: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Objects that were there at a time."""
+    """Objects that existed at a time."""
 
     objects: list[Listed]
     time: datetime
@@ -47,19 +47,19 @@ class Page:
 
 
 class Listing:
-    """Lists what is watched of a bucket. Safe to share between threads."""
+    """Lists the watched objects of a bucket. Safe to share between threads."""
 
     def __init__(
         self, s3: "S3Client", bucket: str, filters: Filters, *, versions: bool = False
     ) -> None:
-        """With `versions` the current versions are listed, with their ids."""
+        """With `versions`, list the current versions with their ids."""
         self._s3 = s3
         self._bucket = bucket
         self._filters = filters
         self._versions = versions
 
     def pages(self, prefix: str, start_after: str = "") -> Iterator[Page]:
-        """What is watched below the prefix, in key order; the next page is fetched meanwhile."""
+        """Yield the watched objects below the prefix, in key order; fetch the next page ahead."""
         with ThreadPoolExecutor(1) as ahead:
             pages = self._pages(prefix, start_after)
             coming = ahead.submit(next, pages, None)
@@ -68,18 +68,18 @@ class Listing:
                 yield page
 
     def reach(self, prefix: str) -> None:
-        """Raise what listing the prefix raises."""
+        """Check that the prefix can be listed; raise the error if not."""
         next(self._list(prefix, "", at_most=1))
 
     def find(self, key: str) -> tuple[Listed | None, datetime]:
-        """One object, if it is watched and there, and the time by S3's clock."""
+        """Return a watched object, or None if it is absent, and the time by S3's clock."""
         page = next(self._list(key, "", at_most=1))
         found = next((one for one in page.objects if one.key == key), None)
         return found, page.time
 
     def _pages(self, prefix: str, start_after: str) -> Iterator[Page]:
         for one in self._filters.prefixes(prefix):
-            # What begins with it and sorts after `start_after`: all of it, some of it or nothing.
+            # Keys with this prefix that sort after `start_after`: all, some or none.
             if one <= start_after and not start_after.startswith(one):
                 continue
             yield from self._list(one, start_after if start_after.startswith(one) else "")

@@ -1,4 +1,4 @@
-"""How far long work is: a bar in a terminal, a line now and then elsewhere."""
+"""Progress of long work: a bar in a terminal, otherwise a line every 15 seconds."""
 
 import time
 from types import TracebackType
@@ -19,10 +19,10 @@ _SAID_EVERY_SECONDS = 15
 
 
 class Work:
-    """Counts what is done, as a context manager on standard error."""
+    """Shows progress on standard error while its context is open."""
 
     def __init__(self, what: str, total: int | None = None) -> None:
-        """`what` is done to `total` things, or to an unknown number."""
+        """`what` names the work; `total` is None if the number of things is unknown."""
         self._what = what
         self._total = total
         self._done = 0
@@ -58,18 +58,18 @@ class Work:
         return self._done / max(time.monotonic() - self._began, 1e-3)
 
     def set_total(self, total: int) -> None:
-        """How many things there are, as is known by now."""
+        """Set how many things there are, as far as is known."""
         self._total = total
         self._bar.update(self._task, total=total)
 
     def note(self, text: str) -> None:
-        """What is going on besides."""
+        """Show what else is going on."""
         self._bar.update(self._task, description=f"{self._what}: {text}" if text else self._what)
         if text and self._is_time_to_say():
             write_stderr("{}: {}", self._what, text)
 
     def advance(self, count: int = 1) -> None:
-        """So many more are done."""
+        """Count things as done."""
         self._done += count
         self._bar.update(self._task, advance=count, rate=f"{self.rate:,.0f}/s")
         if self._is_time_to_say():

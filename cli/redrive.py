@@ -1,8 +1,8 @@
-"""`file-index redrive`: replays what lies in a deployment's dead-letter queue.
+"""`file-index redrive`: replays the messages of a deployment's dead-letter queue.
 
-Each message is received, replayed and only then deleted: whatever happens in between, it stays.
-With a queue its payload is sent there again, else the function is invoked with it. Replaying is
-always safe, in any order and any number of times.
+Each message is received, replayed and only then deleted, so no failure in between loses it. If the
+deployment has a queue, the payload is sent there; otherwise the function is invoked with it.
+Replaying is safe in any order and any number of times.
 """
 
 import json
@@ -24,28 +24,28 @@ from .terminal import write_causes, write_stderr, write_stdout
 
 _THROTTLED_SECONDS = 60
 _ONE_EVENT = re.compile("^1 of 1 object events failed: ")
-"""What the function says first of a payload with a single event, as most have."""
+"""How the function's error begins for a payload with one event, as most have."""
 _DENIALS = {"AccessDenied", "AccessDeniedException", "KMS.AccessDeniedException"}
 
 
 @dataclass(slots=True)
 class Result:
-    """What became of the messages."""
+    """The result of a redrive."""
 
     replayed: int = 0
     failed: Counter[str] = field(default_factory=Counter)
-    """How many were replayed in vain, by the reason."""
+    """How many failed again, by cause."""
     came_meanwhile: int = 0
-    """How many came after the beginning; they were left alone."""
+    """How many arrived after the beginning; they were left alone."""
 
     @property
     def left(self) -> int:
-        """How many of those that it has seen are in the dead-letter queue still."""
+        """How many of the messages seen are still in the dead-letter queue."""
         return self.failed.total() + self.came_meanwhile
 
 
 class Replay:
-    """Replays payloads as their events came: through the queue, or by an invocation.
+    """Replays payloads through the queue, or without one by invoking the function.
 
     Raises BotoCoreError or ClientError if the function cannot be asked.
     """
@@ -72,21 +72,21 @@ class Replay:
         self.letters = DeadLetterQueue(self._sqs, deployment.dead_letter_url, clock)
 
     def causes(self, advance: Callable[[], None]) -> tuple[Counter[str], int]:
-        """Return how many there are for each cause, and how many came meanwhile; all stay.
+        """Return how many messages each cause has, and how many arrived meanwhile; all stay.
 
-        `advance` is called for each.
+        `advance` is called for each message.
         """
         causes: list[str] = []
 
-        def look(letter: Letter, _: Callable[[], None]) -> None:
+        def note(letter: Letter, _: Callable[[], None]) -> None:
             causes.append(_without_the_obvious(letter.cause))
             advance()
 
-        came_meanwhile = self.letters.visit(look, at_once=10)
+        came_meanwhile = self.letters.visit(note, at_once=10)
         return Counter(causes), came_meanwhile
 
     def replay(self, result: Result, advance: Callable[[], None]) -> None:
-        """Replay each once and count it in `result`. `advance` is called for each."""
+        """Replay each message once and count it in `result`. `advance` is called for each."""
         counting = threading.Lock()
 
         def replay(letter: Letter, delete: Callable[[], None]) -> None:
@@ -98,12 +98,12 @@ class Replay:
                     result.failed[_without_the_obvious(error)] += 1
             advance()
 
-        # One by one where each is an invocation, which takes its time.
+        # Invocations take long, so messages are received one by one.
         at_once = 10 if self.through_queue else 1
         result.came_meanwhile = self.letters.visit(replay, at_once=at_once)
 
     def _replay(self, payload: str) -> str | None:
-        """Return None, or why it failed again."""
+        """Replay a payload; return None, or why it failed again."""
         try:
             if self._queue_url:
                 self._sqs.send_message(QueueUrl=self._queue_url, MessageBody=payload)
@@ -114,7 +114,7 @@ class Replay:
             return str(error)
         if "FunctionError" in response:
             return str(said.get("errorMessage", said) if isinstance(said, dict) else said)
-        # What the function answers where the payload is a batch of SQS messages.
+        # The function's response to a batch of SQS messages.
         return UNSAID if isinstance(said, dict) and said.get("batchItemFailures") else None
 
     def _invoke(self, payload: str) -> Any:
@@ -129,12 +129,12 @@ class Replay:
 
 
 def _error_of_deleting(delete: Callable[[], None]) -> str | None:
-    """Delete a message that was replayed; return None, or why it is still there."""
+    """Delete a replayed message; return None, or why it is still there."""
     try:
         delete()
     except (BotoCoreError, ClientError) as error:
         if isinstance(error, ClientError) and error.response["Error"]["Code"] in _DENIALS:
-            raise  # all others would be replayed in vain too
+            raise  # no other could be deleted either
         return f"replayed, but could not be deleted: {error}"
     return None
 
@@ -144,7 +144,7 @@ def _without_the_obvious(cause: str) -> str:
 
 
 def redrive(target: Target, *, dry_run: bool, as_json: bool, clock: Clock | None = None) -> int:
-    """Show what lies in the dead-letter queue, by cause, then replay it."""
+    """Show the messages of the dead-letter queue by cause, then replay them."""
     replay = Replay(target, clock or Clock())
     letters = replay.letters
     with Work("Looking", letters.visible) as work:
@@ -175,25 +175,25 @@ def _show_causes(causes: Counter[str], *, as_json: bool) -> None:
 
 
 def _compare(letters: DeadLetterQueue, seen: int) -> int:
-    """Say how many messages could not be looked at."""
+    """Tell the user how many messages could not be read."""
     with Work("Counting"):
         count = letters.settled(seen)
     if count.total <= seen:
         return OK
-    write_stderr("About {:,} more were not looked at.", count.total - seen)
-    _say_hidden(count)
+    write_stderr("About {:,} more were not read.", count.total - seen)
+    _tell_hidden(count)
     return NO
 
 
 def _left(result: Result, count: Count) -> int:
-    """Return about how many messages are left: what the queue says may still be too few."""
+    """Return about how many messages are left. The queue's own count can lag behind."""
     return max(result.left, count.total)
 
 
 def _show_result(
     result: Result, count: Count | None, *, through_queue: bool, as_json: bool
 ) -> None:
-    """Say what became of the messages; without a count the redrive was interrupted."""
+    """Show the result; without a count, the redrive was interrupted."""
     failed = result.failed.total()
     left = None if count is None else _left(result, count)
     if as_json:
@@ -213,28 +213,28 @@ def _show_result(
         )
         write_causes(result.failed, "message")
     if count is not None:
-        _say_untried(_left(result, count) - failed)
-        _say_hidden(count)
+        _tell_untried(_left(result, count) - failed)
+        _tell_hidden(count)
     if through_queue and result.replayed:
         write_stderr(
-            "What fails again comes back when its tries are used up: see the function's log, and"
-            " look again later (--dry-run)."
+            "A message that fails again returns after its retries: see the function's log, and"
+            " check again later with --dry-run."
         )
 
 
-def _say_untried(untried: int) -> None:
+def _tell_untried(untried: int) -> None:
     if untried:
         write_stderr(
-            "About {:,} were not tried: they came after the redrive began, or somebody else was"
-            " looking at them. Run it again.",
+            "About {:,} were not replayed: they arrived after the redrive began, or another"
+            " receiver held them. Run it again.",
             untried,
         )
 
 
-def _say_hidden(count: Count) -> None:
+def _tell_hidden(count: Count) -> None:
     if count.hidden:
         write_stderr(
-            "About {:,} are hidden: somebody else is looking at them, or was killed while doing so."
-            " They are seen again within an hour.",
+            "About {:,} are in flight: another receiver holds them, or was killed while it did."
+            " They become visible again within an hour.",
             count.hidden,
         )

@@ -1,4 +1,4 @@
-"""`--report FILE`: everything that a run finds, as JSON lines."""
+"""`--report FILE`: the findings of a run, as JSON lines."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,20 +9,20 @@ from .errors import CommandError
 
 
 class Report:
-    """Writes lines to a file, or nowhere if none is asked for. Raises CommandError."""
+    """Writes lines to a file, or nowhere without a file. Raises CommandError."""
 
     def __init__(self, file: BinaryIO | None, path: Path | None) -> None:
         self._file = file
         self._path = path
 
     def write(self, line: str) -> None:
-        """Add a line."""
+        """Write a line."""
         if self._file:
             with _explained(self._path):
                 self._file.write(f"{line}\n".encode())
 
     def flush(self) -> None:
-        """Bring what was added to the file, before a checkpoint counts it."""
+        """Flush lines to the file, before a checkpoint counts them."""
         if self._file:
             with _explained(self._path):
                 self._file.flush()
@@ -30,10 +30,10 @@ class Report:
 
 @contextmanager
 def opened(path: Path | None, *, resumed: bool) -> Iterator[Report]:
-    """Open the file: emptied, or appended to by a run that is resumed.
+    """Open the file. A resumed run appends to it, any other run replaces it.
 
-    Call it once the bucket was looked at, so that a mistyped bucket costs no report. Raises
-    CommandError.
+    Call it after the bucket has answered, so that a mistyped bucket does not destroy a report.
+    Raises CommandError.
     """
     if path is None:
         yield Report(None, None)
@@ -64,7 +64,7 @@ def _explained(path: Path | None) -> Iterator[None]:
 
 
 def _cut_half_a_line(file: BinaryIO) -> None:
-    """Go to the end, less a line that was not completed before the earlier run was killed."""
+    """Go to the end, and cut off a line that a killed run left incomplete."""
     size = file.seek(0, 2)
     start = size
     while start:

@@ -1,4 +1,4 @@
-"""The result of a verification to look at."""
+"""The summary of a verification, as a table."""
 
 from typing import TYPE_CHECKING
 
@@ -18,13 +18,13 @@ _MOST_DIRECTORIES = 8
 _KINDS = {
     Kind.PHANTOM: ("red", "in the index, not in the bucket"),
     Kind.ORPHAN: ("yellow", "in the bucket, not in the index"),
-    Kind.MISMATCH: ("magenta", "in both, and different"),
-    Kind.FILTERED_OUT: ("cyan", "in the index, not watched"),
+    Kind.MISMATCH: ("magenta", "in both, but different"),
+    Kind.FILTERED_OUT: ("cyan", "in the index, but not watched"),
 }
 
 
 def show(findings: "Findings", address: Address, console: Console | None = None) -> None:
-    """Print counts by kind and the directories with most drift."""
+    """Print the counts by kind, and the directories with most drift."""
     console = console or stdout_console()
     drift = findings.kinds.total()
     console.print(Text(f"{escaped(str(address))}: {_sentence(findings)}."), soft_wrap=True)
@@ -42,9 +42,9 @@ def show(findings: "Findings", address: Address, console: Console | None = None)
         if findings.kinds[kind]:
             row(kind, findings.kinds[kind], colour, meaning)
     if findings.unsettled:
-        row("unsettled", findings.unsettled, "blue", "kept changing: not judged")
+        row("unsettled", findings.unsettled, "blue", "kept changing: not compared")
     if findings.unread:
-        row("failed", findings.unread, "red", "could not be read: not judged")
+        row("failed", findings.unread, "red", "could not be read: not compared")
     if findings.compared:
         console.print(table)
     if findings.directories.keys() - {address.path}:

@@ -1,4 +1,4 @@
-"""Which index a command works on: a deployment of the module, or a table by itself."""
+"""The index that a command works on: a deployment of the module, or a table alone."""
 
 import time
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ _RECORDS_LOOKED_AT = 1000
 
 @dataclass(frozen=True, slots=True)
 class WatchedObjects:
-    """The bucket as the index is to hold it: what is not watched is not there."""
+    """The objects that belong in the index: one that is not watched counts as absent."""
 
     objects: Objects
     filters: Filters
@@ -42,7 +42,7 @@ class WatchedObjects:
 
 @dataclass(frozen=True, slots=True)
 class KeepingIndex:
-    """The table, of which nothing is written over that holds more than the settings know of."""
+    """A table that refuses to overwrite attributes that these settings would drop."""
 
     index: FileIndex
     settings: Settings
@@ -53,8 +53,7 @@ class KeepingIndex:
         for option, is_missing in self._missing(record) if record else ():
             if is_missing:
                 raise CommandError(
-                    f"the record of {key} holds more than these options tell, and would"
-                    f" lose it: {option}"
+                    f"the record of {key} has attributes that these options would drop: {option}"
                 )
         return record
 
@@ -84,9 +83,9 @@ class Target:
     deployment: Deployment | None = None
     """None if only the table is known."""
     filters_are_chosen: bool = False
-    """Whether the filters are others than the deployment's."""
+    """Whether --filter overrides the deployment's filters."""
     versioned: bool = False
-    """Whether the bucket has versions, so that the function looks at its objects."""
+    """Whether the bucket has versions, so that the function reads its objects."""
 
     @classmethod
     def of(
@@ -124,33 +123,33 @@ class Target:
         return client, self.settings.table_name, self.settings.table_partitions
 
     def check_partitions(self, bucket: str) -> None:
-        """Raise CommandError where a table that is named by itself has others than were said."""
+        """Raise CommandError if a table named by --table has another number of partitions."""
         if not self.deployment and not self.reader().has_its_partitions(bucket):
             raise CommandError(
-                f"table {self.settings.table_name} has other --partitions than"
-                f" {self.settings.table_partitions}: give table.partitions of its deployment"
+                f"table {self.settings.table_name} does not have --partitions"
+                f" {self.settings.table_partitions}: use table.partitions of its deployment"
             )
 
     def check_derived_files(self, bucket: str) -> None:
-        """Raise CommandError if a table that is named by itself is of a deployment that has them.
+        """Raise CommandError if the records of a table named by --table point to derived files.
 
-        Nothing but the records can tell, so some are looked at.
+        Only the records can tell, so the first ones are read.
         """
         if self.deployment:
             return
         records = islice(self.reader().list_prefix(bucket), _RECORDS_LOOKED_AT)
         if any(record.derived_key or record.derived_reason for record in records):
             raise CommandError(
-                f"the records of table {self.settings.table_name} name derived files, which --table"
-                " cannot make: leave --table out, and name its deployment with --env"
+                f"the records of table {self.settings.table_name} point to derived files, which"
+                " --table cannot make: leave --table out, and choose its deployment with --env"
             )
 
     def indexer(self) -> Indexer:
-        """What refreshes records, with the rights of whoever runs this."""
+        """Return what refreshes records, with the permissions of the caller."""
         settings = self.settings
         objects = Objects(self.s3, metadata=settings.object_metadata, tags=settings.object_tags)
         return Indexer(
-            # A deployment's settings are its own: what they leave out is to go.
+            # A deployment's settings are complete: attributes that they leave out are dropped.
             index=self.index() if self.deployment else KeepingIndex(self.index(), settings),
             objects=WatchedObjects(objects, self.filters),
             object_metadata=settings.object_metadata,
@@ -163,12 +162,12 @@ class Target:
         )
 
     def s3(self) -> "S3Client":
-        """The bucket's service."""
+        """Return a client of S3."""
         client: S3Client = self.client("s3")
         return client
 
     def objects(self, text: str) -> list[Address]:
-        """Return the objects that an address can mean, the likeliest first. Raises CommandError."""
+        """Return the objects that an address can mean, most likely first. Raises CommandError."""
         addresses = [self._known(one) for one in meanings(text)]
         if not addresses[0].path:
             raise CommandError(
@@ -177,16 +176,16 @@ class Target:
         return addresses
 
     def prefixes(self, text: str) -> list[Address]:
-        """Return the prefixes that an address can mean, the likeliest first.
+        """Return the prefixes that an address can mean, most likely first.
 
-        Something below each of them is watched. Raises CommandError.
+        Only prefixes with watched keys are returned. Raises CommandError.
         """
         addresses = [self._known(one) for one in meanings(text)]
         watched = [one for one in addresses if self.filters.within(one.path)]
         return watched or [self.watched(text)]
 
     def watched(self, text: str) -> Address:
-        """Return the address of a prefix, below which something is watched. Raises CommandError."""
+        """Return the address of a prefix with watched keys. Raises CommandError."""
         address = self._known(Address.parse(text))
         if not self.filters.within(address.path):
             raise CommandError(
@@ -195,11 +194,11 @@ class Target:
         return address
 
     def _known(self, address: Address) -> Address:
-        """Return the address if this index can know its bucket. Raises CommandError."""
+        """Return the address if it can be of this index's bucket. Raises CommandError."""
         if address.is_access_point:
             bucket = self.bucket or "BUCKET"
             raise CommandError(
-                f"{address.bucket} is an access point, and the index knows objects by their bucket:"
+                f"{address.bucket} is an access point, but the index knows objects by their bucket:"
                 f" use s3://{bucket}/KEY"
             )
         if self.bucket is not None and address.bucket != self.bucket:

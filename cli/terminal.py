@@ -1,4 +1,4 @@
-"""What a terminal may be shown."""
+"""Output: lines for standard output and standard error, escaped for a terminal."""
 
 import json
 import re
@@ -14,17 +14,17 @@ _KIB = 1024
 
 class _Console(Console):
     def on_broken_pipe(self) -> None:
-        """Leave it to the command, where rich would end the process."""
-        raise  # noqa: PLE0704 # rich calls this where it has caught BrokenPipeError
+        """Let the command handle it; rich would end the process."""
+        raise  # noqa: PLE0704 # rich calls this while it handles BrokenPipeError
 
 
 def stdout_console() -> Console:
-    """For tables on standard output."""
+    """Return a console for tables on standard output."""
     return _Console(highlight=False)
 
 
 stderr_console = _Console(stderr=True, highlight=False)
-"""For people; what a command answers goes to standard output."""
+"""For messages; results go to standard output."""
 
 _CONTROLS = (
     r"\x00-\x1f\x7f-\x9f"  # C0, DEL, C1
@@ -41,11 +41,11 @@ _TO_UNESCAPE = re.compile(rf"(\\+)({_ESCAPED})")
 
 
 def escaped(text: str) -> str:
-    r"""Return the text on one line that does nothing to a terminal.
+    r"""Return the text as one line that is safe to print in a terminal.
 
     Control characters, line separators, bidirectional controls and lone surrogates are written as
-    escapes (`\n`, `\x1b`, `\u202e`), and backslashes before what would read as an escape are
-    doubled. `unescaped` reads it back.
+    escapes (`\n`, `\x1b`, `\u202e`). Backslashes that would begin such an escape are doubled.
+    `unescaped` reverses it.
     """
     return _TO_ESCAPE.sub(_escape, text)
 
@@ -58,7 +58,7 @@ def _escape(match: re.Match[str]) -> str:
 
 
 def unescaped(line: str) -> str:
-    """Return the text that `shown` wrote so."""
+    """Return the text that `escaped` was given."""
     return _TO_UNESCAPE.sub(_unescape, line)
 
 
@@ -71,7 +71,7 @@ def _unescape(match: re.Match[str]) -> str:
 
 
 def escaped_json(value: Any) -> str:
-    """Return the value as JSON on one line, with every character that a terminal can show."""
+    """Return the value as one line of JSON that is safe to print in a terminal."""
     text = json.dumps(value, ensure_ascii=False)
     return _CONTROL.sub(lambda control: f"\\u{ord(control[0]):04x}", text)
 
@@ -82,14 +82,14 @@ def write_stdout(line: str) -> None:
 
 
 def write_causes(causes: Counter[str], thing: str) -> None:
-    """Write how many things each cause explains, the most frequent first."""
+    """Write to standard output how many things each cause explains, most frequent first."""
     for cause, count in causes.most_common():
         write_stdout(f"  {counted(count, thing)}: {escaped(cause)}")
 
 
 def write_stderr(text: str, *values: Any) -> None:
-    """Tell the user something, on standard error; `values` fill its {} and are escaped."""
-    with suppress(BrokenPipeError):  # what was answered so far comes first
+    """Write a message to standard error; `values` fill its {} and are escaped."""
+    with suppress(BrokenPipeError):  # results come first
         sys.stdout.flush()
     stderr_console.print(
         text.format(*(escaped(value) if isinstance(value, str) else value for value in values)),

@@ -1,9 +1,9 @@
-"""`file-index verify`: whether the index is the watched part of the bucket, and makes it so.
+"""`file-index verify`: compares the index with the watched part of the bucket, and repairs it.
 
-Bucket and index are read side by side while both change, so a difference alone means nothing: its
-event may be under way. A suspect is looked at again, by itself, after a grace period. Where object
-and record are then what they were, nothing is under way any more: that is drift. Where either has
-changed, its time starts anew.
+Bucket and index are read side by side while both change, so a difference alone proves nothing: its
+event may still be on the way. Each suspect is checked again after a grace period. If object and
+record are unchanged by then, no event is on the way, and the difference is drift. If either has
+changed, the grace period starts again.
 """
 
 import json
@@ -37,24 +37,24 @@ from .terminal import counted, stderr_console, write_stderr, write_stdout
 from .workers import WORKERS, each
 
 _MOST_WAITING = 50_000
-"""Suspects held in memory; with more the comparison waits for the oldest."""
+"""Suspects in memory; if there are more, the comparison waits for the oldest."""
 _MOST_DIRECTORIES = 10_000
 _ELSEWHERE = "(elsewhere)"
 _MOST_OBSERVATIONS = 5
-"""A key that has changed before each of them is left unsettled."""
+"""A key that has changed before each of them counts as unsettled."""
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """An object and its record, and when they were so, by S3's clock."""
+    """An object and its record at a time by S3's clock."""
 
     key: str
     listed: Listed | None
     record: FileRecord | None
     time: datetime | None
-    """None before S3 has told it."""
+    """None if S3 has not told it yet."""
     clock: datetime | None = None
-    """S3's when the record was read, or later; None if nobody looked at it alone."""
+    """S3's time when the record was read, or later; None if the key was not checked alone."""
 
     @property
     def revision(self) -> str | None:
@@ -64,24 +64,24 @@ class Observation:
 
 @dataclass(slots=True)
 class Step:
-    """A key, and the equal ones that follow it. Steps end in the order in which they began."""
+    """A key, and the equal keys that follow it. Steps end in the order in which they began."""
 
     ranges: tuple[Range, ...]
-    """What is left to compare after it."""
+    """The keys left after it."""
     retried: int
-    """How much of the failed keys of an earlier run is done after it."""
+    """How many bytes of the earlier run's failed keys have been retried after it."""
     keys: int
-    """That were compared."""
+    """How many keys were compared."""
     earlier: Failure | None = None
-    """What an earlier run found of the key."""
+    """The failure of the key in an earlier run."""
     found: Drift | Failure | None = None
     is_open: bool = False
-    """Whether the key is looked at again."""
+    """Whether the key will be checked again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Suspect:
-    """A key whose object and record differ, or differed when last looked at."""
+    """A key whose object and record differed when last checked."""
 
     step: Step
     key: str
@@ -91,12 +91,12 @@ class Suspect:
     seen_at: datetime
     """By S3's clock."""
     due: float
-    """When to look again, by the monotonic clock."""
+    """When to check again, by the monotonic clock."""
     observations: int = 1
 
 
 class Verification:
-    """Compares what is below one prefix."""
+    """Compares the keys below one prefix."""
 
     def __init__(
         self,
@@ -106,7 +106,7 @@ class Verification:
         comparison: Comparison,
         grace: float,
     ) -> None:
-        """With an indexer drift is repaired; `grace` is in seconds."""
+        """With an indexer, drift is repaired; `grace` is in seconds."""
         self._listing = listing
         self._reader = reader
         self._indexer = indexer
@@ -114,14 +114,14 @@ class Verification:
         self._grace = grace
 
     def reach(self, address: Address) -> None:
-        """Raise what bucket and table raise if they cannot be read."""
+        """Check that bucket and table can be read; raise the error if not."""
         next(self._reader.list_prefix(address.bucket, address.path), None)
         self._listing.reach(address.path)
 
     def steps(
         self, address: Address, left: Left, failed: Iterable[tuple[Failure, int]], work: Work
     ) -> Iterator[Step]:
-        """Compare what is left, the failed keys of an earlier run first; give what is done."""
+        """Compare what is left, an earlier run's failed keys first; yield each finished step."""
         steps: deque[Step] = deque()
         waiting: deque[Suspect] = deque()
         with ThreadPoolExecutor(WORKERS) as pool:
@@ -193,9 +193,9 @@ class Verification:
     def _observe_again(
         self, pool: ThreadPoolExecutor, bucket: str, waiting: deque[Suspect], work: Work
     ) -> None:
-        """Wait for the oldest suspect, and look at all that are due by then."""
+        """Wait for the oldest suspect, and check all that are due by then."""
         while (seconds := waiting[0].due - time.monotonic()) > 0:
-            work.note(f"{len(waiting):,} suspected, looked at again in {seconds:.0f} s")
+            work.note(f"{len(waiting):,} suspects, checked again in {seconds:.0f} s")
             time.sleep(min(seconds, 1))
         work.note("")
         due: list[Suspect] = []
@@ -231,7 +231,7 @@ class Verification:
             return again
 
     def _repaired(self, drift: Drift, settled: Settled) -> Drift:
-        """Repair it, if that is asked for. Raises ContentionError."""
+        """Repair the drift if there is an indexer. Raises ContentionError."""
         if not self._indexer:
             return drift
         event = ObjectEvent(bucket=drift.bucket, key=drift.key, name=REPAIR)
@@ -246,10 +246,10 @@ class Verification:
 
 
 def settled_at(seen_at: datetime, now: datetime) -> datetime:
-    """Return a time before which all that happened to an object is known, by S3's clock.
+    """Return a time, by S3's clock, before which everything that happened to an object is known.
 
-    The object was the same from the first look to this one: the middle is clear of both by half
-    the grace period. An event after this look must not seem older, whatever the clocks of S3.
+    The object did not change between the two observations, so the middle is half a grace period
+    away from both. An event after `now` must not seem older, however much S3's clocks differ.
     """
     return now - max((now - seen_at) / 2, CLOCKS_DIFFER)
 
@@ -280,7 +280,7 @@ def verify(
     report: Path | None,
     as_json: bool,
 ) -> int:
-    """Show how the index differs from the bucket; repair it, if asked."""
+    """Show how the index differs from the bucket, and repair it if asked."""
     verification = Verification(
         listing=Listing(target.s3(), address.bucket, target.filters, versions=versions),
         reader=target.reader(),
@@ -315,7 +315,7 @@ def verify(
                     lines.flush()
                     checkpoint.write(replace(left, counts=findings.counts))
         except BaseException:
-            lines.flush()  # or else a checkpoint would count what nobody was told
+            lines.flush()  # the checkpoint must not count lines that are not in the file
             _stopped(checkpoint, replace(left, counts=findings.counts), findings, address)
             raise
     if refusal := failures.refusal(findings.compared):
@@ -360,7 +360,7 @@ def _stopped(checkpoint: Checkpoint, left: Left, findings: Findings, address: Ad
 
 
 def _directory_of(key: str, address: Address, findings: Findings) -> str:
-    """The directory below the prefix that the key is in, unless there are too many of them."""
+    """Return the key's directory below the prefix, or one name for all if there are too many."""
     slash = key.find("/", len(address.path))
     directory = address.path if slash < 0 else key[: slash + 1]
     known = directory in findings.directories or len(findings.directories) < _MOST_DIRECTORIES

@@ -1,4 +1,4 @@
-"""Work on many things at once, in bounded memory."""
+"""Works on many things at once, in bounded memory."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -12,9 +12,9 @@ WORKERS = 16
 
 
 def each(work: Callable[[T], R], things: Iterable[T]) -> Iterator[tuple[T, R]]:
-    """Each thing with what became of it, in order.
+    """Yield each thing with its result, in order.
 
-    What has been begun is finished whatever happens, nothing else is begun.
+    If the caller stops, work that has begun is finished, and no other work begins.
     """
     under_way: deque[tuple[T, Future[R]]] = deque()
     pool = ThreadPoolExecutor(WORKERS)

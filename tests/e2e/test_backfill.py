@@ -169,13 +169,13 @@ def test_killed_it_goes_on_where_it_was(full: Bare) -> None:
     assert done.code == 0
     assert differences(full) == []
     beginnings.append(done.messages.strip())
-    assert beginnings[:3] == ["There is nothing to resume: from the beginning."] * 3
-    places = [said.removeprefix("Going on after ") for said in beginnings[3:]]
+    assert beginnings[:3] == ["There is nothing to resume: starting from the beginning."] * 3
+    places = [said.removeprefix("Continuing after ") for said in beginnings[3:]]
     assert "000000" < places[0] < places[1] == places[2]
     assert json.loads(done.answer)["objects"] == MANY
     # There is nothing to resume any more.
     again = full.file_index("backfill", full.url(), "--resume")
-    assert again.messages == "There is nothing to resume: from the beginning.\n"
+    assert again.messages == "There is nothing to resume: starting from the beginning.\n"
 
 
 def test_interrupted_it_says_how_to_go_on(full: Bare) -> None:
@@ -196,7 +196,7 @@ def test_interrupted_it_says_how_to_go_on(full: Bare) -> None:
     assert process.returncode == 130
     said, last = messages.splitlines()
     assert "Stopped after 00" in said
-    assert "objects done: go on with --resume." in said
+    assert "objects done: continue with --resume." in said
     assert last == "Interrupted."
     again = full.file_index("backfill", full.url(), "--json")
     assert "An earlier backfill stopped after 00" in again.messages

@@ -53,7 +53,7 @@ def test_a_place_that_cannot_be_noted_is_said_and_stops_nothing(
     said = file_index("backfill", URL, "--object-metadata")
 
     assert said.code == 0
-    assert said.messages.count("--resume will not know where this was: [Errno 20]") == 1
+    assert said.messages.count("This run cannot be resumed: [Errno 20]") == 1
     assert reader.get(BUCKET, "a")
 
 

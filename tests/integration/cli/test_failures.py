@@ -91,7 +91,7 @@ def test_an_error_of_one_object_does_not_stop_the_others(
     assert (said.code, said.lines[-1]["failed"], done_of(said, command)) == (2, 1, 3), said
     assert indexed(reader) == ["a", "c", "d"]
     heading, named = said.messages.splitlines()
-    assert heading == "1 key failed; --resume tries it again:"
+    assert heading == "1 key failed; --resume retries it:"
     assert named.startswith(f"  {URL}/b: ")
     lines = [json.loads(line) for line in report.read_text().splitlines()]
     causes = {line["key"]: line["cause"] for line in lines if "cause" in line}
@@ -105,7 +105,7 @@ def test_an_error_of_one_object_does_not_stop_the_others(
     assert indexed(reader) == list(KEYS)
     # Nothing but the failed key was tried again.
     assert set(faults.keys("PutItem")) == {"b"}
-    assert again.messages == "Trying again first: 1 failed.\n"
+    assert again.messages == "Retrying 1 failed first.\n"
     assert len(report.read_text().splitlines()) > len(lines) - (command is BACKFILL)
     assert checkpoints(tmp_path) == []
 
@@ -143,7 +143,7 @@ def test_an_error_of_the_run_stops_it_and_it_can_be_resumed(
     assert "Stopped after b, 2 " in said.messages
     faults.end()
     again = file_index(*command, "--json", "--resume")
-    assert again.messages == "Going on after b.\n"
+    assert again.messages == "Continuing after b.\n"
     assert again.code == (0 if command is BACKFILL else 1)
     assert indexed(reader) == list(KEYS)
     assert set(faults.keys("HeadObject")) <= {"c", "d"}
@@ -238,7 +238,7 @@ def test_the_first_failures_are_named_and_the_report_names_all(
 
     said = file_index(*BACKFILL, "--report", str(report))
 
-    assert said.messages.splitlines()[0] == "8 keys failed; --resume tries them again:"
+    assert said.messages.splitlines()[0] == "8 keys failed; --resume retries them:"
     assert [line.split(":")[1] for line in said.messages.splitlines()[1:6]] == [
         f"//reports/{key}" for key in keys[:5]
     ]
@@ -295,7 +295,7 @@ def test_a_verification_goes_on_where_it_was_and_counts_all(
     assert again.lines[-1] == whole.lines[-1]
     assert Path(report).read_text() == lines
     if "Stopped" in said.messages:
-        assert again.messages.startswith("Going on after ")
+        assert again.messages.startswith("Continuing after ")
 
 
 def _interrupt(faults: Faults, at: int) -> None:

@@ -158,7 +158,7 @@ def test_an_access_point_is_refused_with_the_way_to_name_its_bucket(
 
     assert (said.code, said.answer) == (2, "")
     assert said.messages == (
-        f"file-index: {arn} is an access point, and the index knows objects by their bucket:"
+        f"file-index: {arn} is an access point, but the index knows objects by their bucket:"
         " use s3://BUCKET/KEY\n"
     )
 
@@ -358,4 +358,4 @@ def test_other_partitions_are_no_answer(file_index: FileIndexCommand, store: Sto
         said = file_index(command, f"s3://{BUCKET}/a", "--partitions", "3")
 
         assert said.code == 2
-        assert "has other --partitions than 3" in said.messages
+        assert "does not have --partitions 3" in said.messages

@@ -543,8 +543,10 @@ def test_without_the_deployment_nothing_is_written_where_records_name_derived_fi
     said = file_index(command, URL, *options)
 
     assert said.code == 2
-    assert "records of table files name derived files, which --table cannot make" in said.messages
-    assert "name its deployment with --env" in said.messages
+    assert (
+        "records of table files point to derived files, which --table cannot make" in said.messages
+    )
+    assert "choose its deployment with --env" in said.messages
     assert index.read(BUCKET, "a") is None
     # Reading does no harm.
     assert file_index("verify", URL, "--grace", "0").code == 1
@@ -567,8 +569,8 @@ def test_a_repair_does_not_drop_what_points_to_a_derived_file(
     said = verified(file_index, "--repair")
 
     assert said.code == 2
-    assert "the record of z holds more than these options tell" in said.messages
-    assert "name its deployment with --env" in said.messages
+    assert "the record of z has attributes that these options would drop" in said.messages
+    assert "choose its deployment with --env" in said.messages
 
 
 def test_other_partitions_than_the_tables_are_refused(
@@ -583,7 +585,7 @@ def test_other_partitions_than_the_tables_are_refused(
         for partitions in ("1", "2", "3", "8"):
             said = file_index(command, URL, "--partitions", partitions)
             assert said.code == 2
-            assert f"has other --partitions than {partitions}" in said.messages
+            assert f"does not have --partitions {partitions}" in said.messages
     assert file_index("verify", URL, "--partitions", "4", "--json").code == 0
 
 

@@ -42,7 +42,7 @@ def test_a_key_that_s3_cannot_have_is_refused() -> None:
 
 
 def test_what_is_no_utf8_is_refused() -> None:
-    with pytest.raises(CommandError, match="not in UTF-8"):
+    with pytest.raises(CommandError, match="not valid UTF-8"):
         Address.parse("s3://b/\udcff")
 
 

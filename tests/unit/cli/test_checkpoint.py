@@ -189,16 +189,16 @@ def test_a_run_that_is_killed_before_its_first_checkpoint_spoils_no_earlier_one(
 @pytest.mark.parametrize(
     ("left", "resume", "said"),
     [
-        (None, True, "There is nothing to resume: from the beginning.\n"),
+        (None, True, "There is nothing to resume: starting from the beginning.\n"),
         (None, False, ""),
-        (Left((Range("k"),)), True, "Trying again first: 2 failed.\nGoing on after k.\n"),
+        (Left((Range("k"),)), True, "Retrying 2 failed first.\nContinuing after k.\n"),
         (
             Left((Range("k"),)),
             False,
-            "An earlier verify stopped after k: --resume would go on there.\n",
+            "An earlier verify stopped after k: --resume would continue there.\n",
         ),
-        (Left(()), True, "Trying again first: 2 failed.\n"),
-        (Left(()), False, "An earlier verify left 2 failed: --resume would try them again.\n"),
+        (Left(()), True, "Retrying 2 failed first.\n"),
+        (Left(()), False, "An earlier verify left 2 failed: --resume would retry them.\n"),
     ],
 )
 def test_what_an_earlier_run_left_is_said(
@@ -219,8 +219,8 @@ def test_what_an_earlier_run_left_is_said(
 @pytest.mark.parametrize(
     ("left", "said"),
     [
-        (Left((Range("k"),)), "Stopped after k, 3 objects done: go on with --resume.\n"),
-        (Left((), retried=1), "Stopped, 3 objects done: go on with --resume.\n"),
+        (Left((Range("k"),)), "Stopped after k, 3 objects done: continue with --resume.\n"),
+        (Left((), retried=1), "Stopped, 3 objects done: continue with --resume.\n"),
     ],
 )
 def test_where_it_stopped_is_said(
@@ -246,8 +246,8 @@ def test_where_it_cannot_be_written_is_said_once(
 
     assert not checkpoint.is_kept
     said = capsys.readouterr().err
-    assert said.startswith("--resume will not know where this was: [Errno 17] ")
-    assert said.count("will not know") == 1
+    assert said.startswith("This run cannot be resumed: [Errno 17] ")
+    assert said.count("cannot be resumed") == 1
     assert said.endswith("Stopped after a\\n\U0001f600, 3 objects done.\n")
 
 

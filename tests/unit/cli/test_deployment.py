@@ -130,7 +130,7 @@ def test_one_of_several_is_chosen_by_its_name(says: Says, document: dict[str, An
         find(None, None)
     with pytest.raises(
         CommandError,
-        match=r"--index other is none of the indexes .*: choose from eu-index, us-index$",
+        match=r"--index other is not one of the indexes .*: choose from eu-index, us-index$",
     ):
         find(None, "other")
 
@@ -155,8 +155,7 @@ def test_indexes_of_one_name_are_chosen_by_their_output(says: Says) -> None:
     with pytest.raises(CommandError) as refused:
         find(None, "eu-index")
     assert str(refused.value) == (
-        "--index eu-index is the name of several indexes in Terraform's outputs: choose from"
-        f" {choice}"
+        f"--index eu-index names several indexes in Terraform's outputs: choose from {choice}"
     )
     with pytest.raises(CommandError) as refused:
         find(None, None)
@@ -176,7 +175,7 @@ def test_a_stack_without_an_index_is_told_what_to_add(says: Says, document: dict
     with pytest.raises(CommandError) as refused:
         find("dev", None)
     assert str(refused.value) == (
-        "no file index is among Terraform's outputs in workspace dev. If the module is part of a"
+        "Terraform's outputs in workspace dev contain no file index. If the module is part of a"
         ' stack, add output "file_index" { value = module.file_index.deployment } and apply'
     )
 
@@ -184,7 +183,9 @@ def test_a_stack_without_an_index_is_told_what_to_add(says: Says, document: dict
 def test_where_nothing_was_applied_there_are_no_outputs(says: Says) -> None:
     says({})
 
-    with pytest.raises(CommandError, match="has no outputs in the selected workspace: run this in"):
+    with pytest.raises(
+        CommandError, match="has no outputs in the selected workspace: run file-index in"
+    ):
         find(None, None)
 
 
@@ -201,7 +202,7 @@ OLDER = {
 
 def test_another_release_of_the_module_is_told(says: Says) -> None:
     says({name: {"value": value} for name, value in OLDER.items()})
-    with pytest.raises(CommandError, match=r"applied here by a release .* apply this one"):
+    with pytest.raises(CommandError, match=r"applied by a release .* apply this one"):
         find(None, None)
 
     says({"file_index": {"value": OLDER}})
@@ -217,13 +218,15 @@ def test_an_index_of_another_release_does_not_stand_in_the_way(says: Says) -> No
     says({"old": {"value": old}, "new": {"value": OUTPUT}})
 
     assert find(None, "files").name == "files"
-    with pytest.raises(CommandError, match="the output old is not what"):
+    with pytest.raises(CommandError, match="the output old is not of the same release"):
         find(None, "old")
 
 
 @pytest.mark.parametrize("name", list(OUTPUT))
 def test_all_of_the_output_is_needed(name: str) -> None:
-    with pytest.raises(CommandError, match=f"the output x is not what .*KeyError.*{name}"):
+    with pytest.raises(
+        CommandError, match=f"the output x is not of the same release .*KeyError.*{name}"
+    ):
         Deployment.of({key: value for key, value in OUTPUT.items() if key != name}, "x")
     # Nothing else may be read than what tests/terraform/outputs.tftest.hcl asserts.
     Deployment.of(OUTPUT, "x")
@@ -240,5 +243,7 @@ def test_what_terraform_says_of_a_failure_is_passed_on(says: Says, terraform: Pa
 def test_no_terraform_is_needed_with_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
 
-    with pytest.raises(CommandError, match="terraform is not installed: name the table"):
+    with pytest.raises(
+        CommandError, match="terraform is not installed: install it, or name the table"
+    ):
         find("dev", None)

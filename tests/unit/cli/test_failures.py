@@ -139,8 +139,8 @@ def test_a_run_that_is_refused_everything_ends(monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(CommandError) as raised:
         counted.add([Failure("c", "the last cause", is_refused=True)], is_any_done=False)
     assert str(raised.value) == (
-        "access to each of the first 3 objects was denied. If it is allowed for others, --resume"
-        " goes on with them. may not"
+        "access to each of the first 3 objects was denied. If others are allowed, continue with"
+        " --resume. may not"
     )
 
 
@@ -177,12 +177,12 @@ def test_all_that_there_was_was_refused() -> None:
     ("number", "is_kept", "said"),
     [
         (0, True, ""),
-        (1, True, "1 key failed; --resume tries it again:\n  s3://b/0: c\n"),
+        (1, True, "1 key failed; --resume retries it:\n  s3://b/0: c\n"),
         (2, False, "2 keys failed:\n  s3://b/0: c\n  s3://b/1: c\n"),
         (
             1005,
             True,
-            "1,005 keys failed; --resume tries them again:\n"
+            "1,005 keys failed; --resume retries them:\n"
             + "".join(f"  s3://b/{number}: c\n" for number in range(5))
             + "  … and 1,000 more: --report FILE names all.\n",
         ),

@@ -176,8 +176,8 @@ def test_with_a_queue_payloads_are_sent_there(through_queue: Aws, capsys: Said) 
     said = capsys.readouterr()
     assert "2 sent to the queue again, 1 could not be sent, about 1 left" in said.out
     assert said.err == (
-        "What fails again comes back when its tries are used up: see the function's log, and look"
-        " again later (--dry-run).\n"
+        "A message that fails again returns after its retries: see the function's log, and check"
+        " again later with --dry-run.\n"
     )
 
 
@@ -365,7 +365,7 @@ def test_what_comes_meanwhile_is_left_alone_and_does_not_keep_it_going(
     left = len(aws.queue.messages)
     said = capsys.readouterr()
     assert f"1 replayed, 0 failed again, about {left} left" in said.out
-    assert f"About {left} were not tried" in said.err
+    assert f"About {left} were not replayed" in said.err
 
 
 @pytest.mark.parametrize("there", [[], ["good"]])
@@ -410,10 +410,10 @@ def test_messages_that_somebody_looks_at_are_left(aws: Aws, capsys: Said) -> Non
     said = capsys.readouterr()
     assert "1 replayed, 1 failed again, about 11 left in the dead-letter queue." in said.out
     assert said.err == (
-        "About 10 were not tried: they came after the redrive began, or somebody else was looking"
-        " at them. Run it again.\n"
-        "About 10 are hidden: somebody else is looking at them, or was killed while doing so. They"
-        " are seen again within an hour.\n"
+        "About 10 were not replayed: they arrived after the redrive began, or another receiver held"
+        " them. Run it again.\n"
+        "About 10 are in flight: another receiver holds them, or was killed while it did. They"
+        " become visible again within an hour.\n"
     )
 
 
@@ -459,7 +459,7 @@ def test_two_redrives_at_once_replay_each_message_once_and_count_right(
     said = capsys.readouterr()
     assert "499 replayed, 0 failed again, about 1 left" in said.out
     assert "1 replayed, 0 failed again, about 0 left" in said.out
-    assert "About 1 are hidden" in said.err
+    assert "About 1 are in flight" in said.err
 
 
 def test_a_redrive_beside_one_that_has_everything_in_its_hands_does_not_say_0(
@@ -472,13 +472,13 @@ def test_a_redrive_beside_one_that_has_everything_in_its_hands_does_not_say_0(
     assert aws.redrive() == 1
     said = capsys.readouterr()
     assert "0 replayed, 0 failed again, about 500 left" in said.out
-    assert "About 500 are hidden" in said.err
+    assert "About 500 are in flight" in said.err
 
     aws.queue.add("bad", "bad")
     assert aws.redrive(dry_run=True) == 1
     said = capsys.readouterr()
     assert "2 in the dead-letter queue." in said.out
-    assert said.err.startswith("About 500 more were not looked at.\nAbout 500 are hidden: ")
+    assert said.err.startswith("About 500 more were not read.\nAbout 500 are in flight: ")
 
 
 # --- Counts that lag behind ---
@@ -513,7 +513,7 @@ def test_counts_that_stay_too_high_are_believed_after_a_minute(
     assert aws.redrive() == 1
     said = capsys.readouterr()
     assert f"about {count} left" in said.out
-    assert f"About {count} were not tried" in said.err
+    assert f"About {count} were not replayed" in said.err
     assert "hidden" not in said.err
     assert len(aws.queue.stale_counts) == 1000 - (1 + 60 // 5)
     assert 60 <= aws.time.seconds - before <= 70

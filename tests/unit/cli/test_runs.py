@@ -86,7 +86,7 @@ def test_a_backfill_counts_what_it_did(run: Run, tmp_path: Path) -> None:
     assert counted == {"objects": 7, "refreshed": 4, "failed": 3}
     assert run.code == 2
     assert run.messages == [
-        "3 keys failed; --resume tries them again:",
+        "3 keys failed; --resume retries them:",
         *(f"  s3://b/{key}: {DENIED.format(key)}" for key in "bdg"),
     ]
     failed = [
@@ -103,7 +103,7 @@ def test_a_backfill_counts_what_it_did(run: Run, tmp_path: Path) -> None:
     assert [json.loads(line) for line in report.read_text().splitlines()] == [*failed, failed[1]]
     assert sorted(run.written[-2:]) == ["b", "g"]  # in two threads
     assert run("backfill", resume=True) == [{"objects": 7, "refreshed": 7}]
-    assert (run.code, run.messages) == (0, ["Trying again first: 1 failed."])
+    assert (run.code, run.messages) == (0, ["Retrying 1 failed first."])
     assert run.written[-1] == "d"
 
 
@@ -164,7 +164,7 @@ def test_a_repair_counts_what_it_did(run: Run, tmp_path: Path) -> None:
         key: DENIED.format(key) for key in "bg"
     }
     assert run.code == 2
-    assert run.messages[0] == "2 keys failed; --resume tries them again:"
+    assert run.messages[0] == "2 keys failed; --resume retries them:"
     assert run.noted["verify"][-2:] == ["True False None", "True False"]
     assert run.noted["counts"]["unrepaired"] == 2
 
@@ -172,7 +172,7 @@ def test_a_repair_counts_what_it_did(run: Run, tmp_path: Path) -> None:
 
     assert [line["key"] for line in found] == ["b", "g"]
     assert counted == summary | {"repaired": 7}
-    assert (run.code, run.messages) == (1, ["Trying again first: 2 failed."])
+    assert (run.code, run.messages) == (1, ["Retrying 2 failed first."])
     assert len(report.read_text().splitlines()) == 9
     assert run.files == []
 
@@ -209,17 +209,17 @@ def test_a_run_that_stops_says_where(
     # Batches of a backfill have two keys, here, at the end of a page one.
     assert run.noted["ranges"] == [{"after": "c" if command == "backfill" else "d", "up_to": None}]
     if command == "backfill":
-        assert run.messages == ["Stopped after c, 3 objects done: go on with --resume."]
+        assert run.messages == ["Stopped after c, 3 objects done: continue with --resume."]
     else:
         assert run.messages[:3] == [
-            "Stopped after d, 4 keys compared: go on with --resume.",
+            "Stopped after d, 4 keys compared: continue with --resume.",
             "Stopped before the end. So far:",
             "s3://b/: 4 keys compared, 4 drift, 3 of it repaired, 1 failed.",
         ]
     counted = run(command, resume=True)[-1]
     assert counted["objects" if command == "backfill" else "compared"] == 7
     after = "c" if command == "backfill" else "d"
-    assert run.messages == ["Trying again first: 1 failed.", f"Going on after {after}."]
+    assert run.messages == ["Retrying 1 failed first.", f"Continuing after {after}."]
 
 
 @pytest.mark.parametrize("command", ["backfill", "verify"])
@@ -374,7 +374,7 @@ def test_directories_beyond_a_number_are_counted_as_one(monkeypatch: pytest.Monk
         (
             Counts(9, written=6, contended=2, failed=1),
             True,
-            "9 objects: 6 refreshed, 2 kept being written by others, 1 failed;"
+            "9 objects: 6 refreshed, 2 kept being changed by other writers, 1 failed;"
             " 7 objects a second.\n",
         ),
     ],
