@@ -62,7 +62,7 @@ class KeepingIndex:
         yield "add --object-metadata", metadata is not None and not settings.object_metadata
         yield "add --object-tags", bool(metadata and metadata.tags) and not settings.object_tags
         derived = record.derived_key or record.derived_reason
-        yield "name its deployment with --env", derived is not None
+        yield "choose its deployment with --env", derived is not None
 
     def put_newer(self, record: FileRecord) -> None:
         """See `.function.repository.FileIndex`."""

@@ -1,1 +1,1 @@
-"""The local AWS: an emulator, and the module applied to it."""
+"""The local AWS: the emulator with its corrections, deployments of the module on it, the demo."""

@@ -1,4 +1,4 @@
-"""What IAM is asked for a call, where the emulator asks something else than AWS, or less.
+"""The actions that IAM checks for a call, if the emulator checks others or fewer than AWS.
 
 The actions, resources and condition keys are those of the Service Authorization Reference:
 https://docs.aws.amazon.com/service-authorization/latest/reference/
@@ -36,7 +36,7 @@ class _Check:
 class _Call:
     action: str
     resource: str
-    """As the emulator names it."""
+    """In the emulator's spelling."""
     path: str
     body: Mapping[str, Any]
     """The JSON document, or the parameters of a call in the query protocol."""
@@ -196,7 +196,7 @@ _RESOURCES: dict[str, Callable[[_Call], str | None]] = {
 
 
 def _conditions(call: _Call) -> dict[str, str]:
-    """The condition keys of a call that the emulator does not know."""
+    """Return the condition keys of a call that the emulator does not know."""
     if call.action == "lambda:CreateEventSourceMapping":
         name = call.body.get("FunctionName", "").rpartition(":")[2]
         return {"lambda:FunctionArn": call.arn("lambda", f"function:{name}")}
@@ -207,7 +207,7 @@ def _conditions(call: _Call) -> dict[str, str]:
 
 
 def _further(call: _Call) -> Iterator[_Check]:
-    """What AWS asks for beside the call's own action."""
+    """Return the actions that AWS checks besides the call's own."""
     body = call.body
     tagging = _TAGGING.get(call.action)
     if tagging and any(name.lower().split(".")[0] == "tags" and body[name] for name in body):
@@ -225,7 +225,7 @@ def _further(call: _Call) -> Iterator[_Check]:
 
 
 def _versions(path: str, body: bytes, query: Mapping[str, Any]) -> Iterator[_Check]:
-    """The emulator asks for the version of every object in a DeleteObjects but the first."""
+    """The emulator checks the version of every object in a DeleteObjects except the first."""
     if "delete" in query:
         bucket = path.strip("/")
         for arn, version in iam_actions._s3_batch_delete_targets(bucket, body)[:1]:
@@ -249,4 +249,4 @@ _TAGGING = {
     "logs:CreateLogGroup": "logs:TagResource",
     "sqs:CreateQueue": "sqs:TagQueue",
 }
-"""What AWS asks for besides, if a call creates something with tags."""
+"""The actions that AWS checks besides if a call creates something with tags."""

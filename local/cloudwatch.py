@@ -1,4 +1,4 @@
-"""What CloudWatch has measured on the local AWS."""
+"""Reads the metrics that CloudWatch on the local AWS has recorded."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -8,7 +8,7 @@ from typing import Any
 def values(
     cloudwatch: Any, metric: Sequence[str], statistic: str, period: int, since: datetime
 ) -> dict[datetime, float]:
-    """The statistic of a metric by the time at which each period of so many seconds began.
+    """Return the statistic of a metric by the time at which each period began.
 
     The metric is as a dashboard names it: namespace, name, dimension and its value.
     """

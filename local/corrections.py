@@ -1,4 +1,4 @@
-"""Corrections of the emulator, where its answer would make a test lie.
+"""Corrections of the emulator's responses that would make a test prove something wrong.
 
 Each names what AWS does. tests/e2e/test_local_aws.py shows for each that the emulator alone is
 still wrong, so that a correction goes when it is no longer needed.
@@ -51,7 +51,7 @@ def correct() -> None:
 
 
 def associate_keys_with_log_groups() -> None:
-    """CloudWatch Logs takes a key for a log group that exists, and takes it away again.
+    """CloudWatch Logs accepts a key for an existing log group, and removes it again.
 
     https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_AssociateKmsKey.html
     The emulator knows neither action.
@@ -85,7 +85,7 @@ def compare_notification_filters_decoded() -> None:
 
 
 def describe_alarms_in_full() -> None:
-    """An alarm is described as it was put, also in XML, which the provider asks for.
+    """DescribeAlarms returns an alarm as it was put, also in XML, which the provider uses.
 
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricAlarm.html
     The emulator leaves half of it out, so that every plan would change every alarm.
@@ -131,7 +131,7 @@ def _as_xml(value: Any) -> str:
 
 
 def fill_batches_beyond_ten() -> None:
-    """Lambda gathers as many messages as the batch size allows, not just one receive's ten.
+    """Lambda gathers as many messages as the batch size allows, not just the ten of one receive.
 
     https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
     """
@@ -182,7 +182,7 @@ def forbid_absent_objects_without_list_bucket() -> None:
 
 
 def keep_all_lines_of_the_log() -> None:
-    """What a function has printed before it answers is in its log.
+    """A function's log contains everything that it printed before it returned.
 
     https://docs.aws.amazon.com/lambda/latest/dg/python-logging.html
     The emulator gives up after 5 ms without a line; on a busy machine the rest comes into the log
@@ -295,7 +295,7 @@ def keep_query_definitions() -> None:
 
 
 def _answer_in_logs(actions: Mapping[str, Callable[[dict[str, Any]], dict[str, Any]]]) -> None:
-    """Answer these actions of CloudWatch Logs in the emulator's place."""
+    """Serve these actions of CloudWatch Logs instead of the emulator."""
     handle = cloudwatch_logs.handle_request
 
     async def corrected(
@@ -368,7 +368,7 @@ def name_actions_in_cloudtrail() -> None:
 
 
 def name_versions_in_eventbridge_events() -> None:
-    """EventBridge's events carry `version-id` where a bucket has versions.
+    """EventBridge's events carry `version-id` if the bucket has versions.
 
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html
     The emulator leaves it out.
@@ -414,7 +414,7 @@ def reject_overlapping_notifications() -> None:
 
 
 def _overlap(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    """Whether both notifications are for an event type and a key."""
+    """Return whether an event type and a key exist that both notifications match."""
     prefix, other_prefix = one["filter_prefix"] or "", other["filter_prefix"] or ""
     suffix, other_suffix = one["filter_suffix"] or "", other["filter_suffix"] or ""
     return (

@@ -1,4 +1,4 @@
-"""`make picture`: the dashboard, drawn from what a load on the local AWS measures.
+"""`make picture`: draws the dashboard from the metrics of a load on the local AWS.
 
 python -m local.dashboard FILE
 """
@@ -35,7 +35,7 @@ console = Console(highlight=False)
 
 
 class Load:
-    """What an application does with the bucket, and what goes wrong meanwhile."""
+    """The load: what an application does with the bucket, and what goes wrong meanwhile."""
 
     def __init__(self, emulator: Emulator, outputs: dict[str, Any]) -> None:
         self._iam = emulator.client("iam")
@@ -43,10 +43,10 @@ class Load:
         self._outputs = outputs
         self._chance = Random(1)  # noqa: S311 # no secret
         self.events = 0
-        """How many S3 has sent, one message each."""
+        """How many events S3 has sent, one a message."""
 
     def run(self) -> None:
-        """Upload and delete, once much at a time, while a right is taken away and given back."""
+        """Upload and delete, with one burst, while a permission is removed and restored."""
         began = time.monotonic()
         with ThreadPoolExecutor(9) as pool:
             refusing = pool.submit(self._refuse)
@@ -71,7 +71,7 @@ class Load:
 
 
 class Meters:
-    """What CloudWatch knows of the deployment.
+    """The metrics that CloudWatch has of the deployment.
 
     Of queues the local AWS measures nothing: that is done here.
     """
@@ -84,7 +84,7 @@ class Meters:
 
     @contextmanager
     def reading(self, load: Load) -> Iterator[None]:
-        """Measure the queues in each period meanwhile."""
+        """Record the lengths of the queues in each period meanwhile."""
         ending = threading.Event()
 
         def read() -> None:
@@ -119,10 +119,10 @@ class Meters:
         self._cloudwatch.put_metric_data(Namespace="AWS/SQS", MetricData=[datum])
 
     def series(self, metric: Sequence[str], statistic: str) -> dict[float, float]:
-        """Value by second since the beginning, of a metric as a dashboard names it."""
+        """Return the values of a dashboard's metric by second since the beginning."""
         _, name, _, of = metric
         if name == "ConsumedWriteCapacityUnits":
-            # One for each write of a record, also of one that the table holds better already.
+            # One for each write, even if the condition refuses it.
             written: Counter[float] = Counter()
             for outcome in ("Indexed", "Removed", "Superseded"):
                 written.update(self.series(["FileIndex", outcome, "Deployment", of], "Sum"))
@@ -132,7 +132,7 @@ class Meters:
 
 
 def draw(widgets: Sequence[dict[str, Any]], meters: Meters, failures: list[list[str]]) -> None:
-    """Draw the widgets where the dashboard has them."""
+    """Draw the widgets at their places in the dashboard."""
     mpl.rcParams.update({"font.size": 8, "axes.titlesize": 9, "axes.titlelocation": "left"})
     figure = plt.figure(figsize=(14, 8.4))
     for widget in widgets:
@@ -182,7 +182,7 @@ def _draw_table(axes: Axes, rows: list[list[str]]) -> None:
 
 
 def last_failures(emulator: Emulator, log_group: str) -> list[list[str]]:
-    """What the query of the dashboard's table finds."""
+    """Return the results of the query behind the dashboard's table."""
     logs = emulator.client("logs")
     events = logs.filter_log_events(logGroupName=log_group, filterPattern="failed")["events"]
     lines = [json.loads(event["message"]) for event in events if '"outcome"' in event["message"]]
@@ -204,7 +204,7 @@ def main(file: str) -> None:
     with Emulator() as emulator, Deployment(emulator, {"queue": {}}) as deployment:
         deployment.apply()
         outputs = deployment.outputs()
-        # What failed comes again while it is drawn, and not after six minutes.
+        # Failed events are retried while the load runs, not after six minutes.
         emulator.client("sqs").set_queue_attributes(
             QueueUrl=outputs["queue"]["url"], Attributes={"VisibilityTimeout": "20"}
         )

@@ -1,4 +1,4 @@
-"""What IAM users asked the local AWS for, written by it and read by tests, as from CloudTrail."""
+"""The actions that IAM users needed on the local AWS: it writes them, tests read them."""
 
 import json
 from dataclasses import asdict, dataclass

@@ -1,4 +1,4 @@
-"""`make demo`: the module at work on a local AWS, from nothing and back to nothing.
+"""`make demo`: applies the module to a local AWS, shows it at work, and destroys it.
 
 python -m local.demo [--keep]
 """
@@ -36,7 +36,7 @@ console = Console(highlight=False)
 
 
 class Demo:
-    """What the demo shows, in the order in which it shows it."""
+    """The parts of the demo, in order."""
 
     def __init__(self, emulator: Emulator, deployment: Deployment) -> None:
         outputs = deployment.outputs()
@@ -55,7 +55,7 @@ class Demo:
         self.index = IndexReader(emulator.client("dynamodb"), self.table)
 
     def run(self) -> None:
-        """Use the bucket as an application would, and look at the index after it."""
+        """Use the bucket as an application would, then look at the index."""
         self.upload()
         self.wait_until_caught_up()
         self.show_records()
@@ -66,7 +66,7 @@ class Demo:
         self.show_repair()
 
     def upload(self) -> None:
-        """Put, overwrite and delete files whose keys are the ones that go wrong elsewhere."""
+        """Put, overwrite and delete files with keys that other tools get wrong."""
         steps: list[tuple[str, str, bytes | None]] = [
             ("put", "hello.txt", b"hello"),
             ("put", "with space + plus.csv", b"a;b\n1;2\n"),
@@ -88,13 +88,13 @@ class Demo:
         console.print(table)
 
     def wait_until_caught_up(self) -> None:
-        """Wait until the index says what the bucket says."""
+        """Wait until the index equals the bucket."""
         started = time.monotonic()
         wait_for(
             lambda: self.objects() == [(r.key, r.size, r.etag) for r in self.records()],
             lambda: f"bucket {self.objects()}, index {self.records()}",
         )
-        # A deleted file is also missing from an index that has not heard of it yet.
+        # A deleted file may also be absent because its events have not arrived yet.
         wait_for(
             lambda: self.tombstone("draft.tmp"),
             lambda: f"draft.tmp is {self.index.read(self.bucket, 'draft.tmp')}",
@@ -104,7 +104,7 @@ class Demo:
         )
 
     def show_records(self) -> None:
-        """Show what DynamoDB holds."""
+        """Show the items in DynamoDB."""
         heading(f"2. The records in the table {self.table}")
         table = Table(Column("key", overflow="fold"), "size", "event", "sequencer")
         for record in self.records():
@@ -120,7 +120,7 @@ class Demo:
         )
 
     def show_prefix(self) -> None:
-        """List a prefix by one DynamoDB query."""
+        """List a prefix with one DynamoDB query."""
         heading(f"3. A prefix listing: one Query, no scan, no call to S3 ({PREFIX})")
         started = time.monotonic()
         listed = list(self.index.list_prefix(self.bucket, PREFIX))
@@ -130,7 +130,7 @@ class Demo:
         console.print(f"{len(listed)} records in {elapsed:.0f} ms")
 
     def show_duplicate(self) -> None:
-        """Deliver events again and too late, as S3 may."""
+        """Deliver events twice and late, as S3 may."""
         heading("4. S3 delivers at least once, in no promised order")
         for what, key in (
             ("the overwrite of hello.txt, delivered twice", "hello.txt"),
@@ -162,11 +162,11 @@ class Demo:
         )
 
     def show_failure(self) -> None:
-        """Take a right away, see what becomes of a file, mend it, and replay."""
+        """Remove a permission, watch an upload fail, restore it, and replay."""
         heading("6. When something fails, it is explained and kept, and can be replayed")
         key = "late report.csv"
         with without_policy(self.iam, self.role, "table"):
-            console.print(f"  The role may no longer write to the table. Upload: {key}")
+            console.print(f"  The role is no longer allowed to write to the table. Upload: {key}")
             self.s3.put_object(Bucket=self.bucket, Key=key, Body=b"a;b")
 
             def failures() -> list[dict[str, Any]]:
@@ -174,61 +174,65 @@ class Demo:
                 return [line for line in lines if line.get("errorType") and line.get("key") == key]
 
             line = wait_for(failures, lambda: f"no failure of {key}")[0]
-            # Why, file-index says below.
+            # file-index shows the cause below.
             console.print_json(
                 json.dumps({name: line[name] for name in ("outcome", "key", "errorType")}),
                 indent=None,
             )
-            console.print("  Lambda tries three times, then puts it into the dead-letter queue.")
+            console.print(
+                "  Lambda tries three times, then sends the event to the dead-letter queue."
+            )
             wait_for(self.dead_letters, lambda: "no dead letter")
-        console.print("  The role may write to the table again.")
+        console.print("  The role is allowed to write to the table again.")
         self.show_command("redrive")
         console.print(f"  {key} is in the index: {self.record(key).size} bytes")
 
     def show_repair(self) -> None:
-        """Let events be lost, and have the index filled, checked and repaired."""
+        """Lose events, then fill, verify and repair the index."""
         heading("7. What no event tells is found and repaired")
         with without_events(self.s3, self.bucket):
             for key in ("before the index.csv", "hello.txt"):
                 self.s3.put_object(Bucket=self.bucket, Key=key, Body=b"nobody was told")
             self.s3.delete_object(Bucket=self.bucket, Key="with space + plus.csv")
-        console.print("  While S3 sent no events a file was uploaded, one changed, one deleted.")
+        console.print(
+            "  While S3 sent no events, one file was uploaded, one changed and one deleted."
+        )
         url = f"s3://{self.bucket}"
         self.show_command("backfill", url)
         self.show_command("verify", url, "--grace", "1", "--repair")
         self.show_command("verify", url, "--grace", "1")
 
     def dead_letters(self) -> int:
-        """About how many messages are in the dead-letter queue."""
+        """Return about how many messages the dead-letter queue has."""
         attributes = self.sqs.get_queue_attributes(
             QueueUrl=self.dead_letter_url, AttributeNames=["ApproximateNumberOfMessages"]
         )["Attributes"]
         return int(attributes["ApproximateNumberOfMessages"])
 
     def show_command(self, *arguments: str) -> None:
-        """Run `file-index` and show what it says."""
+        """Run `file-index` and show its output."""
         console.print(f"[bold]$ file-index {escape(shlex.join(arguments))}")
         console.print(escape(self.file_index(*arguments)), end="", soft_wrap=True)
 
     def file_index(self, *arguments: str) -> str:
-        """What `file-index` says."""
+        """Return the output of `file-index`."""
         with self.deployment.file_index(*arguments) as process:
             return process.communicate()[0]
 
     def record(self, key: str) -> FileRecord:
-        """The key's record, or tombstone; raises LookupError."""
+        """Return the record or tombstone of a key. Raises LookupError."""
         record = self.index.read(self.bucket, key)
         if record is None:
-            raise LookupError(f"the index holds nothing for {key}")
+            raise LookupError(f"the index has no record of {key}")
         return record
 
     def tombstone(self, key: str) -> FileRecord | None:
-        """The key's tombstone, once there is one."""
+        """Return the tombstone of a key, or None if there is none yet."""
         record = self.index.read(self.bucket, key)
         return record if record and record.deleted else None
 
     def upload_sequencer(self, key: str) -> str:
-        """The sequencer of the key's latest upload, once the function's log has it."""
+        """Return the sequencer of a key's latest upload, once the function's log has it."""
 
         def logged() -> list[str]:
             return [
@@ -240,16 +244,16 @@ class Demo:
         return max(wait_for(logged, lambda: f"no line about {key}"))
 
     def objects(self) -> list[tuple[str, int, str]]:
-        """What the bucket holds, as it lists it."""
+        """Return the objects that the bucket lists."""
         listed = self.s3.list_objects_v2(Bucket=self.bucket).get("Contents", [])
         return [(found["Key"], found["Size"], found["ETag"].strip('"')) for found in listed]
 
     def records(self) -> list[FileRecord]:
-        """What the index holds, as it lists it."""
+        """Return the records that the index lists."""
         return list(self.index.list_prefix(self.bucket))
 
     def log_lines(self) -> Iterator[dict[str, Any]]:
-        """The function's own lines, without the runtime's START, END and REPORT."""
+        """Return the function's own log lines, without the runtime's START, END and REPORT."""
         pages = self.logs.get_paginator("filter_log_events").paginate(logGroupName=self.log_group)
         for page in pages:
             for entry in page["events"]:
@@ -258,7 +262,7 @@ class Demo:
 
 
 def upload_event(record: FileRecord, sequencer: str) -> dict[str, Any]:
-    """The event that S3 sends for the upload of the record's file."""
+    """Return the event that S3 sends for the upload that a record describes."""
     return {
         "Records": [
             {
@@ -281,14 +285,14 @@ def upload_event(record: FileRecord, sequencer: str) -> dict[str, Any]:
 
 
 def heading(text: str) -> None:
-    """Begin a part of the demo."""
+    """Print the heading of a part."""
     console.print()
     console.rule(f"[bold]{escape(text)}", align="left")
 
 
 @contextmanager
 def timed(what: str) -> Iterator[None]:
-    """Say what is being done, and how long it took."""
+    """Print what is being done, and how long it took."""
     started = time.monotonic()
     console.print(f"[bold]{what}[/bold] …")
     yield
@@ -296,7 +300,7 @@ def timed(what: str) -> Iterator[None]:
 
 
 def step(line: str) -> None:
-    """Show one step of Terraform's."""
+    """Print one step of Terraform."""
     console.print(f"  {escape(line)}")
 
 
@@ -311,9 +315,9 @@ def keep(deployment: Deployment) -> None:
 
 
 def instructions(deployment: Deployment) -> list[str]:
-    """Return what a shell in another terminal needs, and what to try there."""
+    """Return the commands that another terminal needs, and some to try there."""
     bucket = shlex.quote(f"s3://{deployment.outputs()['bucket']['name']}")
-    # As it runs from the checkout: `make` installs what it needs there, and not the command itself.
+    # The command runs from the checkout: `make` installs its dependencies only.
     command = f"PYTHONPATH={shlex.quote(str(ROOT))} {shlex.quote(sys.executable)} -m cli"
     return [
         *(f"export {name}={shlex.quote(value)}" for name, value in deployment.environment.items()),
@@ -328,7 +332,7 @@ def instructions(deployment: Deployment) -> list[str]:
 
 
 def main() -> int:
-    """Run the demo; whatever happens, nothing of it is left running."""
+    """Run the demo. Nothing of it is left running, whatever happens."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, stop)  # also SIGINT: a background job is started with it ignored
     started = time.monotonic()
@@ -360,14 +364,14 @@ def main() -> int:
 
 
 def stop(number: int, _frame: object) -> None:
-    """Begin to clean up; where the terminal is gone, in silence."""
+    """Begin to clean up; silently if the terminal is gone."""
     if number == signal.SIGHUP:
         console.file = Path(os.devnull).open("w")  # noqa: SIM115 # for the rest of the process
     raise KeyboardInterrupt
 
 
 def run(emulator: Emulator, deployment: Deployment) -> None:
-    """Apply, show, destroy. If it is interrupted, nothing is destroyed: the local AWS ends."""
+    """Apply, show, destroy. An interruption ends the local AWS without a destroy."""
     with timed("terraform apply"):
         deployment.apply()
     Demo(emulator, deployment).run()

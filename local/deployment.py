@@ -21,7 +21,7 @@ _LOG_LINES = 60
 
 
 class DeploymentError(Exception):
-    """Terraform failed; the message is what it said."""
+    """Terraform failed; the message is its output."""
 
 
 class Deployment:
@@ -65,7 +65,7 @@ class Deployment:
 
     @property
     def whereabouts(self) -> dict[str, Any]:
-        """What another process needs to use this deployment, as JSON can say it."""
+        """What another process needs to use this deployment, for JSON."""
         return {"variables": self._variables, "module": self._module.whereabouts}
 
     def __enter__(self) -> Self:
@@ -93,7 +93,7 @@ class Deployment:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment variables with which terraform in `directory` means this deployment."""
+        """The environment in which terraform, run in `directory`, works on this deployment."""
         names = ("TF_DATA_DIR", "TF_WORKSPACE")
         return self._emulator.environment | {name: self._module.environment[name] for name in names}
 
@@ -103,7 +103,7 @@ class Deployment:
         self._run("apply", "-auto-approve", *self._variable_files())
 
     def plan(self) -> list[str]:
-        """What an apply would change, one line each: empty when nothing would."""
+        """Return the changes that an apply would make, one line each."""
         changes = []
         for message in self._run("plan", *self._variable_files()):
             if message["type"] == "planned_change":
@@ -123,7 +123,7 @@ class Deployment:
         return {name: output["value"] for name, output in described.items()}
 
     def file_index(self, *arguments: str) -> subprocess.Popen[str]:
-        """Start `file-index` where this deployment was applied, with what it says to be read."""
+        """Start `file-index` where this deployment was applied, with its output as a pipe."""
         return subprocess.Popen(
             [sys.executable, "-m", "cli", *arguments],
             cwd=self.directory,
@@ -134,14 +134,14 @@ class Deployment:
         )
 
     def destroy(self) -> None:
-        """Empty the buckets that the module created and destroy everything."""
+        """Empty the buckets that the module created, then destroy everything."""
         # force_destroy would do it on AWS; on the emulator it never ends where a key has a `+`.
         for bucket in self._buckets():
             empty_bucket(self._emulator.client("s3"), bucket)
         self.destroy_with_objects()
 
     def destroy_with_objects(self) -> None:
-        """Destroy everything; Terraform empties the buckets, which must have no key with a `+`."""
+        """Destroy everything. Terraform empties the buckets, so no key may contain a `+`."""
         self._run("destroy", "-auto-approve", *self._variable_files())
 
     def interrupt(self) -> None:
@@ -152,7 +152,7 @@ class Deployment:
         self._running.wait()
 
     def _send_interrupt(self, process: subprocess.Popen[str]) -> None:
-        # Once: at the second Terraform would stop without waiting for its resources.
+        # Once: at a second one, Terraform would stop without waiting for its resources.
         if not self._interrupted:
             self._interrupted = True
             process.send_signal(signal.SIGINT)
@@ -185,7 +185,7 @@ class Deployment:
         return answer.stdout
 
     def _run(self, *command: str) -> list[dict[str, Any]]:
-        """Run a command that reports its progress and return the messages."""
+        """Run a command that reports its progress, and return its messages."""
         # In a process group of its own: Ctrl-C in the terminal would reach Terraform a second time.
         with subprocess.Popen(
             ["terraform", command[0], "-json", "-input=false", *command[1:]],
@@ -234,7 +234,7 @@ def empty_bucket(s3: Any, bucket: str) -> None:
 
 @contextmanager
 def without_events(s3: Any, bucket: str) -> Iterator[None]:
-    """Let S3 tell nobody what happens in a bucket meanwhile."""
+    """Remove the bucket's notifications meanwhile."""
     found = s3.get_bucket_notification_configuration(Bucket=bucket)
     notification = {name: found[name] for name in found if name != "ResponseMetadata"}
 
@@ -252,7 +252,7 @@ def without_events(s3: Any, bucket: str) -> Iterator[None]:
 
 @contextmanager
 def without_policy(iam: Any, role: str, name: str) -> Iterator[None]:
-    """Let a role do without one of its policies meanwhile."""
+    """Remove one of a role's policies meanwhile."""
     policy = {"RoleName": role, "PolicyName": name}
     document = iam.get_role_policy(**policy)["PolicyDocument"]
     iam.delete_role_policy(**policy)
@@ -267,7 +267,7 @@ def _messages(process: subprocess.Popen[str]) -> Iterator[dict[str, Any]]:
         try:
             yield json.loads(line)
         except json.JSONDecodeError:
-            # What is said before Terraform has read its options is plain text.
+            # Messages from before Terraform has read its options are plain text.
             yield {"type": "text", "@message": line.rstrip()}
 
 

@@ -67,7 +67,7 @@ class Emulator:
 
     @property
     def whereabouts(self) -> dict[str, Any]:
-        """What another process needs to use this emulator, as JSON can say it."""
+        """What another process needs to use this emulator, for JSON."""
         return {"directory": str(self._directory), "port": self._port, "pid": self._pid}
 
     def __enter__(self) -> Self:
@@ -93,7 +93,7 @@ class Emulator:
 
     @property
     def endpoint(self) -> str:
-        """The URL that every service answers on."""
+        """The endpoint of every service."""
         # The address and not `localhost`: clients then write the bucket's name in the path.
         return f"https://127.0.0.1:{self._port}"
 
@@ -109,7 +109,7 @@ class Emulator:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment variables with which aws, boto3 and terraform use this emulator alone."""
+        """The environment in which aws, boto3 and terraform use this emulator and nothing else."""
         return {
             "AWS_ACCESS_KEY_ID": ACCESS_KEY,
             "AWS_CA_BUNDLE": str(self.ca_bundle),
@@ -122,13 +122,13 @@ class Emulator:
         }
 
     def client(self, service: str) -> Any:
-        """A boto3 client of a service, as the account's root."""
+        """Return a boto3 client of a service, as the account's root."""
         return self.client_as(service, ACCESS_KEY, SECRET_KEY)
 
     def client_as(
         self, service: str, access_key: str, secret_key: str, token: str | None = None
     ) -> Any:
-        """A boto3 client of a service with the given credentials."""
+        """Return a boto3 client of a service with the given credentials."""
         make: Any = self._session.client  # typed by literal names of services
         with self._making_clients:
             client = make(
@@ -145,16 +145,16 @@ class Emulator:
         return client
 
     def close_clients(self) -> None:
-        """Close the connections of all clients; an open one would hold up the emulator's end."""
+        """Close the connections of all clients. An open one would delay the emulator's end."""
         for client in self._clients:
             client.close()
 
     def decisions(self, access_key: str) -> list[Decision]:
-        """What an IAM user has asked for so far, by the user's access key."""
+        """Return the actions that an IAM user has needed so far, by the user's access key."""
         return [one for one in read(self._directory) if one.access_key == access_key]
 
     def log(self, lines: int = _LOG_LINES) -> str:
-        """The end of the emulator's log."""
+        """Return the end of the emulator's log."""
         text = self._log_file.read_text(errors="replace") if self._log_file.exists() else ""
         return "\n".join(text.splitlines()[-lines:])
 
@@ -193,7 +193,7 @@ class Emulator:
                     "GATEWAY_PORT": str(self._port),
                     "HOME": str(self._directory),
                     "IOT_MTLS_ENABLED": "0",
-                    # A failing event is tried again after this and after twice as much; on AWS
+                    # A failed event is retried after this and after twice as much; on AWS
                     # after one and two minutes.
                     "LAMBDA_ASYNC_RETRY_BASE_SECONDS": "0.2",
                     "MINISTACK_REGION": REGION,
@@ -262,7 +262,7 @@ def _free_port() -> int:
 
 
 def _isolated_session() -> boto3.Session:
-    """A session that reads no profile and no file of the user's."""
+    """Return a session that reads no profile and no file of the user."""
     core = botocore.session.Session(
         session_vars={
             "profile": (None, None, None, None),

@@ -15,7 +15,7 @@ from local.corrections import correct
 
 
 def _stop_with_the_owner() -> None:
-    """Stop when standard input ends: its other end is held by the process that started this one.
+    """Stop when standard input ends. The process that started this one holds its other end.
 
     So the emulator does not outlive an owner that was killed and could not stop it.
     """

@@ -1,4 +1,4 @@
-"""One process of the AWS provider for many Terraform commands, each of which would start its own.
+"""Runs one AWS provider for many Terraform commands, each of which would start its own.
 
 Starting the provider is most of what a Terraform command costs. Started with `-debug`, it serves
 every command that finds its address in the environment:
@@ -111,7 +111,7 @@ class KeptProvider:
 
 
 def _where_the_package_is_found(directory: Path) -> Path:
-    """Make a folder from which `function.zip` and `../../function.zip` are the package.
+    """Make a folder in which `function.zip` and `../../function.zip` lead to the package.
 
     So the module's root and the stacks in examples/ name it, and the provider reads it.
     """

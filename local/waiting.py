@@ -1,4 +1,4 @@
-"""Wait for what others do, with a limit."""
+"""Waits for a condition, with a limit."""
 
 import time
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 HANG_SECONDS = 300
-"""Only a hang takes longer, even on a slow and busy machine."""
+"""A limit that only a hang exceeds, even on a slow and busy machine."""
 
 _SHORTEST_PAUSE = 0.05
 _LONGEST_PAUSE = 1.0

@@ -20,7 +20,7 @@ _GONE = ("NoSuchBucket", "ResourceNotFoundException", "AWS.SimpleQueueService.No
 
 
 def reasons_to_refuse(state: dict[str, Any], environment: str) -> list[str]:
-    """What stands against destroying what the state holds, each with what to do about it.
+    """Return the reasons not to destroy the resources of a state, each with what to do.
 
     `state` is what `terraform show -json` says. AWS is asked for what is true now.
     """
@@ -40,7 +40,7 @@ def reasons_to_refuse(state: dict[str, Any], environment: str) -> list[str]:
 
 
 def managed_resources(state: dict[str, Any]) -> list[dict[str, Any]]:
-    """What Terraform made, of what `terraform show -json` says."""
+    """Return the managed resources in the output of `terraform show -json`."""
     resources = state.get("values", {}).get("root_module", {}).get("resources", [])
     return [resource for resource in resources if resource["mode"] == "managed"]
 
@@ -99,7 +99,7 @@ def _region(resource: dict[str, Any]) -> str:
 
 
 def main(environment: str, *command: str) -> int:
-    """Look at what the environment's state holds, and run the command if it may go.
+    """Check the environment's state, and run the command unless something would be lost.
 
     Returns the command's exit code; 0 if nothing is deployed, 1 if something stands against it.
     """
@@ -120,7 +120,7 @@ def main(environment: str, *command: str) -> int:
 
 
 def _terraform(*arguments: str) -> str:
-    """What Terraform answers; ends the program where it fails, as Terraform itself says why."""
+    """Return Terraform's output; exit if it fails, because Terraform has said why."""
     answer = subprocess.run(
         ["terraform", *arguments], stdout=subprocess.PIPE, text=True, check=False
     )

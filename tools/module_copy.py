@@ -74,7 +74,7 @@ class ModuleCopy:
 
     @property
     def whereabouts(self) -> dict[str, Any]:
-        """What another process needs to use this copy, as JSON can say it."""
+        """What another process needs to use this copy, for JSON."""
         return {"parent": str(self._parent), "given": self._given}
 
     def __enter__(self) -> Self:
@@ -100,7 +100,7 @@ class ModuleCopy:
 
     @property
     def directory(self) -> Path:
-        """The copy itself."""
+        """The directory of the copy."""
         return self._parent / "module"
 
     @property
@@ -110,7 +110,7 @@ class ModuleCopy:
 
     @cached_property
     def environment(self) -> dict[str, str]:
-        """The environment variables that Terraform runs with."""
+        """The environment that Terraform runs in."""
         return isolated_environment(self._parent) | self._given
 
     def _copy(self) -> None:

@@ -1,4 +1,4 @@
-"""Write function.zip, the package as deployed: the same bytes on every machine.
+"""Writes function.zip, the package as it is deployed, with the same bytes on every machine.
 
 python -m tools.package [TARGET]
 """

@@ -1,4 +1,4 @@
-"""`terraform init`, from the registry or, where it can't be reached, from a mirror on this machine.
+"""`terraform init` from the registry or, if that cannot be reached, from a local mirror.
 
 python -m tools.terraform_init [arguments of terraform init]
 """
@@ -33,11 +33,11 @@ _SOFTWARE_ROOTS = ("/opt", "/srv", "/usr/local", "/usr/local/lib", "/usr/local/s
 
 
 class TerraformError(Exception):
-    """Terraform is not there, too old, or could not be initialised; the message says what to do."""
+    """Terraform is missing, too old, or its init failed; the message says what to do."""
 
 
 def init(directory: Path, env: Mapping[str, str], arguments: Sequence[str] = ()) -> str:
-    """Initialise a configuration and return what Terraform said.
+    """Initialise a configuration and return Terraform's output.
 
     Raises `TerraformError` with Terraform's message, or with what to install.
     """
@@ -65,7 +65,7 @@ def init(directory: Path, env: Mapping[str, str], arguments: Sequence[str] = ())
 
 
 def _platform(env: Mapping[str, str]) -> str:
-    """The platform's name in Terraform's words, such as linux_amd64."""
+    """Return the name that Terraform gives this platform, such as linux_amd64."""
     oldest = ".".join(map(str, _OLDEST_TERRAFORM))
     install = (
         f"install Terraform {oldest} or newer: https://developer.hashicorp.com/terraform/install"
@@ -82,7 +82,7 @@ def _platform(env: Mapping[str, str]) -> str:
         raise TerraformError(f"terraform is not installed; {install}") from None
     if answer.returncode != 0:
         raise TerraformError(f"`terraform version` fails:\n{answer.stdout}{answer.stderr}")
-    # A warning about the command line's configuration may stand before the answer.
+    # A warning about the command line's configuration may come first.
     described = json.loads(answer.stdout[answer.stdout.index("{") :])
     version: str = described["terraform_version"]
     if tuple(map(int, version.split(".")[:2])) < _OLDEST_TERRAFORM:
@@ -105,7 +105,7 @@ def _run_init(
 
 
 def _one_line(message: str) -> str:
-    """The message without Terraform's frame, which breaks sentences at the line's end."""
+    """Return the message without Terraform's frame, which breaks sentences across lines."""
     return " ".join(message.replace("│", " ").split())
 
 

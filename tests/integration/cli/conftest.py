@@ -16,7 +16,10 @@ from cli.connection import Connection
 from cli.function.record import FileRecord
 from cli.function.repository import FileIndex
 from cli.main import app
+from tests.identity import identity
 from tests.integration.conftest import TABLE
+
+__all__ = ["identity"]
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ import pytest
 from cli.connection import Connection
 from cli.deployment import Deployment
 from cli.errors import CommandError
-from cli.function import denials
 from cli.function.denials import explained_read
 from cli.function.errors import PermissionDeniedError
 from cli.options import Chosen
@@ -119,7 +118,6 @@ def test_a_refusal_without_a_name_asks_the_same_connection_who_was_refused(
         asked.append((connection.endpoint_url, service))
         return Sts()
 
-    monkeypatch.setattr(denials, "_identity", denials._Identity(lambda _: None))
     monkeypatch.setattr(Connection, "client", client)
     chosen("files", "eu-west-1", "http://given")
 
@@ -127,4 +125,3 @@ def test_a_refusal_without_a_name_asks_the_same_connection_who_was_refused(
         raise refusal("403")
 
     assert asked == [("http://given", "sts")]
-    denials._caller.cache_clear()

@@ -208,7 +208,7 @@ def test_another_release_of_the_module_is_told(says: Says) -> None:
     says({"file_index": {"value": OLDER}})
     with pytest.raises(
         CommandError,
-        match=r"the output file_index is not what this release of file-index reads .KeyError",
+        match=r"the output file_index is not of the same release as file-index .KeyError",
     ):
         find(None, None)
 

@@ -1,0 +1,5 @@
+"""Commands without AWS."""
+
+from tests.identity import identity
+
+__all__ = ["identity"]
