@@ -70,3 +70,21 @@ def test_it_runs_on_the_functions_own_package(environment: Path, tmp_path: Path)
         check=True,
     )
     assert Path(found.stdout.strip()) == environment / "file_index" / "function"
+
+
+def test_an_application_reads_with_boto3_alone(environment: Path, tmp_path: Path) -> None:
+    program = (
+        "import sys; sys.modules.update(rich=None, typer=None, click=None);"
+        " from file_index.reader import IndexReader; print(IndexReader(None, 'files')._table_name)"
+    )
+
+    said = subprocess.run(
+        [sys.executable, "-c", program],
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(environment)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert said.stdout == "files\n"
