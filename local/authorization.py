@@ -2,7 +2,7 @@
 
 The actions, resources and condition keys are those of the Service Authorization Reference:
 https://docs.aws.amazon.com/service-authorization/latest/reference/
-What IAM users ask for is noted in local/decisions.py's file.
+The actions that IAM users need are written to the file of local/decisions.py.
 """
 
 import contextvars

@@ -96,8 +96,8 @@ def describe_alarms_in_full() -> None:
         params: Any, body: dict[str, Any], is_cbor: bool, is_json: bool = False
     ) -> tuple[int, dict[str, str], bytes]:
         if is_cbor or is_json:
-            answer: tuple[int, dict[str, str], bytes] = describe(params, body, is_cbor, is_json)
-            return answer
+            response: tuple[int, dict[str, str], bytes] = describe(params, body, is_cbor, is_json)
+            return response
         names = [cloudwatch._p(params, f"AlarmNames.member.{number}") for number in range(1, 101)]
         asked = {"AlarmNames": [name for name in names if name]}
         alarms = json.loads(describe({}, asked, False, True)[2])["MetricAlarms"]
@@ -120,7 +120,7 @@ def _as_xml(value: Any) -> str:
             return "".join(
                 f"<{name}>{_as_xml(one)}</{name}>"
                 for name, one in value.items()
-                if one is not None and not name.endswith("Timestamp")  # nobody here reads them
+                if one is not None and not name.endswith("Timestamp")  # not read here
             )
         case list():
             return "".join(f"<member>{_as_xml(one)}</member>" for one in value)
@@ -150,10 +150,10 @@ def fill_batches_beyond_ten() -> None:
 
 
 def forbid_absent_objects_without_list_bucket() -> None:
-    """HEAD and GET of an absent key answer 403 to a caller without s3:ListBucket on the bucket.
+    """HEAD and GET of an absent key return 403 to a caller without s3:ListBucket on the bucket.
 
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
-    The emulator answers 404 to everybody.
+    The emulator responds with 404 to every caller.
     """
     head_object, get_object = s3._head_object, s3._get_object
     refused = s3._error("AccessDenied", "Access Denied", HTTPStatus.FORBIDDEN)
@@ -170,10 +170,10 @@ def forbid_absent_objects_without_list_bucket() -> None:
             headers: dict[str, str] | None = None,
             query: dict[str, Any] | None = None,
         ) -> Any:
-            answer = look(bucket, key, headers, query)
-            if answer[0] != HTTPStatus.NOT_FOUND or s3._ensure_bucket(bucket) is None:
-                return answer
-            return answer if may_list(bucket, headers, query) else forbidden
+            response = look(bucket, key, headers, query)
+            if response[0] != HTTPStatus.NOT_FOUND or s3._ensure_bucket(bucket) is None:
+                return response
+            return response if may_list(bucket, headers, query) else forbidden
 
         return looks
 
@@ -228,17 +228,17 @@ def keep_alarms_as_they_were_put() -> None:
     def corrected(
         params: Any, body: dict[str, Any], is_cbor: bool, is_json: bool = False
     ) -> tuple[int, dict[str, str], bytes]:
-        answer: tuple[int, dict[str, str], bytes] = put(params, body, is_cbor, is_json)
+        response: tuple[int, dict[str, str], bytes] = put(params, body, is_cbor, is_json)
         asked = body if is_cbor or is_json else _from_query(params)
-        if answer[0] != HTTPStatus.OK:
-            return answer
+        if response[0] != HTTPStatus.OK:
+            return response
         alarm = cloudwatch._alarms[asked["AlarmName"]]
         alarm["EvaluateLowSampleCountPercentile"] = asked.get("EvaluateLowSampleCountPercentile")
         if asked.get("Metrics"):
             for name in ("Dimensions", "MetricName", "Namespace", "Period", "Statistic"):
                 del alarm[name]
             alarm["Metrics"] = asked["Metrics"]
-        return answer
+        return response
 
     cloudwatch._put_metric_alarm = corrected
 
@@ -331,7 +331,7 @@ def measure_every_invocation() -> None:
     """CloudWatch counts all invocations, and none that is throttled as one or as an error.
 
     https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
-    The emulator counts those alone whose caller waits for the answer.
+    The emulator counts only those whose caller waits for the response.
     """
     measure, invoke = lambda_svc._emit_lambda_metrics, lambda_svc._execute_function_dispatch
 

@@ -189,7 +189,7 @@ class Demo:
 
     def show_repair(self) -> None:
         """Lose events, then fill, verify and repair the index."""
-        heading("7. What no event tells is found and repaired")
+        heading("7. Differences that no event reports are found and repaired")
         with without_events(self.s3, self.bucket):
             for key in ("before the index.csv", "hello.txt"):
                 self.s3.put_object(Bucket=self.bucket, Key=key, Body=b"nobody was told")

@@ -171,7 +171,7 @@ class Deployment:
         ]
 
     def _answer(self, *command: str) -> str:
-        answer = subprocess.run(
+        done = subprocess.run(
             ["terraform", *command],
             cwd=self._module.directory,
             env=self._module.environment,
@@ -180,9 +180,9 @@ class Deployment:
             text=True,
             check=False,
         )
-        if answer.returncode != 0:
-            raise DeploymentError(f"terraform {' '.join(command)} failed:\n{answer.stderr}")
-        return answer.stdout
+        if done.returncode != 0:
+            raise DeploymentError(f"terraform {' '.join(command)} failed:\n{done.stderr}")
+        return done.stdout
 
     def _run(self, *command: str) -> list[dict[str, Any]]:
         """Run a command that reports its progress, and return its messages."""

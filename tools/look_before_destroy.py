@@ -33,9 +33,9 @@ def reasons_to_refuse(state: dict[str, Any], environment: str) -> list[str]:
             reasons += look(resource, environment)
         except ClientError as error:
             if error.response["Error"]["Code"] not in _GONE:
-                reasons.append(f"{resource['address']} could not be looked at: {error}")
+                reasons.append(f"{resource['address']} could not be checked: {error}")
         except BotoCoreError as error:
-            reasons.append(f"{resource['address']} could not be looked at: {error}")
+            reasons.append(f"{resource['address']} could not be checked: {error}")
     return reasons
 
 
@@ -121,12 +121,10 @@ def main(environment: str, *command: str) -> int:
 
 def _terraform(*arguments: str) -> str:
     """Return Terraform's output; exit if it fails, because Terraform has said why."""
-    answer = subprocess.run(
-        ["terraform", *arguments], stdout=subprocess.PIPE, text=True, check=False
-    )
-    if answer.returncode != 0:
+    done = subprocess.run(["terraform", *arguments], stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode != 0:
         sys.exit(1)
-    return answer.stdout
+    return done.stdout
 
 
 if __name__ == "__main__":

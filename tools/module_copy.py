@@ -1,6 +1,6 @@
 """A temporary copy of the module to run Terraform in, apart from the checkout it was made from.
 
-The checkout may hold somebody's state, selected workspace, backend and variables: nothing that runs
+The checkout may hold a user's state, selected workspace, backend and variables: nothing that runs
 in the copy sees or changes them.
 """
 

@@ -71,7 +71,7 @@ def _platform(env: Mapping[str, str]) -> str:
         f"install Terraform {oldest} or newer: https://developer.hashicorp.com/terraform/install"
     )
     try:
-        answer = subprocess.run(
+        done = subprocess.run(
             ["terraform", "version", "-json"],
             env={**env, "CHECKPOINT_DISABLE": "1"},
             capture_output=True,
@@ -80,10 +80,10 @@ def _platform(env: Mapping[str, str]) -> str:
         )
     except FileNotFoundError:
         raise TerraformError(f"terraform is not installed; {install}") from None
-    if answer.returncode != 0:
-        raise TerraformError(f"`terraform version` fails:\n{answer.stdout}{answer.stderr}")
+    if done.returncode != 0:
+        raise TerraformError(f"`terraform version` fails:\n{done.stdout}{done.stderr}")
     # A warning about the command line's configuration may come first.
-    described = json.loads(answer.stdout[answer.stdout.index("{") :])
+    described = json.loads(done.stdout[done.stdout.index("{") :])
     version: str = described["terraform_version"]
     if tuple(map(int, version.split(".")[:2])) < _OLDEST_TERRAFORM:
         raise TerraformError(f"this is Terraform {version}; {install}")

@@ -172,7 +172,7 @@ def test_what_cannot_be_looked_at_is_not_destroyed(monkeypatch: pytest.MonkeyPat
 
     (reason,) = reasons_to_refuse(here, "dev")
 
-    assert "aws_s3_bucket.watched could not be looked at" in reason
+    assert "aws_s3_bucket.watched could not be checked" in reason
 
 
 class Terraform:
