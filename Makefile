@@ -16,6 +16,9 @@ PYTEST := $(BIN)/python -m pytest
 SIDE_BY_SIDE := --numprocesses $(WORKERS) --dist loadscope --no-loadscope-reorder
 LONG_TOO := -m 'long or not long'
 
+# The many Python processes of a run load each other's bytecode.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-quick test-all part soak faults large bench picture lint package plan apply destroy workspace initialised environment clean
 
