@@ -34,8 +34,8 @@ test: part $(DEV) ## Run the tests; PART=unit, integration, terraform or e2e run
 test-quick: $(DEV) ## Run the unit tests, the rule's among them: for every save
 	@$(PYTEST) --numprocesses 2 tests/unit
 
-test-all: $(DEV) ## Run all tests, the long ones too: for every release
-	@SOAK=10 OPERATIONS=10000 OBJECTS=100000 $(PYTEST) $(SIDE_BY_SIDE) $(LONG_TOO) --cov
+test-all: part $(DEV) ## Run all tests, the long ones too: for every release; PART=… runs one part
+	@SOAK=10 OPERATIONS=10000 OBJECTS=100000 $(PYTEST) $(SIDE_BY_SIDE) $(LONG_TOO) $(if $(PART),$(PART:%=tests/%),--cov)
 
 part:
 ifneq ($(filter-out $(PARTS),$(PART)),)
