@@ -254,9 +254,6 @@ resource "aws_lambda_event_source_mapping" "queue" {
   scaling_config {
     maximum_concurrency = coalesce(var.queue.max_concurrency, min(10, coalesce(var.function.reserved_concurrency, 10)))
   }
-
-  # Lambda checks on creation that the function may receive from the queue.
-  depends_on = [aws_iam_role_policy.queue]
 }
 
 # --- No queue: S3 or EventBridge invokes the function, Lambda retries ---
@@ -311,9 +308,6 @@ resource "aws_lambda_function_event_invoke_config" "function" {
     # AWS drops it together with the function.
     replace_triggered_by = [aws_lambda_function.function.id]
   }
-
-  # Lambda checks on creation that the function may send to the destination.
-  depends_on = [aws_iam_role_policy.dead_letter]
 }
 
 # --- Dead letters: from the queue, from Lambda, and from EventBridge ---

@@ -216,18 +216,22 @@ resource "aws_lambda_function" "function" {
       condition     = var.bucket.create || !terraform_data.bucket_created.input
       error_message = "The module created its bucket, and bucket.create = false would destroy it. Nothing was changed. To keep the bucket, take it out of the state first: see \"Hand the bucket over\" in docs/operations.md."
     }
+
+    # A watched manifest would get a manifest, and so on. Manifests are named after their objects, so a watched prefix
+    # that begins with the manifests' prefix can match them too.
+    precondition {
+      condition = alltrue([
+        for files in var.derived_files[*] :
+        files.bucket_name != coalesce(var.bucket.name, "${var.name}-${data.aws_caller_identity.current.account_id}") ||
+        !anytrue([for prefix in local.prefixes : startswith(files.prefix, prefix) || startswith(prefix, files.prefix)])
+      ])
+      error_message = "derived_files would trigger itself in a loop: derived_files.bucket_name is the watched bucket, and derived_files.prefix \"${join("", var.derived_files[*].prefix)}\" overlaps a prefix of filters. Use another bucket, or prefixes that do not overlap."
+    }
   }
 
-  # The function needs all of its permissions when it starts.
-  depends_on = [
-    aws_iam_role_policy.bucket,
-    aws_iam_role_policy.dead_letter,
-    aws_iam_role_policy.derived_files,
-    aws_iam_role_policy.key,
-    aws_iam_role_policy.logs,
-    aws_iam_role_policy.queue,
-    aws_iam_role_policy.table,
-  ]
+  # The function needs its permissions when it starts, and Lambda checks them when it connects a queue or a failure
+  # destination. The table waits for the policy of the key.
+  depends_on = [aws_iam_role_policy.function]
 }
 
 # --- Protection ---
