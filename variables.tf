@@ -96,21 +96,21 @@ variable "derived_files" {
   default = null
 
   validation {
-    condition = var.derived_files == null || try(
-      can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", var.derived_files.bucket_name))
-      && !can(regex("(-s3alias|--ol-s3|[.]mrap|--x-s3|--table-s3)$", var.derived_files.bucket_name)),
-      false,
-    )
+    condition = alltrue([
+      for bucket in var.derived_files[*].bucket_name :
+      can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", bucket)) &&
+      !can(regex("(-s3alias|--ol-s3|[.]mrap|--x-s3|--table-s3)$", bucket))
+    ])
     error_message = "derived_files.bucket_name must be the name of a bucket, not an ARN, an alias of an access point or a directory bucket."
   }
 
   validation {
-    condition     = var.derived_files == null || try(can(regex("^[ !-#%-)+->@-~]{0,500}$", var.derived_files.prefix)), false)
+    condition     = alltrue([for prefix in var.derived_files[*].prefix : can(regex("^[ !-#%-)+->@-~]{0,500}$", prefix))])
     error_message = "derived_files.prefix must have at most 500 printable ASCII characters, without $, * and ?, which have a special meaning in the role's policy."
   }
 
   validation {
-    condition     = var.derived_files == null || try(var.derived_files.max_mb >= 0 && var.derived_files.max_mb <= 50 * 1024 * 1024 && floor(var.derived_files.max_mb) == var.derived_files.max_mb, false)
+    condition     = alltrue([for mb in var.derived_files[*].max_mb : mb >= 0 && mb <= 50 * 1024 * 1024 && floor(mb) == mb])
     error_message = "derived_files.max_mb must be a whole number from 0 to 52428800, the largest object that S3 stores."
   }
 }
@@ -188,13 +188,9 @@ variable "function" {
   nullable = false
 
   validation {
-    condition     = contains(["arm64", "x86_64"], var.function.architecture)
-    error_message = "function.architecture must be \"arm64\" or \"x86_64\"."
-  }
-
-  validation {
-    condition     = var.function.memory_mb >= 128 && var.function.memory_mb <= 10240 && floor(var.function.memory_mb) == var.function.memory_mb
-    error_message = "function.memory_mb must be a whole number from 128 to 10240."
+    # Some versions of the provider allow what only Lambda Managed Instances have.
+    condition     = var.function.memory_mb <= 10240
+    error_message = "function.memory_mb must be at most 10240."
   }
 
   validation {
@@ -208,15 +204,12 @@ variable "function" {
   }
 
   validation {
-    condition = contains(
-      [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653],
-      var.function.log_retention_days,
-    )
-    error_message = "function.log_retention_days must be 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288 or 3653."
+    condition     = var.function.log_retention_days != 0
+    error_message = "function.log_retention_days is 0, with which CloudWatch Logs keeps log lines forever: set a number of days, at most 3653."
   }
 
   validation {
-    condition     = var.function.reserved_concurrency == null || try(var.function.reserved_concurrency >= 1 && floor(var.function.reserved_concurrency) == var.function.reserved_concurrency, false)
+    condition     = alltrue([for limit in var.function.reserved_concurrency[*] : limit >= 1 && floor(limit) == limit])
     error_message = "function.reserved_concurrency must be a whole number from 1 (0 would stop the function), or null for no limit."
   }
 }
@@ -340,47 +333,50 @@ variable "queue" {
   default = null
 
   validation {
-    condition     = var.queue == null || try(var.queue.batch_size >= 1 && var.queue.batch_size <= 10000 && floor(var.queue.batch_size) == var.queue.batch_size, false)
+    condition     = alltrue([for size in var.queue[*].batch_size : size >= 1 && size <= 10000 && floor(size) == size])
     error_message = "queue.batch_size must be a whole number from 1 to 10000."
   }
 
   validation {
-    condition     = var.queue == null || try(var.queue.batching_window_seconds >= 0 && var.queue.batching_window_seconds <= 300 && floor(var.queue.batching_window_seconds) == var.queue.batching_window_seconds, false)
+    condition     = alltrue([for window in var.queue[*].batching_window_seconds : window >= 0 && window <= 300 && floor(window) == window])
     error_message = "queue.batching_window_seconds must be a whole number from 0 to 300."
   }
 
   validation {
-    condition     = var.queue == null || try(var.queue.batch_size <= 10 || var.queue.batching_window_seconds >= 1, false)
+    condition     = alltrue([for queue in var.queue[*] : queue.batch_size <= 10 || queue.batching_window_seconds >= 1])
     error_message = "Lambda gathers more than 10 events only with a batching window: set queue.batching_window_seconds to at least 1, or queue.batch_size to at most 10."
   }
 
   validation {
-    condition     = var.queue == null || try(var.queue.max_concurrency == null, true) || try(var.queue.max_concurrency >= 2 && var.queue.max_concurrency <= 1000 && floor(var.queue.max_concurrency) == var.queue.max_concurrency, false)
+    condition     = alltrue([for limit in var.queue[*].max_concurrency : limit >= 2 && limit <= 1000 && floor(limit) == limit if limit != null])
     error_message = "queue.max_concurrency must be a whole number from 2 to 1000."
   }
 
   validation {
-    condition     = var.queue == null || try(var.queue.max_concurrency == null, true) || try(var.queue.max_concurrency <= var.function.reserved_concurrency, true)
+    condition     = alltrue([for limit in var.queue[*].max_concurrency : limit <= coalesce(var.function.reserved_concurrency, limit) if limit != null])
     error_message = "queue.max_concurrency is more than function.reserved_concurrency: Lambda would throttle the difference, and throttled events become dead letters. Lower it, leave it out, or raise function.reserved_concurrency."
   }
 
   validation {
-    condition     = var.queue == null || try(var.function.reserved_concurrency >= 2, true)
+    condition     = var.queue == null || alltrue([for limit in var.function.reserved_concurrency[*] : limit >= 2])
     error_message = "A queue needs function.reserved_concurrency of at least 2, or null: Lambda polls it with two invocations at once."
   }
 
   validation {
-    condition     = var.queue == null || try(var.queue.max_receives >= 1 && var.queue.max_receives <= 1000 && floor(var.queue.max_receives) == var.queue.max_receives, false)
+    condition     = alltrue([for count in var.queue[*].max_receives : count >= 1 && count <= 1000 && floor(count) == count])
     error_message = "queue.max_receives must be a whole number from 1 to 1000."
   }
 
   validation {
-    condition     = var.queue == null || try(var.queue.max_receives * (6 * var.function.timeout_seconds + var.queue.batching_window_seconds) < var.queue.retention_days * 24 * 60 * 60, true)
+    condition = alltrue([
+      for queue in var.queue[*] :
+      queue.max_receives * (6 * var.function.timeout_seconds + queue.batching_window_seconds) < queue.retention_days * 24 * 60 * 60
+    ])
     error_message = "A message would expire before its last try, and not become a dead letter: it is tried queue.max_receives times, six times function.timeout_seconds apart. Lower one of them, or raise queue.retention_days."
   }
 
   validation {
-    condition     = var.queue == null || try(var.queue.retention_days >= 1 && var.queue.retention_days <= 14 && floor(var.queue.retention_days) == var.queue.retention_days, false)
+    condition     = alltrue([for days in var.queue[*].retention_days : days >= 1 && days <= 14 && floor(days) == days])
     error_message = "queue.retention_days must be a whole number from 1 to 14."
   }
 }
@@ -462,8 +458,8 @@ variable "table" {
   }
 
   validation {
-    condition     = var.table.stream == null || try(contains(["KEYS_ONLY", "NEW_IMAGE", "OLD_IMAGE", "NEW_AND_OLD_IMAGES"], var.table.stream), false)
-    error_message = "table.stream must be \"KEYS_ONLY\", \"NEW_IMAGE\", \"OLD_IMAGE\", \"NEW_AND_OLD_IMAGES\", or null for no stream."
+    condition     = var.table.stream != ""
+    error_message = "table.stream is empty: name a view type, or use null for no stream."
   }
 }
 
