@@ -18,11 +18,11 @@ resource "aws_iam_role" "function" {
 }
 
 locals {
-  # By the name of the policy: what it allows. A policy that would allow nothing is not made.
+  # Statements by the name of their policy. A policy without statements is not created.
   grants = {
     table = concat(
       [{
-        Action   = concat(["dynamodb:PutItem"], local.looks_at_objects ? ["dynamodb:GetItem"] : [])
+        Action   = concat(["dynamodb:PutItem"], local.refreshes ? ["dynamodb:GetItem"] : [])
         Resource = aws_dynamodb_table.table.arn
       }],
       # This policy changes after the table, so it allows a former key until the table has left it.
@@ -32,8 +32,8 @@ locals {
     bucket = [
       for statement in [
         {
-          # Without it S3 answers 403 instead of 404 for an object that is gone. HeadObject and GetObject name no prefix,
-          # so there is none to restrict it to.
+          # Without it S3 returns 403 instead of 404 for a missing object. HeadObject and GetObject name no prefix, so
+          # there is none to restrict it to.
           Action   = "s3:ListBucket"
           Resource = local.bucket_arn
         },
@@ -41,7 +41,7 @@ locals {
           Action   = concat(["s3:GetObject"], var.object_metadata.tags ? ["s3:GetObjectTagging"] : [])
           Resource = local.object_arns
         },
-      ] : statement if local.looks_at_objects || var.derived_files != null
+      ] : statement if local.refreshes || var.derived_files != null
     ]
 
     derived-files = [for files in var.derived_files[*] : {
