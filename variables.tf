@@ -206,7 +206,7 @@ variable "function" {
 
   validation {
     condition     = var.function.log_retention_days != 0
-    error_message = "function.log_retention_days is 0, with which CloudWatch Logs keeps log lines forever: set a number of days, at most 3653."
+    error_message = "function.log_retention_days = 0 would keep log lines forever: use another value that CloudWatch Logs offers, at most 3653."
   }
 
   validation {
