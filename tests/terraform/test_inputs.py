@@ -1,6 +1,7 @@
 """Which inputs the module rejects, and in which words."""
 
 import json
+from typing import Any
 
 from tests.terraform.terraform import Configuration
 
@@ -30,7 +31,7 @@ def test_a_rejection_says_what_to_do(inputs: Configuration) -> None:
 def test_the_provider_rejects_at_plan_what_the_module_leaves_to_it(module: Configuration) -> None:
     directory = module.directory / "tests/terraform/provider"
     directory.mkdir()
-    wrong = {
+    wrong: dict[str, dict[str, Any]] = {
         # In two files: Terraform does not look at the function after an error in what comes before.
         "function": {"function": {"architecture": "riscv", "memory_mb": 127}},
         "before": {"function": {"log_retention_days": 31}, "table": {"stream": "NEW"}},
