@@ -1,7 +1,9 @@
 """Records as DynamoDB items."""
 
-from dataclasses import fields
+import json
+from dataclasses import asdict, fields
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +14,8 @@ from function.errors import UnreadableRecordError
 from function.record import FileRecord, ObjectMetadata, format_time
 
 NOW = datetime(2026, 11, 23, 8, 15, 30, 123000, tzinfo=UTC)
+
+KEPT = json.loads((Path(__file__).parent / "items.json").read_text())["items"]
 
 texts = st.text(min_size=1, max_size=5)
 maps = st.dictionaries(texts, st.text(max_size=5), min_size=1, max_size=2)
@@ -48,6 +52,33 @@ records = st.builds(
 def item(**changes: Any) -> dict[str, Any]:
     required = {"bucket": "b", "key": "k", "revision": "r", "indexed_at": format_time(NOW)}
     return {name: {"S": text} for name, text in required.items()} | changes
+
+
+def values_in(record: FileRecord) -> dict[str, Any]:
+    """What a record says, as items.json has it."""
+    values: dict[str, Any] = json.loads(
+        json.dumps(told(asdict(record)), default=datetime.isoformat)
+    )
+    return values
+
+
+def told(values: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: told(value) if name == "metadata" else value
+        for name, value in values.items()
+        if value is not None and value is not False
+    }
+
+
+@pytest.mark.parametrize("kept", KEPT, ids=[kept["what"] for kept in KEPT])
+def test_an_item_that_an_earlier_release_wrote_is_read_and_written_as_before(
+    kept: dict[str, Any],
+) -> None:
+    record = FileRecord.from_item(kept["item"])
+
+    assert values_in(record) == kept["values"]
+    ours = {name: kept["item"][name] for name in kept["item"].keys() - kept["foreign"]}
+    assert record.to_item() == {name: ours[name] for name in ours.keys() - {"partition"}}
 
 
 @given(records)
