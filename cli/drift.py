@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from .address import Filters
-from .function.record import FileRecord
+from .function.record import FileRecord, ObjectState
 from .listing import Listed, Page, known_version
 
 
@@ -41,23 +41,23 @@ class Comparison:
             return Kind.FILTERED_OUT
         if listed is None:
             return Kind.PHANTOM
-        return None if self._are_equal(listed, record) else Kind.MISMATCH
+        return None if self._are_equal(listed, record.known) else Kind.MISMATCH
 
-    def _are_equal(self, listed: Listed, record: FileRecord) -> bool:
-        """Whether the record tells of the object, in all that both of them know."""
-        if record.etag != listed.etag or record.size not in (None, listed.size):
+    def _are_equal(self, listed: Listed, state: ObjectState) -> bool:
+        """Return whether listing and record agree in all that both of them know."""
+        if state.etag != listed.etag or state.size not in (None, listed.size):
             return False
-        known = record.last_modified
+        known = state.last_modified
         if known and _seconds(known) != _seconds(listed.last_modified):
             return False
-        metadata = record.metadata
+        metadata = state.metadata
         if metadata and listed.storage_class not in (None, metadata.storage_class):
             return False
         # A record of what was looked at has the version, unless the look could not tell it: a
         # listing does not, nor does HEAD of an object encrypted with a key of its owner's (SSE-C).
-        if not self.versions or (known and record.version_id is None):
+        if not self.versions or (known and state.version_id is None):
             return True
-        return known_version(record.version_id) == listed.version_id
+        return known_version(state.version_id) == listed.version_id
 
 
 def _seconds(time: datetime) -> datetime:

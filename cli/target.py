@@ -94,10 +94,10 @@ class KeepingIndex:
         return record
 
     def _missing(self, record: FileRecord) -> Iterator[tuple[str, bool]]:
-        settings, metadata = self.settings, record.metadata
+        settings, metadata = self.settings, record.known.metadata
         yield "add --object-metadata", metadata is not None and not settings.object_metadata
         yield "add --object-tags", bool(metadata and metadata.tags) and not settings.object_tags
-        derived = record.derived_key or record.derived_reason
+        derived = record.known.derived.key or record.known.derived.reason
         yield "name its deployment with --env", derived is not None
 
     def put_newer(self, record: FileRecord) -> None:
@@ -173,7 +173,7 @@ class Target:
         if self.deployment:
             return
         records = islice(self.index().list_prefix(bucket), _RECORDS_LOOKED_AT)
-        if any(record.derived_key or record.derived_reason for record in records):
+        if any(record.known.derived.key or record.known.derived.reason for record in records):
             raise CommandError(
                 f"the records of table {self.settings.table_name} name derived files, which --table"
                 " cannot make: leave --table out, and name its deployment with --env"

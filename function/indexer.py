@@ -11,7 +11,6 @@ docs/decisions.md says why each safeguard is there.
 """
 
 import random
-import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -147,12 +146,7 @@ class Indexer:
         """Apply the event; return None if the object must be looked at instead."""
         removed = event.change is Change.REMOVED
         state = None if removed else ObjectState(etag=event.etag, size=event.size)
-        record = self._record(
-            event,
-            state=self._derive(event, state),
-            sequencer=event.sequencer,
-            observed=False,
-        )
+        record = self._record(event, self._derive(event, state), sequencer=event.sequencer)
         try:
             self.index.put_newer(record)
         except WriteRefusedError as refused:
@@ -181,7 +175,7 @@ class Indexer:
                 state = self._derive(latest, state, standing)
             record = self._record(
                 latest,
-                state=state,
+                state,
                 sequencer=_kept_sequencer(latest, standing, state, settled),
                 observed=knows_versions
                 or (standing is not None and standing.observed)
@@ -217,7 +211,7 @@ class Indexer:
             return replace(state, derived=DerivedFile(reason="the event names no ETag"))
         source = Source(bucket=event.bucket, key=event.key, etag=state.etag)
         there = DerivedFile(key=self.derived_files.name(source))
-        is_there = standing is not None and standing.derived_key == there.key
+        is_there = bool(standing and standing.state and standing.state.derived == there)
         if is_there and event.change not in (Change.STORED, Change.UNRELATED):
             return replace(state, derived=there)
         made = self.derived_files.make(source, state.size)
@@ -240,35 +234,20 @@ class Indexer:
     def _record(
         self,
         event: ObjectEvent,
-        *,
         state: ObjectState | None,
+        *,
         sequencer: str | None,
-        observed: bool,
+        observed: bool = False,
         settled_at: datetime | None = None,
     ) -> FileRecord:
-        """The record of what the object is; without a state, its tombstone."""
-        now = self.now()
-        known = state or ObjectState()
-        return FileRecord(
-            bucket=event.bucket,
-            key=event.key,
-            indexed_at=now,
-            revision=secrets.token_hex(8),
-            etag=known.etag,
-            size=known.size,
-            version_id=known.version_id,
-            last_modified=known.last_modified,
-            event_name=event.name,
-            event_time=event.time,
+        return FileRecord.of(
+            event,
+            state,
+            now=self.now(),
+            tombstone_life=self.tombstone_life,
             sequencer=sequencer,
-            request_id=event.request_id,
             observed=observed,
             settled_at=settled_at,
-            deleted=state is None,
-            expires_at=None if state else int((now + self.tombstone_life).timestamp()),
-            derived_key=known.derived.key,
-            derived_reason=known.derived.reason,
-            metadata=known.metadata,
         )
 
 

@@ -157,8 +157,8 @@ def test_a_function_does_the_tasks_of_a_job(metadata: Stack) -> None:
         [{"taskId": "t1", "resultCode": "Succeeded", "resultString": "indexed"}],
     )
     record = stack.wait_until_indexed(key)
-    assert record.metadata
-    assert (record.metadata.content_type, record.event_name) == ("text/csv", "Backfill")
+    assert record.known.metadata
+    assert (record.known.metadata.content_type, record.event_name) == ("text/csv", "Backfill")
 
 
 TABLE = "arn:aws:dynamodb:us-east-1:000000000000:table/{}"

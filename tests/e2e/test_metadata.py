@@ -21,15 +21,15 @@ def test_a_record_carries_what_head_says_and_the_tags(metadata: Stack) -> None:
 
     record = metadata.wait_until_indexed("rich.csv")
 
-    assert record.last_modified
-    assert record.metadata
+    assert record.known.last_modified
+    assert record.known.metadata
     assert (
-        record.metadata.content_type,
-        record.metadata.content_encoding,
-        record.metadata.user_metadata,
-        record.metadata.tags,
-        record.metadata.storage_class,
-        record.metadata.encryption,
+        record.known.metadata.content_type,
+        record.known.metadata.content_encoding,
+        record.known.metadata.user_metadata,
+        record.known.metadata.tags,
+        record.known.metadata.storage_class,
+        record.known.metadata.encryption,
     ) == ("text/csv", "gzip", {"owner": "ann"}, {"class": "secret"}, "STANDARD", "AES256")
 
 
@@ -59,8 +59,8 @@ def test_tags_restore_and_storage_class_events_refresh_the_record(
 
     record = metadata.record(key)
     assert record
-    assert record.metadata
-    assert record.metadata.tags == {"k": name}
+    assert record.known.metadata
+    assert record.known.metadata.tags == {"k": name}
 
 
 def test_a_bucket_policy_that_denies_is_explained(metadata: Stack) -> None:

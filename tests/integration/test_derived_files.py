@@ -78,15 +78,15 @@ def test_a_record_points_to_the_manifest_of_its_object(
 
     record = index.get(BUCKET, "a b+ü.csv")
     assert record
-    assert record.derived_key == f"m/é/a b+ü.csv.{record.etag}.json"
-    assert record.derived_reason is None
+    assert record.known.derived.key == f"m/é/a b+ü.csv.{record.known.etag}.json"
+    assert record.known.derived.reason is None
     ((name, data),) = stored(s3).items()
     manifest = json.loads(data)
-    assert name == record.derived_key
+    assert name == record.known.derived.key
     assert (manifest["bucket"], manifest["key"], manifest["etag"]) == (
         BUCKET,
         "a b+ü.csv",
-        record.etag,
+        record.known.etag,
     )
     assert manifest["sha256"] == hashlib.sha256(b"a;b\n1;2\n").hexdigest()
     assert manifest["csv"]["header"] == ["a", "b"]
@@ -103,7 +103,7 @@ def test_a_record_points_to_the_manifest_of_its_object(
     )
     tombstone = index.read(BUCKET, "a b+ü.csv")
     assert tombstone
-    assert (tombstone.deleted, tombstone.derived_key) == (True, None)
+    assert (tombstone.deleted, tombstone.known.derived.key) == (True, None)
 
 
 def test_the_manifest_is_there_before_the_record(
@@ -511,7 +511,7 @@ def test_an_event_without_an_etag_is_indexed_with_the_reason(
 
     record = index.get(BUCKET, "k")
     assert record
-    assert record.derived_reason == "the event names no ETag"
+    assert record.known.derived.reason == "the event names no ETag"
 
 
 def test_no_file_is_derived_without_being_asked_for(s3: "S3Client", index: FileIndex) -> None:
@@ -519,5 +519,5 @@ def test_no_file_is_derived_without_being_asked_for(s3: "S3Client", index: FileI
 
     record = index.get(BUCKET, "k")
     assert record
-    assert (record.derived_key, record.derived_reason) == (None, None)
+    assert (record.known.derived.key, record.known.derived.reason) == (None, None)
     assert stored(s3) == {}

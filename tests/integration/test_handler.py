@@ -111,13 +111,13 @@ def test_an_upload_is_indexed(function: Function, index: FileIndex) -> None:
     assert answer == {"indexed": 1, "removed": 0, "superseded": 0, "ignored": 0, "failed": 0}
     record = index.get(BUCKET, "a b+ü")
     assert record
-    assert (record.size, record.sequencer, record.event_name, record.request_id) == (
+    assert (record.known.size, record.sequencer, record.event_name, record.request_id) == (
         1024,
         "0055AED6DCD90281E5",
         "ObjectCreated:Put",
         "C3D13FE58DE4C810",
     )
-    assert record.last_modified is None
+    assert record.known.last_modified is None
     assert not record.observed
 
 
@@ -171,7 +171,7 @@ def test_the_events_of_a_key_in_one_invocation_need_one_write(
     assert (answer["indexed"], answer["superseded"], len(writes)) == (1, 2, 1)
     record = index.get(BUCKET, "a.txt")
     assert record
-    assert record.size == 3
+    assert record.known.size == 3
 
 
 def test_many_keys_are_indexed_at_once(function: Function, index: FileIndex) -> None:
@@ -205,7 +205,7 @@ def test_where_the_event_does_not_decide_the_object_is_looked_at(
     assert function.handle(s3_document(record), Invocation())["indexed"] == 1
     found = index.get(BUCKET, "a.txt")
     assert found
-    assert (found.size, found.last_modified is not None) == (5, True)
+    assert (found.known.size, found.known.last_modified is not None) == (5, True)
 
 
 def test_an_event_younger_than_the_tombstones_is_applied_without_a_look(
@@ -226,8 +226,8 @@ def test_with_object_metadata_every_event_looks(index: FileIndex, s3: "S3Client"
 
     record = index.get(BUCKET, "a.txt")
     assert record
-    assert record.metadata
-    assert (record.size, record.metadata.content_type, record.metadata.tags) == (
+    assert record.known.metadata
+    assert (record.known.size, record.known.metadata.content_type, record.known.metadata.tags) == (
         5,
         "text/csv",
         {"class": "secret"},
@@ -518,7 +518,7 @@ def test_an_event_that_is_too_old_does_not_take_a_new_one_of_its_key_along(
     monkeypatch.undo()
     record = index.get(BUCKET, "a.txt")
     assert record
-    assert record.size == 2
+    assert record.known.size == 2
 
 
 def test_another_refusal_of_an_old_event_is_explained_as_what_it_is(
@@ -548,8 +548,8 @@ def test_every_setting_reaches_what_it_is_for(dynamodb: "DynamoDBClient", s3: "S
     index = FileIndex(dynamodb, TABLE, partitions=4)
     record, tombstone = index.read(BUCKET, "a.txt"), index.read(BUCKET, "gone")
     assert record
-    assert record.metadata
-    assert record.metadata.tags is None
+    assert record.known.metadata
+    assert record.known.metadata.tags is None
     assert tombstone
     assert tombstone.expires_at
     assert lives(tombstone, timedelta(days=15), before, after)

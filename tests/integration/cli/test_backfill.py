@@ -92,7 +92,7 @@ def test_a_key_of_an_unversioned_bucket_is_ordered_after_its_backfill(
     function.handle(s3_document(overwritten), Invocation())
     record = index.get(BUCKET, "a")
     assert record
-    assert (record.size, record.observed) == (7, False)
+    assert (record.known.size, record.observed) == (7, False)
 
     function.handle(s3_document(deleted), Invocation())
     assert index.get(BUCKET, "a") is None
@@ -121,7 +121,7 @@ def test_a_key_of_a_versioned_bucket_stays_when_a_null_version_expires(
 
     record = index.get(BUCKET, "a")
     assert record
-    assert (record.size, record.version_id, record.observed) == (1, version, True)
+    assert (record.known.size, record.known.version_id, record.observed) == (1, version, True)
 
 
 def test_a_key_that_others_keep_writing_stops_nothing(

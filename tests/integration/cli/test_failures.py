@@ -16,7 +16,7 @@ from botocore.exceptions import (
 from cli import failures, place
 from cli.function.errors import ContentionError
 from cli.function.indexer import Indexer
-from cli.function.record import FileRecord
+from cli.function.record import FileRecord, ObjectState
 from cli.function.repository import FileIndex
 from tests.integration.cli.conftest import FileIndexCommand, Said
 from tests.integration.cli.faults import Faults
@@ -355,7 +355,9 @@ def test_an_index_is_read_on_from_any_key(dynamodb: "DynamoDBClient", partitions
     index = FileIndex(dynamodb, TABLE, partitions)
     keys = [f"in/{number:02}" for number in range(20)] + ["in/\U0001f600", "in/\uffff"]
     for key in [*keys, "out/1"]:
-        record = FileRecord(bucket=BUCKET, key=key, indexed_at=datetime.now(UTC), revision="r")
+        record = FileRecord(
+            bucket=BUCKET, key=key, indexed_at=datetime.now(UTC), revision="r", state=ObjectState()
+        )
         index.replace(record, None)
 
     for after in ("in/", "in/07", "in/07 ", "in/\uffff", "in/\U0001f600"):

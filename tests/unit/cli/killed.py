@@ -18,7 +18,7 @@ from cli import backfill, place, verify
 from cli.address import Address, Filters
 from cli.function.denials import explained_read
 from cli.function.events import ObjectEvent
-from cli.function.record import FileRecord
+from cli.function.record import FileRecord, ObjectState
 from cli.listing import Listed, Page
 from cli.settings import settings_of
 from cli.target import Target
@@ -102,7 +102,11 @@ class Disk:
     @staticmethod
     def _record(key: str) -> FileRecord:
         return FileRecord(
-            bucket="b", key=key, indexed_at=NOW, revision="r", etag=f"etag {key}", size=1
+            bucket="b",
+            key=key,
+            indexed_at=NOW,
+            revision="r",
+            state=ObjectState(etag=f"etag {key}", size=1),
         )
 
 

@@ -9,13 +9,17 @@ from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
 from cli.function.errors import PermissionDeniedError, TableMissingError
-from cli.function.record import FileRecord
+from cli.function.record import FileRecord, ObjectState
 from cli.function.repository import FileIndex
 from cli.insertion import Inserted, Insertion
 
 RECORDS = [
     FileRecord(
-        bucket="b", key=key, indexed_at=datetime(2026, 11, 23, tzinfo=UTC), revision="r", etag="e"
+        bucket="b",
+        key=key,
+        indexed_at=datetime(2026, 11, 23, tzinfo=UTC),
+        revision="r",
+        state=ObjectState(etag="e"),
     )
     for key in ("one", "it's", "three")
 ]
