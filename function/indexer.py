@@ -11,7 +11,7 @@ docs/decisions.md says why each safeguard is there.
 """
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -96,6 +96,14 @@ class Indexer:
     """Waits that many seconds."""
     derived_files: Maker | None = None
     """None: none are made."""
+
+    def group_of(self, event: ObjectEvent) -> Hashable:
+        """Return what events to `process` together have in common.
+
+        They are about one key. Events that may be too old to be applied form a group of their own:
+        they may fail, and must not take newer events of their key along.
+        """
+        return event.bucket, event.key, self.outlived_tombstones(event)
 
     def process(self, events: Sequence[ObjectEvent]) -> list[Outcome]:
         """Update the record of the key that these events share.

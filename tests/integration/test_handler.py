@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError
 
-from function import logs
 from function.errors import MalformedEventError, ObjectEventsFailedError, PermissionDeniedError
 from function.handler import Function, create_function
 from function.record import FileRecord, format_time
+from function.report import JsonFormatter
 from function.repository import FileIndex
 from function.settings import Settings
 from local.waiting import HANG_SECONDS
@@ -78,7 +78,7 @@ def function(index: FileIndex, s3: "S3Client") -> Function:  # noqa: ARG001 # ta
 def lines(caplog: pytest.LogCaptureFixture) -> Callable[[], list[dict[str, Any]]]:
     """The lines written so far, as JSON."""
     caplog.set_level(logging.INFO)
-    caplog.handler.setFormatter(logs.JsonFormatter())
+    caplog.handler.setFormatter(JsonFormatter())
     return lambda: [
         json.loads(line) for line in caplog.text.splitlines() if '"logger": "file_index"' in line
     ]
@@ -384,7 +384,7 @@ def test_an_event_about_another_bucket_fails_alone(
     (failed,) = [line for line in lines() if line.get("outcome") == "failed"]
     assert (failed["bucket"], failed["errorType"]) == ("logs", "OtherBucketError")
     assert failed["errorMessage"] == (
-        "the event is about bucket logs, and this function indexes reports alone: remove the "
+        "the event is about bucket logs, and this function indexes only reports: remove the "
         "notification, rule or subscription that sends it here, then delete the message"
     )
     assert lines()[-1]["Failed"] == 1
