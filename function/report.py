@@ -20,6 +20,7 @@ from typing import Any
 
 from .errors import PermissionDeniedError
 from .events import ObjectEvent, Outcome
+from .record import Source
 
 NAMESPACE = "FileIndex"
 DIMENSION = "Deployment"
@@ -45,6 +46,12 @@ def set_up() -> None:
         handler.setFormatter(JsonFormatter())
         root.addHandler(handler)
         root.setLevel(logging.INFO)
+
+
+def no_derived_file(source: Source, reason: str) -> None:
+    """Log why an object gets no derived file; its record is written all the same."""
+    fields = {"bucket": source.bucket, "key": source.key, "reason": reason}
+    _logger.warning("no derived file", extra=fields)
 
 
 class Report:

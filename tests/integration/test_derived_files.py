@@ -17,11 +17,11 @@ from botocore.stub import Stubber
 from moto.core.config import default_user_config
 from PIL import Image
 
-from function import derived_files
 from function.derived_files import DerivedFiles
+from function.derived_files import maker as maker_module
+from function.derived_files.manifest import Content
 from function.errors import ObjectEventsFailedError, PermissionDeniedError
 from function.handler import create_function
-from function.manifest import Content
 from function.record import Source
 from function.repository import FileIndex
 from tests.integration.conftest import BUCKET
@@ -328,7 +328,7 @@ def test_a_body_that_drips_is_given_up(monkeypatch: pytest.MonkeyPatch, urllib3:
     if urllib3 == "1.26":  # the one of some runtimes has no read1 of its own
         monkeypatch.delattr("urllib3.response.HTTPResponse.read1")
         monkeypatch.delattr("urllib3.response.BaseHTTPResponse.read1")
-    monkeypatch.setattr(derived_files, "_SECONDS", 0.1)
+    monkeypatch.setattr(maker_module, "_SECONDS", 0.1)
     slow = Dripping(length=1000)
     monkeypatch.setitem(default_user_config["core"], "passthrough", {"urls": [f"{slow.url}.*"]})
 
@@ -422,7 +422,7 @@ def test_content_that_nothing_can_be_made_of_has_none(s3: "S3Client") -> None:
 
 
 def test_what_takes_too_long_has_none(s3: "S3Client", monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(derived_files, "_SECONDS", -1)
+    monkeypatch.setattr(maker_module, "_SECONDS", -1)
 
     made = maker(s3).make(source(s3, body=b"abc"), 3)
 

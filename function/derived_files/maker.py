@@ -1,30 +1,28 @@
-"""Derived files: what is made of an object's content and kept in another bucket.
+"""Reads an object's content, and stores what is made of it.
 
-Its name is a function of the object's identity, so it does not matter how often or in which order
-one is made. It is stored before the record that points to it is written.
+A derived file's name depends only on the object's identity, so it does not matter how often or in
+which order it is made. It is stored before the record that points to it is written.
 """
 
 import hashlib
-import logging
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError, IncompleteReadError
 
+from ..denials import explained, explained_read
+from ..errors import DerivedBucketMissingError
+from ..events import MAX_KEY_BYTES
+from ..objects import is_gone
+from ..record import DerivedFile, Source
+from ..report import no_derived_file
+from ..settings import Settings
 from . import manifest
-from .denials import explained, explained_read
-from .errors import DerivedBucketMissingError
-from .events import MAX_KEY_BYTES
 from .manifest import Content
-from .objects import is_gone
-from .record import DerivedFile, Source
-from .settings import Settings
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-
-_logger = logging.getLogger("file_index")
 
 # https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
 _REASONS = {
@@ -78,9 +76,7 @@ class DerivedFiles:
             if self._store(name, made):
                 return DerivedFile(key=name)
             made = f"S3 does not accept the derived file's name {name}"[:_LONGEST_REASON]
-        _logger.warning(
-            "no derived file", extra={"bucket": source.bucket, "key": source.key, "reason": made}
-        )
+        no_derived_file(source, made)
         return DerivedFile(reason=made)
 
     def name(self, source: Source) -> str:

@@ -5,7 +5,7 @@ import re
 import threading
 from typing import Any
 
-from . import encodings, tables
+from . import delimited_text, text_encoding
 
 LARGEST_JSON = 1024 * 1024
 """In characters. Longer text is not parsed, because that takes many times its memory."""
@@ -30,7 +30,7 @@ class Text:
 
     def __init__(self) -> None:
         self._undecoded = b""
-        self._stated: encodings.Stated | None = None
+        self._stated: text_encoding.Stated | None = None
         self._is_text = True
         self._is_doubtful = False
         self._lines = 0
@@ -43,7 +43,7 @@ class Text:
         """Read on."""
         if self._stated is None:
             self._undecoded += chunk
-            if len(self._undecoded) < encodings.LONGEST_DECLARATION:
+            if len(self._undecoded) < text_encoding.LONGEST_DECLARATION:
                 return
             chunk = self._start()
         self._decode(chunk, final=False)
@@ -69,7 +69,7 @@ class Text:
         }
 
     def _start(self) -> bytes:
-        self._stated = encodings.stated(self._undecoded)
+        self._stated = text_encoding.stated(self._undecoded)
         start, self._undecoded = self._undecoded, b""
         return start
 
@@ -101,8 +101,8 @@ class Text:
         return [line[:LONGEST_LINE] for line in lines[:FIRST_LINES]]
 
     def _xml(self) -> dict[str, Any] | None:
-        start = self._beginning[: encodings.LONGEST_DECLARATION]
-        return _XML if encodings.XML_DECLARATION.match(start) else None
+        start = self._beginning[: text_encoding.LONGEST_DECLARATION]
+        return _XML if text_encoding.XML_DECLARATION.match(start) else None
 
     def _json(self) -> dict[str, Any] | None:
         if not self._beginning.lstrip().startswith(("{", "[")):
@@ -116,7 +116,7 @@ class Text:
 
     def _table(self) -> dict[str, Any]:
         is_whole = len(self._beginning) == self._length
-        return tables.described(self._beginning, is_whole=is_whole) or _PLAIN
+        return delimited_text.described(self._beginning, is_whole=is_whole) or _PLAIN
 
 
 def _parses(text: str) -> bool | str:

@@ -10,9 +10,9 @@ import hashlib
 import json
 from typing import Protocol
 
+from ..record import Source
 from . import media_types
-from .record import Source
-from .text import Text
+from .text_content import Text
 
 SUFFIX = ".json"
 MEDIA_TYPE = "application/json"
