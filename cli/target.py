@@ -70,9 +70,9 @@ class WatchedObjects:
     objects: Objects
     filters: Filters
 
-    def look(self, bucket: str, key: str) -> ObjectState | None:
+    def head(self, bucket: str, key: str) -> ObjectState | None:
         """See `.function.objects.Objects`."""
-        return self.objects.look(bucket, key) if self.filters.match(key) else None
+        return self.objects.head(bucket, key) if self.filters.match(key) else None
 
 
 @dataclass(frozen=True, slots=True)

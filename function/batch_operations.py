@@ -24,7 +24,7 @@ _LONGEST_TEXT = 1000
 
 
 class ResultCode(StrEnum):
-    """What became of a task."""
+    """The outcome of a task."""
 
     SUCCEEDED = "Succeeded"
     TEMPORARY_FAILURE = "TemporaryFailure"
@@ -34,7 +34,7 @@ class ResultCode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One object that a job names."""
+    """One object of a job."""
 
     id: str
     bucket: str
@@ -43,11 +43,11 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of one task."""
+    """The outcome of one task, for the job."""
 
     code: ResultCode
     text: str
-    """For the job's report."""
+    """Shown in the job's report."""
 
 
 def is_job(payload: object) -> bool:

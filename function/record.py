@@ -1,4 +1,4 @@
-"""What the index holds for one key, what an object is right now, and both as DynamoDB has them."""
+"""What the index holds for one key, and how DynamoDB stores it."""
 
 import secrets
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from .events import ObjectEvent
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectMetadata:
-    """What S3 says of an object beyond its content, kept with object metadata switched on.
+    """What S3 says about an object beyond its content; kept if object metadata is on.
 
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
     """
@@ -32,14 +32,14 @@ class ObjectMetadata:
     """`AES256`, `aws:kms` or `aws:kms:dsse`."""
     kms_key_id: str | None = None
     parts: int | None = None
-    """How many parts a multipart upload had."""
+    """The number of parts of a multipart upload."""
     user_metadata: Mapping[str, str] | None = None
     tags: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """An object whose content is read, in the state that its ETag names."""
+    """An object to read, with the content that its ETag names."""
 
     bucket: str
     key: str
@@ -49,23 +49,23 @@ class Source:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DerivedFile:
-    """Where what was made of an object's content is, or why there is nothing."""
+    """Where an object's derived file is, or why it has none."""
 
     key: str | None = None
-    """In the bucket for derived files."""
+    """The key in the bucket for derived files."""
     reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectState:
-    """What an object is: as seen, or as far as an event tells."""
+    """An object as it was seen, or as far as an event describes it."""
 
     etag: str | None = None
     size: int | None = None
     """Bytes."""
     last_modified: datetime | None = None
     version_id: str | None = None
-    """None in a bucket that never was versioned; "null" is a version."""
+    """None if the bucket was never versioned; "null" is a version."""
     metadata: ObjectMetadata | None = None
     derived: DerivedFile = DerivedFile()
 
@@ -78,15 +78,15 @@ class FileRecord:
     key: str
     indexed_at: datetime
     revision: str
-    """Renewed by every write; compare-and-set uses it."""
+    """Renewed by every write, for compare-and-set."""
     state: ObjectState | None
     """None: the object is gone, and the record is its tombstone."""
     event_name: str | None = None
-    """S3's; `Backfill` or `Repair` if no event led to the write."""
+    """S3's, or `Backfill` or `Repair` if no event caused the write."""
     event_time: datetime | None = None
     request_id: str | None = None
     sequencer: str | None = None
-    """The greatest one seen, not always this event's."""
+    """The greatest one so far, not always this event's."""
     observed: bool = False
     """The key is looked at and never ordered by sequencer."""
     settled_at: datetime | None = None
@@ -106,7 +106,7 @@ class FileRecord:
         observed: bool = False,
         settled_at: datetime | None = None,
     ) -> "FileRecord":
-        """Return the record that the event leads to, with a revision of its own."""
+        """Return a new record, caused by the event, with a revision of its own."""
         return cls(
             bucket=event.bucket,
             key=event.key,
@@ -129,7 +129,7 @@ class FileRecord:
 
     @property
     def known(self) -> ObjectState:
-        """What is known of the object: nothing, if the record is a tombstone."""
+        """The object's state; an empty one if the record is a tombstone."""
         return self.state or ObjectState()
 
     def to_item(self) -> dict[str, Any]:
@@ -159,7 +159,7 @@ class WriteRefusedError(Exception):
     """The record in the table did not allow the write."""
 
     def __init__(self, standing: FileRecord | None) -> None:
-        super().__init__("another record stands in the table")
+        super().__init__("the table holds another record")
         self.standing = standing
         """The record as it is now; None if there is none."""
 
@@ -206,7 +206,7 @@ def from_attributes(kind: type, item: Mapping[str, Any], prefix: str = "") -> di
 
 @cache
 def _kinds(kind: type) -> dict[str, Any]:
-    """Return the type of each field that is an attribute, None left out of it."""
+    """Return the type of each field that is an attribute; of `X | None`, it is X."""
     kinds = {
         name: next((one for one in get_args(hint) if one is not NoneType), hint)
         if isinstance(hint, UnionType)
@@ -243,5 +243,5 @@ def _value(attribute: Mapping[str, Any], type_: object) -> Any:
 
 
 def format_time(time: datetime) -> str:
-    """The time as S3's events write it: ISO-8601 in UTC with milliseconds and `Z`."""
+    """Return the time as S3's events have it: ISO-8601 in UTC with milliseconds and `Z`."""
     return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

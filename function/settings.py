@@ -7,7 +7,7 @@ from datetime import timedelta
 from .errors import SettingsError
 
 MIN_TOMBSTONE_DAYS = 15
-"""SQS keeps a message 14 days: a tombstone must outlive what may be waiting there."""
+"""SQS keeps a message for up to 14 days, and a tombstone must outlive it."""
 
 DERIVED_MAX_BYTES = 100 * 1024 * 1024
 _LARGEST_OBJECT = 50 * 1024**4
@@ -15,7 +15,7 @@ _LARGEST_OBJECT = 50 * 1024**4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What the deployment decides. The log level is the runtime's and not among it."""
+    """The deployment's settings. The log level is not among them: the runtime applies it."""
 
     table_name: str
     table_partitions: int
@@ -23,16 +23,16 @@ class Settings:
     object_metadata: bool
     object_tags: bool
     bucket_name: str | None = None
-    """The only bucket that is indexed; None: any."""
+    """The only bucket to index; None: any."""
     derived_bucket: str | None = None
-    """Where derived files go; None: none are made."""
+    """The bucket for derived files; None: none are made."""
     derived_prefix: str = ""
     derived_max_bytes: int = DERIVED_MAX_BYTES
-    """Larger objects get none."""
+    """Larger objects get no derived file."""
 
     @property
     def reads_objects(self) -> bool:
-        """Whether records hold what no event tells, so that each object is looked at."""
+        """Whether records hold more than events tell, so that every object must be read."""
         return self.object_metadata or self.derived_bucket is not None
 
     @classmethod

@@ -244,8 +244,8 @@ def test_a_right_that_is_missing_is_named(
 
         assert (done.code, done.answer) == (2, ""), (missing, done)
         assert done.messages.count("\n") == 1, done.messages
-        refusal, _, resource = done.messages.partition(" on ")
-        assert f"role {bare.name} may not {missing}" in refusal
+        refusal, _, resource = done.messages.partition(" on resource: ")
+        assert f"role {bare.name} is not authorized to perform: {missing}" in refusal
         assert bare.name in resource
 
     # And with all of them it works.
@@ -253,7 +253,7 @@ def test_a_right_that_is_missing_is_named(
         bare.file_index("backfill", bare.url())
     done = bare.file_index(*arguments, environment=may(NEEDED[command]))
     assert done.code in (0, 1), done
-    assert "may not" not in done.messages
+    assert "not authorized" not in done.messages
 
 
 @pytest.mark.parametrize("command", ["get", "ls", "backfill", "verify"])

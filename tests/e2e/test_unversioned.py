@@ -174,7 +174,7 @@ def test_an_event_that_needs_a_look_fails_with_what_to_do_where_none_is_allowed(
     line = unversioned.wait_for_line(key="old.csv", outcome="failed")
     assert line["errorType"] == "EventTooOldError"
     assert "set object_metadata = { enabled = true }" in line["errorMessage"]
-    assert "may not dynamodb:GetItem" in line["errorMessage"]
+    assert "is not authorized to perform: dynamodb:GetItem" in line["errorMessage"]
     assert "EventTooOldError" in answer["errorMessage"]
 
 

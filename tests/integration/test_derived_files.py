@@ -214,14 +214,16 @@ def test_an_object_that_cannot_be_read_has_none(
         (
             "AccessDenied",
             "Access Denied",
-            "may not s3:GetObject or s3:ListBucket on object b/k, or",
+            "is not authorized to perform: s3:GetObject or s3:ListBucket"
+            " on resource: object b/k, or",
         ),
         (
             "AccessDenied",
             "User: arn:aws:sts::1:assumed-role/files/files is not authorized to perform: "
             "kms:Decrypt on the resource associated with this ciphertext because no "
             "identity-based policy allows the kms:Decrypt action",
-            "role files may not kms:Decrypt on the key of object b/k",
+            "role files is not authorized to perform: kms:Decrypt"
+            " on resource: the key of object b/k",
         ),
     ],
 )
@@ -257,7 +259,8 @@ def test_a_refusal_to_store_names_the_place(s3: "S3Client") -> None:
         )
         with pytest.raises(
             PermissionDeniedError,
-            match=r"may not s3:PutObject on object manifests/m/k.e.json.*where derived_files is",
+            match=r"is not authorized to perform: s3:PutObject"
+            r" on resource: object manifests/m/k.e.json.*where derived_files is",
         ):
             maker(s3).make(Source(bucket="b", key="k", etag="e"), 1)
 

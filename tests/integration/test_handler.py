@@ -502,7 +502,7 @@ def test_an_event_that_is_too_old_does_not_take_a_new_one_of_its_key_along(
     function: Function, index: FileIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def denied(*_: Any, **__: Any) -> None:
-        raise PermissionDeniedError("may not dynamodb:GetItem")
+        raise PermissionDeniedError("is not authorized to perform: dynamodb:GetItem")
 
     monkeypatch.setattr(FileIndex, "read", denied)
 
@@ -525,12 +525,13 @@ def test_another_refusal_of_an_old_event_is_explained_as_what_it_is(
     function: Function, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def denied(*_: Any) -> None:
-        raise PermissionDeniedError("may not dynamodb:PutItem")
+        raise PermissionDeniedError("is not authorized to perform: dynamodb:PutItem")
 
     monkeypatch.setattr(FileIndex, "replace", denied)
 
     with pytest.raises(
-        ObjectEventsFailedError, match="PermissionDeniedError: may not dynamodb:Put"
+        ObjectEventsFailedError,
+        match="PermissionDeniedError: is not authorized to perform: dynamodb:Put",
     ):
         function.handle(s3_document(recent(created(), timedelta(days=40))), Invocation())
 

@@ -152,7 +152,7 @@ def test_replace_refuses_and_returns_what_changed_meanwhile(
         index.replace(record(revision="two"), seen)
 
     assert refused.value.standing == record(revision="one")
-    assert str(refused.value) == "another record stands in the table"
+    assert str(refused.value) == "the table holds another record"
 
 
 def test_replace_refuses_where_the_record_has_gone_meanwhile(index: FileIndex) -> None:
@@ -286,7 +286,9 @@ def test_a_refusal_that_names_nothing_names_the_action_and_the_table(
 ) -> None:
     refuse(dynamodb, "AccessDeniedException", "no", operation)
 
-    with pytest.raises(PermissionDeniedError, match=rf"dynamodb:{operation} on table {TABLE}\."):
+    with pytest.raises(
+        PermissionDeniedError, match=rf"dynamodb:{operation} on resource: table {TABLE}\."
+    ):
         call(FileIndex(dynamodb, TABLE))
 
 
@@ -295,7 +297,8 @@ def test_a_refusal_names_the_table(dynamodb: "DynamoDBClient") -> None:
 
     with pytest.raises(
         PermissionDeniedError,
-        match=r"^role file-index-dev may not dynamodb:PutItem on table files\. The module grants",
+        match=r"^role file-index-dev is not authorized to perform: dynamodb:PutItem"
+        r" on resource: table files\. The module grants",
     ):
         FileIndex(dynamodb, TABLE).put_newer(record())
 

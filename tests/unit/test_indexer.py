@@ -8,7 +8,7 @@ import pytest
 
 from function.errors import ContentionError, EventTooOldError, PermissionDeniedError
 from function.events import ObjectEvent, Outcome
-from function.indexer import LONGEST_PAUSE, REFRESH_ATTEMPTS, Indexer, Settled
+from function.indexer import LONGEST_PAUSE, REFRESH_ATTEMPTS, Indexer
 from function.record import (
     DerivedFile,
     FileRecord,
@@ -17,6 +17,7 @@ from function.record import (
     Source,
     WriteRefusedError,
 )
+from function.repair import Settled
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 
@@ -52,7 +53,7 @@ class Looked:
     def __init__(self, *states: ObjectState | None) -> None:
         self.states = list(states)
 
-    def look(self, bucket: str, key: str) -> ObjectState | None:
+    def head(self, bucket: str, key: str) -> ObjectState | None:
         assert (bucket, key) == ("b", "k")
         return self.states.pop(0) if len(self.states) > 1 else self.states[0]
 
@@ -132,9 +133,7 @@ def test_a_refresh_that_others_disturb_is_tried_again_after_a_pause() -> None:
 def test_a_refresh_that_others_always_disturb_fails_without_a_last_pause() -> None:
     table, pauses = Table(refusals=REFRESH_ATTEMPTS), list[float]()
 
-    message = (
-        "^the record changed 10 times while the object was looked at; the event is redelivered$"
-    )
+    message = "^the record changed during all 10 attempts to refresh it; the event is redelivered$"
     with pytest.raises(ContentionError, match=message):
         indexer(table, pauses=pauses).process([event()])
 
@@ -172,7 +171,7 @@ class Denying(Table):
 
     def read(self, bucket: str, key: str) -> FileRecord | None:
         del bucket, key
-        raise PermissionDeniedError("role r may not dynamodb:GetItem.")
+        raise PermissionDeniedError("role r is not authorized to perform: dynamodb:GetItem.")
 
 
 @pytest.mark.parametrize(
@@ -441,14 +440,17 @@ def test_an_event_that_is_too_old_fails_if_the_record_may_not_be_read(
 
     assert str(failed.value) == (
         "the event, or the upload that it completes, is too old to be applied (or does not say "
-        "when it happened): the tombstone of a newer one may have expired. The object must be "
-        "looked at, and that is not allowed: set object_metadata = { enabled = true }, apply, "
-        "replay the event; you may set it back then. role r may not dynamodb:GetItem."
+        "when it happened): the tombstone of a newer event may have expired. The function must "
+        "look at the object, and is not authorized to: set object_metadata = { enabled = true }, "
+        "apply, and replay the event; then you may set it back. role r is not authorized to "
+        "perform: dynamodb:GetItem."
     )
 
 
 def test_another_event_whose_record_may_not_be_read_fails_as_refused() -> None:
-    with pytest.raises(PermissionDeniedError, match=r"^role r may not dynamodb:GetItem\.$"):
+    with pytest.raises(
+        PermissionDeniedError, match=r"^role r is not authorized to perform: dynamodb:GetItem\.$"
+    ):
         indexer(Denying()).process([TOUCHED])
 
 

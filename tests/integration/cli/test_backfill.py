@@ -83,7 +83,7 @@ def test_a_key_of_an_unversioned_bucket_is_ordered_after_its_backfill(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(backfill, "Insertion", Inserting)
-    monkeypatch.setattr(Objects, "look", no_look)
+    monkeypatch.setattr(Objects, "head", no_head)
     s3.put_object(Bucket=BUCKET, Key="a")
     assert file_index("backfill", URL).code == 0
     function = create_function(settings())
@@ -98,7 +98,7 @@ def test_a_key_of_an_unversioned_bucket_is_ordered_after_its_backfill(
     assert index.get(BUCKET, "a") is None
 
 
-def no_look(*_: object) -> None:
+def no_head(*_: object) -> None:
     raise AssertionError("nothing is looked at")
 
 

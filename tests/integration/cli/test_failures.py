@@ -113,7 +113,11 @@ def test_an_error_of_one_object_does_not_stop_the_others(
 @pytest.mark.parametrize(
     ("operation", "error", "message"),
     [
-        ("PutItem", "AccessDeniedException", "may not dynamodb:PutItem on table files"),
+        (
+            "PutItem",
+            "AccessDeniedException",
+            "is not authorized to perform: dynamodb:PutItem on resource: table files",
+        ),
         ("PutItem", "ExpiredTokenException", "(ExpiredTokenException)"),
         ("PutItem", "ResourceNotFoundException", "table files does not exist in us-east-1"),
         ("GetItem", "UnrecognizedClientException", "(UnrecognizedClientException)"),
@@ -160,7 +164,10 @@ def test_if_every_object_is_refused_it_is_said_once(
     said = file_index(*command, "--json")
 
     assert (said.code, said.messages.count("\n")) == (2, 1)
-    assert "may not s3:GetObject or s3:ListBucket on object reports/a" in said.messages
+    assert (
+        "is not authorized to perform: s3:GetObject or s3:ListBucket on resource: object reports/a"
+        in said.messages
+    )
     assert not [line for line in said.lines if "key" not in line]
     # Nothing was done: the next run begins anew.
     assert checkpoints(tmp_path) == []

@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 
 from cli import backfill, place, verify
 from cli.address import Address, Filters
-from cli.function.denials import explained_read
+from cli.function.denials import explained_read_denial
 from cli.function.events import ObjectEvent
 from cli.function.record import FileRecord, ObjectState
 from cli.listing import Listed, Page
@@ -89,7 +89,7 @@ class Disk:
 
     def refresh(self, event: ObjectEvent, _: datetime | None = None) -> None:
         if event.key in self._refused:
-            with explained_read("b", event.key):
+            with explained_read_denial("b", event.key):
                 raise ClientError({"Error": {"Code": "403", "Message": ""}}, "HeadObject")
         with self._table.open("a") as file:
             file.write(f"{event.key}\n")

@@ -32,7 +32,8 @@ from tests.unit.cli.killed import KEYS
 
 NOW = datetime(2026, 11, 23, 8, 15, 30, tzinfo=UTC)
 DENIED = (
-    "me may not s3:GetObject or s3:ListBucket on object b/{0}, or on bucket b."
+    "me is not authorized to perform: s3:GetObject or s3:ListBucket"
+    " on resource: object b/{0}, or bucket b."
     " The policy of whoever runs this must allow it."
 )
 
@@ -181,7 +182,7 @@ def test_a_repair_counts_what_it_did(run: Run, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("command", ["backfill", "verify"])
 def test_a_run_of_refusals_alone_leaves_nothing_behind(run: Run, command: str) -> None:
-    with pytest.raises(Exception, match=r"^me may not s3:GetObject .* on object b/a,"):
+    with pytest.raises(Exception, match=r"^me is not authorized .* on resource: object b/a,"):
         run(command, refused="".join(KEYS))
 
     assert (run.files, run.messages) == ([], [])

@@ -15,8 +15,9 @@ from cli.failures import Failure
 from cli.findings import UNSETTLED, Drift
 from cli.function.errors import ContentionError
 from cli.function.events import ObjectEvent
-from cli.function.indexer import Indexer, Settled
+from cli.function.indexer import Indexer
 from cli.function.record import FileRecord, ObjectState
+from cli.function.repair import Settled
 from cli.function.repository import FileIndex
 from cli.listing import Listed, Listing, Page
 from cli.place import Left, Range

@@ -17,8 +17,9 @@ from typing import Any
 from function.errors import FileIndexError, PermissionDeniedError
 from function.event_parser import parse
 from function.events import BACKFILL, REPAIR, ObjectEvent, Outcome
-from function.indexer import Indexer, Settled
+from function.indexer import Indexer
 from function.record import DerivedFile, FileRecord, ObjectState, Source, WriteRefusedError
+from function.repair import Settled
 from function.sequencer import CLOCKS_DIFFER
 from tests.payloads import BUCKET, by_eventbridge, s3_document
 from tests.unit.rule.model_bucket import ModelBucket, Upload, Version, Versioning
@@ -73,9 +74,9 @@ class Steps:
         found: FileRecord | None = self._step("read", lambda: self._table.read(bucket, key))
         return found
 
-    def look(self, _bucket: str, key: str) -> ObjectState | None:
+    def head(self, _bucket: str, key: str) -> ObjectState | None:
         seen: ObjectState | None = self._step(
-            "look", lambda: self._bucket.head(key, metadata=self._metadata)
+            "head", lambda: self._bucket.head(key, metadata=self._metadata)
         )
         return seen
 
@@ -578,7 +579,7 @@ def _insertion(*, observed: bool) -> _Work:
 
 def _insert(steps: Steps, *, observed: bool) -> Sequence[Outcome]:
     """What the backfill does with a key that the listing names: see `cli.backfill`."""
-    state = steps.look(BUCKET, KEY)
+    state = steps.head(BUCKET, KEY)
     if state is None:
         return ()
     record = FileRecord.of(

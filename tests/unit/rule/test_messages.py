@@ -75,7 +75,7 @@ class Deployment:
         )
         self._function = function(indexer)
 
-    def look(self, _bucket: str, key: str) -> ObjectState | None:
+    def head(self, _bucket: str, key: str) -> ObjectState | None:
         return self.bucket.head(key, metadata=False)
 
     def get_remaining_time_in_millis(self) -> int:
