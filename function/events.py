@@ -16,7 +16,7 @@ REPAIR = "Repair"
 
 
 class Change(Enum):
-    """What an object event says about its object."""
+    """The kind of change that an object event reports."""
 
     STORED = "stored"
     """New content became current."""
@@ -43,7 +43,7 @@ _FAMILIES = {  # all other events, by the part of the name before the colon
 
 
 def change_of(name: str) -> Change:
-    """Return what an event says about its object; `name` is S3's, without the `s3:`."""
+    """Return the kind of change that an event reports; `name` is S3's, without the `s3:`."""
     if name in _DELETES:
         return Change.REMOVED
     return _FAMILIES.get(name.partition(":")[0], Change.UNRELATED)
@@ -71,7 +71,7 @@ class ObjectEvent:
 
     @property
     def change(self) -> Change:
-        """What the event says about the object."""
+        """The kind of change that the event reports."""
         return change_of(self.name)
 
     @property
@@ -94,7 +94,7 @@ class Message:
 
 
 class Outcome(StrEnum):
-    """What became of an object event."""
+    """The fate of an object event."""
 
     INDEXED = "indexed"
     REMOVED = "removed"

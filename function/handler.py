@@ -46,7 +46,7 @@ _TIME = (
 
 
 class Context(Protocol):
-    """What the function uses of Lambda's context."""
+    """The part of Lambda's context that the function uses."""
 
     def get_remaining_time_in_millis(self) -> int: ...  # noqa: D102
 

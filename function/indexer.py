@@ -184,7 +184,7 @@ class Indexer:
             return replace(state, derived=DerivedFile(reason="the event names no ETag"))
         source = Source(bucket=event.bucket, key=event.key, etag=state.etag)
         there = DerivedFile(key=self.derived_files.name(source))
-        is_there = bool(standing and standing.state and standing.state.derived == there)
+        is_there = standing is not None and standing.known.derived.key == there.key
         if is_there and event.change not in (Change.STORED, Change.UNRELATED):
             return replace(state, derived=there)
         made = self.derived_files.make(source, state.size)

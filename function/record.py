@@ -14,7 +14,7 @@ from .events import ObjectEvent
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectMetadata:
-    """What S3 says about an object beyond its content; kept if object metadata is on.
+    """An object's properties beyond its content; recorded if object metadata is on.
 
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
     """
@@ -161,7 +161,7 @@ class WriteRefusedError(Exception):
     def __init__(self, standing: FileRecord | None) -> None:
         super().__init__("the table holds another record")
         self.standing = standing
-        """The record as it is now; None if there is none."""
+        """The record in the table; None if there is none."""
 
 
 _DELETED = "deleted"
@@ -225,9 +225,11 @@ def _attribute(value: object) -> dict[str, Any]:
         case datetime():
             return {"S": format_time(value)}
         case Mapping():
-            return {"M": {key: {"S": text} for key, text in value.items()}}
-        case _:
+            return {"M": {key: _attribute(entry) for key, entry in value.items()}}
+        case str():
             return {"S": value}
+        case _:
+            raise TypeError(f"{value!r} is not of a type that an attribute can have")
 
 
 def _value(attribute: Mapping[str, Any], type_: object) -> Any:
@@ -237,7 +239,7 @@ def _value(attribute: Mapping[str, Any], type_: object) -> Any:
         case {"N": number}:
             return int(number)
         case {"M": entries}:
-            return {key: entry.get("S") for key, entry in entries.items()}
+            return {key: _value(entry, str) for key, entry in entries.items()}
         case _:
             return next(iter(attribute.values()))
 

@@ -1,13 +1,13 @@
-"""Derived files: what is made of an object's content and kept in another bucket.
+"""Derived files: made from an object's content and kept in another bucket.
 
-Everything else imports this package alone, never a module in it.
+Other packages import only what this one exports, never a module in it.
 
-maker           reads the content, stores what is made of it
-manifest        what is made: the one place to change for another kind of derived file
-media_types     what binary content is
-text_content    what text is
-text_encoding   which encoding text states
-delimited_text  whether text is a table
+maker           reads the content and stores the derived file
+manifest        makes the derived file: the one module to change for another kind
+media_types     recognizes binary content
+text_content    recognizes text, and describes it
+text_encoding   finds the encoding that a text states
+delimited_text  recognizes tables
 """
 
 from .maker import DerivedFiles

@@ -1,4 +1,4 @@
-"""Reads an object's content, and stores what is made of it.
+"""Reads an object's content, and stores the file derived from it.
 
 A derived file's name depends only on the object's identity, so it does not matter how often or in
 which order it is made. It is stored before the record that points to it is written.

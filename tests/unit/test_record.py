@@ -158,6 +158,17 @@ class Grown(ObjectMetadata):
     entries_or_none: Mapping[str, str] | None = None
 
 
+@dataclass(frozen=True)
+class Unsupported:
+    value: object
+
+
+@pytest.mark.parametrize("value", [1.5, ["text"], b"bytes"])
+def test_a_value_that_would_not_be_read_as_it_was_written_is_refused(value: object) -> None:
+    with pytest.raises(TypeError, match="is not of a type that an attribute can have"):
+        to_attributes(Unsupported(value))
+
+
 @given(built(Grown))
 def test_a_field_of_every_kind_is_read_as_it_was_written(grown: Grown) -> None:
     read = Grown(**{"is_known": False} | from_attributes(Grown, to_attributes(grown)))
