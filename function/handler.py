@@ -61,7 +61,7 @@ class _Group:
 
 
 class Function:
-    """The function without its surroundings: what a handler does with an indexer."""
+    """The function, independent of its environment: what the handler does with an indexer."""
 
     def __init__(self, indexer: Indexer, bucket: str | None = None) -> None:
         """Events about a bucket other than `bucket` fail; None accepts any bucket."""
@@ -200,7 +200,7 @@ def create_function(settings: Settings) -> Function:
         connect_timeout=2,
         read_timeout=5,
         retries={"mode": "standard", "total_max_attempts": 4},
-        # Both save a tenth of the CPU of a write; requests are built by this package alone.
+        # Both save a tenth of the CPU of a write. Only this package builds requests.
         parameter_validation=False,
         user_agent="terraform-aws-file-index",
     )
@@ -211,7 +211,7 @@ def create_function(settings: Settings) -> Function:
     )
     derived_files: Maker | None = None
     if settings.derived_bucket:
-        from .derived_files import DerivedFiles  # noqa: PLC0415 # no part of other starts
+        from .derived_files import DerivedFiles  # noqa: PLC0415 # keeps other cold starts fast
 
         derived_files = DerivedFiles.of(settings, objects.client)
     indexer = Indexer(
