@@ -1,6 +1,6 @@
 # Alarms, the dashboard, and queries of the function's log.
-# The function writes its own metrics (namespace FileIndex) in the last log line of each invocation:
-# see function/report.py.
+# The function writes its own metrics (namespace FileIndex) in the last log line of each invocation; see
+# function/report.py.
 
 locals {
   limits = var.monitoring.limits
