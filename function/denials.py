@@ -26,17 +26,17 @@ _KMS = "KMS key access denied"
 
 _CODES = {"AccessDenied", "AccessDeniedException", "403"}
 
-_READS = "where bucket.versioned, object_metadata.enabled, backfill_role or derived_files is set"
+_READS = "if bucket.versioned, object_metadata.enabled, backfill_role or derived_files is set"
 _GRANTS = {  # action: how the module grants it
-    "dynamodb:GetItem": "where bucket.versioned, object_metadata.enabled or backfill_role is set",
+    "dynamodb:GetItem": "if bucket.versioned, object_metadata.enabled or backfill_role is set",
     "dynamodb:PutItem": "always",
     "dynamodb:Query": "to roles that are given its output index_read_policy",
-    "kms:Decrypt": "where kms_key is set",
-    "kms:GenerateDataKey": "where kms_key is set",
+    "kms:Decrypt": "if kms_key is set",
+    "kms:GenerateDataKey": "if kms_key is set",
     "s3:GetObject": _READS,
-    "s3:GetObjectTagging": "where object_metadata.tags is set",
+    "s3:GetObjectTagging": "if object_metadata.tags is set",
     "s3:ListBucket": _READS,
-    "s3:PutObject": "where derived_files is set",
+    "s3:PutObject": "if derived_files is set",
 }
 
 # How AWS ends: "because no REASON allows the … action", or "with an explicit deny in a REASON".
@@ -111,7 +111,7 @@ def _advice(action: str, resource: str, message: str) -> str:
     # The module grants permissions on the table's key only.
     if granted is None or resource.startswith("the key of object"):
         return f"The module does not grant it: {_OUTSIDE}."
-    return f"The module grants it {granted}; if so here, {advice}."
+    return f"The module grants it {granted}. If it should be granted here, {advice}."
 
 
 def _role(user: str | None) -> str:

@@ -120,6 +120,6 @@ def test_a_key_that_refuses_is_explained(metadata: Stack) -> None:
     assert line["errorType"] == "PermissionDeniedError"
     assert line["errorMessage"].startswith(
         f"role {metadata.role} is not authorized to perform: kms:Decrypt"
-        f" on resource: the key of table metadata. The module grants "
-        "it where kms_key is set; if so here, check the key: its policy must allow it "
+        f" on resource: the key of table metadata. The module grants it if "
+        "kms_key is set. If it should be granted here, check the key: its policy must allow it "
     )

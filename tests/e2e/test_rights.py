@@ -22,17 +22,17 @@ GRANTED = {  # by deployment: on table and buckets
 }
 
 OBJECT = "object {bucket}/{key}, or bucket {bucket}"
-READS = "where bucket.versioned, object_metadata.enabled, backfill_role or derived_files is set"
+READS = "if bucket.versioned, object_metadata.enabled, backfill_role or derived_files is set"
 EXPLAINED = {  # on what, and how the module grants it
     "dynamodb:GetItem": (
         "table {table}",
-        "where bucket.versioned, object_metadata.enabled or backfill_role is set",
+        "if bucket.versioned, object_metadata.enabled or backfill_role is set",
     ),
     "dynamodb:PutItem": ("table {table}", "always"),
     "s3:GetObject": (OBJECT, READS),
-    "s3:GetObjectTagging": ("object {bucket}/{key}", "where object_metadata.tags is set"),
+    "s3:GetObjectTagging": ("object {bucket}/{key}", "if object_metadata.tags is set"),
     "s3:ListBucket": (OBJECT, READS),
-    "s3:PutObject": ("object {bucket}/manifests/{key}.{etag}.json", "where derived_files is set"),
+    "s3:PutObject": ("object {bucket}/manifests/{key}.{etag}.json", "if derived_files is set"),
 }
 
 

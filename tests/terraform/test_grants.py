@@ -58,10 +58,10 @@ _GRANTED = (
 
 
 def _named(words: str) -> set[str]:
-    """Return the inputs that words such as "where A, B or C is set" name."""
+    """Return the inputs that words such as "if A, B or C is set" name."""
     if words in ("always", _READERS):
         return set()
-    (inputs,) = re.findall(r"^where (.+) is set$", words)
+    (inputs,) = re.findall(r"^if (.+) is set$", words)
     return set(re.split(r", | or ", inputs))
 
 

@@ -58,8 +58,8 @@ def test_every_code_of_a_refusal_is_known(code: str) -> None:
 def test_a_refusal_names_role_action_resource_and_where_to_look(policy: str, place: str) -> None:
     assert (
         "role file-index-dev is not authorized to perform: dynamodb:PutItem on resource: "
-        "arn:aws:dynamodb:us-east-1:123456789012:table/files. The module grants it always; if so "
-        f"here, {place}"
+        "arn:aws:dynamodb:us-east-1:123456789012:table/files. The module grants it always. If it "
+        f"should be granted here, {place}"
     ) in refused(DENIAL.replace("identity-based policy", policy))
 
 
@@ -120,7 +120,7 @@ def test_a_refusal_by_kms_is_not_taken_for_one_by_dynamodb(text: str, resource: 
 
     assert (
         f" is not authorized to perform: kms:Decrypt"
-        f" on resource: {resource}. The module grants it where kms_key is set; if so" in said
+        f" on resource: {resource}. The module grants it if kms_key is set. If" in said
     )
     assert "check the key: its policy must allow it or leave it to IAM" in said
     assert said.endswith(f"AWS says: {text}")
