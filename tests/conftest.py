@@ -98,7 +98,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         seconds[name] += report.duration
         if report.failed:
             failed.add(name)
-    target = "test" if config.option.markexpr == "not long" else "test-all"
+    target = "test" if config.option.markexpr.strip() == "not long" else "test-all"
     terminalreporter.section("seconds of the tests of each part, with their waits")
     for name, taken in sorted(seconds.items()):
         repeat = f"  failed; `make {target} PART={name}` repeats it alone" if name in failed else ""
