@@ -166,7 +166,7 @@ def test_a_refusal_names_what_was_asked_for(s3: S3, refusal: str, granted: str) 
         look(s3, metadata=True, tags=True)
 
     assert denied.value.refusal.endswith(f" is not authorized to perform: {refusal}")
-    assert f"The module grants it where {granted}" in str(denied.value)
+    assert f"The module grants it if {granted}" in str(denied.value)
 
 
 @pytest.mark.parametrize(
