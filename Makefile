@@ -16,6 +16,9 @@ PYTEST := $(BIN)/python -m pytest
 SIDE_BY_SIDE := --numprocesses $(WORKERS) --dist loadscope --no-loadscope-reorder
 LONG_TOO := -m 'long or not long'
 
+# The many Python processes of a run load each other's bytecode.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-quick test-all part soak faults large bench picture lint package plan apply destroy workspace initialised environment clean
 
@@ -31,8 +34,8 @@ test: part $(DEV) ## Run the tests; PART=unit, integration, terraform or e2e run
 test-quick: $(DEV) ## Run the unit tests, the rule's among them: for every save
 	@$(PYTEST) --numprocesses 2 tests/unit
 
-test-all: $(DEV) ## Run all tests, the long ones too: for every release
-	@SOAK=10 OPERATIONS=10000 OBJECTS=100000 $(PYTEST) $(SIDE_BY_SIDE) $(LONG_TOO) --cov
+test-all: part $(DEV) ## Run all tests, the long ones too: for every release; PART=… runs one part
+	@SOAK=10 OPERATIONS=10000 OBJECTS=100000 $(PYTEST) $(SIDE_BY_SIDE) $(LONG_TOO) $(if $(PART),$(PART:%=tests/%),--cov)
 
 part:
 ifneq ($(filter-out $(PARTS),$(PART)),)

@@ -1,5 +1,12 @@
-# What a backfill by S3 Batch Operations needs, if asked for: a role for its jobs, and a bucket for their reports.
+# S3 Batch Operations, with `backfill_role`: a role for its jobs, and a bucket for their reports.
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/batch-ops-iam-role-policies.html
+
+locals {
+  backfill = one([for role in aws_iam_role.backfill : {
+    reports_bucket = aws_s3_bucket.backfill_reports[0].bucket
+    role_arn       = role.arn
+  }])
+}
 
 # --- Role: one policy for each resource that a job touches ---
 

@@ -1,5 +1,5 @@
-# How events reach the function, and where they go when that fails:
-# notification or EventBridge rule -> queue, if asked for -> function -> dead letters.
+# How events reach the function, and where failed ones go:
+# notification or EventBridge rule -> queue (optional) -> function -> dead-letter queue.
 
 locals {
   events = concat(
@@ -39,9 +39,9 @@ locals {
 
   watches_everything = length(var.filters) == 0 || anytrue([for filter in var.filters : filter.prefix == "" && filter.suffix == ""])
 
-  # EventBridge compares them with the key itself. Several matchers are alternatives, so a prefix and
-  # a suffix together are one wildcard. That does not match a key in which both overlap
-  # ("in/" and "/x" in "in/x"), which S3 does match: those few are named one by one.
+  # EventBridge compares matchers with the key itself. Several are alternatives, so a prefix and a suffix together are
+  # one wildcard. It does not match a key in which both overlap ("in/" and "/x" in "in/x"), which S3 does match: those
+  # few keys are listed one by one.
   key_matchers = concat(
     [for filter in var.filters : { prefix = filter.prefix } if filter.suffix == ""],
     [for filter in var.filters : { suffix = filter.suffix } if filter.prefix == ""],
@@ -97,7 +97,7 @@ check "filters_match_keys" {
 # --- Trigger: the bucket's notifications, the owner's, or EventBridge ---
 
 resource "aws_s3_bucket_notification" "bucket" {
-  # With EventBridge the bucket only has to be told once, and only if it is the module's own.
+  # For EventBridge, the bucket only has to enable it. The owner of an existing bucket does that.
   count = var.trigger == "notification" || var.trigger == "eventbridge" && var.bucket.create ? 1 : 0
 
   bucket      = var.bucket.create ? aws_s3_bucket.watched[0].id : var.bucket.name
@@ -125,7 +125,7 @@ resource "aws_s3_bucket_notification" "bucket" {
     }
   }
 
-  # S3 checks the permission when it is configured, and no event may come before failed ones can be kept.
+  # S3 checks the permission when it is configured, and no event may come before there is a place for failed ones.
   depends_on = [
     aws_cloudwatch_event_target.bucket,
     aws_lambda_event_source_mapping.queue,
@@ -151,7 +151,7 @@ resource "aws_cloudwatch_event_rule" "bucket" {
     }
   }
 
-  # EventBridge takes a rule of this name from whoever has it; IAM refuses a second role.
+  # EventBridge would overwrite another deployment's rule of this name; IAM refuses a second role before that.
   depends_on = [aws_iam_role.function]
 }
 
@@ -182,7 +182,7 @@ resource "aws_cloudwatch_event_target" "bucket" {
 # --- Queue, if asked for ---
 
 locals {
-  # Queues and their policies refer to each other before they are there.
+  # From names, because each queue refers to itself and to the other one.
   queue_arn       = "arn:${local.partition}:sqs:${local.region}:${local.account_id}:${var.name}"
   dead_letter_arn = "${local.queue_arn}-dead-letter"
 
@@ -194,7 +194,7 @@ locals {
     Condition = { Bool = { "aws:SecureTransport" = "false" } }
   }
 
-  # A bucket's ARN names no account, a rule's does.
+  # A bucket's ARN does not contain the account; a rule's does.
   sent_by_bucket = var.trigger == "eventbridge" ? [] : [{
     Effect    = "Allow"
     Action    = "sqs:SendMessage"
@@ -220,7 +220,7 @@ resource "aws_sqs_queue" "queue" {
   sqs_managed_sse_enabled   = true
   tags                      = var.tags
 
-  # AWS's advice: throttled batches have time to be retried, and messages stay hidden while Lambda gathers a batch.
+  # As AWS advises: time to retry throttled batches, and messages stay hidden while Lambda gathers a batch.
   # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
   visibility_timeout_seconds = 6 * var.function.timeout_seconds + var.queue.batching_window_seconds
 
@@ -237,7 +237,7 @@ resource "aws_sqs_queue" "queue" {
     maxReceiveCount     = var.queue.max_receives
   })
 
-  # SQS takes a queue of this name from whoever has it; IAM refuses a second role.
+  # SQS would adopt another deployment's queue of this name; IAM refuses a second role before that.
   depends_on = [aws_iam_role.function]
 }
 
@@ -254,15 +254,12 @@ resource "aws_lambda_event_source_mapping" "queue" {
   scaling_config {
     maximum_concurrency = coalesce(var.queue.max_concurrency, min(10, coalesce(var.function.reserved_concurrency, 10)))
   }
-
-  # Lambda checks on creation that the function may receive from the queue.
-  depends_on = [aws_iam_role_policy.queue]
 }
 
 # --- No queue: S3 or EventBridge invokes the function, Lambda retries ---
 
 resource "aws_lambda_permission" "bucket" {
-  # Also with a queue: for minutes after one is added S3 goes on invoking the function.
+  # Also with a queue: after one is added, S3 still invokes the function for some minutes.
   count = var.trigger == "eventbridge" ? 0 : 1
 
   statement_id   = "bucket"
@@ -270,10 +267,10 @@ resource "aws_lambda_permission" "bucket" {
   function_name  = aws_lambda_function.function.function_name
   principal      = "s3.amazonaws.com"
   source_arn     = local.bucket_arn
-  source_account = local.account_id # a bucket's ARN names no account
+  source_account = local.account_id # a bucket's ARN does not contain the account
 
   lifecycle {
-    # AWS drops it together with the function.
+    # AWS deletes it with the function.
     replace_triggered_by = [aws_lambda_function.function.id]
   }
 }
@@ -288,7 +285,7 @@ resource "aws_lambda_permission" "rule" {
   source_arn    = aws_cloudwatch_event_rule.bucket[0].arn
 
   lifecycle {
-    # AWS drops it together with the function.
+    # AWS deletes it with the function.
     replace_triggered_by = [aws_lambda_function.function.id]
   }
 }
@@ -308,12 +305,9 @@ resource "aws_lambda_function_event_invoke_config" "function" {
   }
 
   lifecycle {
-    # AWS drops it together with the function.
+    # AWS deletes it with the function.
     replace_triggered_by = [aws_lambda_function.function.id]
   }
-
-  # Lambda checks on creation that the function may send to the destination.
-  depends_on = [aws_iam_role_policy.dead_letter]
 }
 
 # --- Dead letters: from the queue, from Lambda, and from EventBridge ---
@@ -338,6 +332,6 @@ resource "aws_sqs_queue" "dead_letter" {
     jsonencode({ redrivePermission = "byQueue", sourceQueueArns = [local.queue_arn] })
   )
 
-  # SQS takes a queue of this name from whoever has it; IAM refuses a second role.
+  # SQS would adopt another deployment's queue of this name; IAM refuses a second role before that.
   depends_on = [aws_iam_role.function]
 }

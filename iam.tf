@@ -1,32 +1,4 @@
-# What the function may do: one policy for each resource that it touches.
-# `role` is the role's id, not its name: IAM deletes policies with their role, and only the id is unknown in a plan that
-# replaces the role, so that the policies are replaced too.
-
-locals {
-  # DynamoDB uses the key on behalf of whoever reads or writes the table.
-  through_dynamodb = { StringLike = { "kms:ViaService" = "dynamodb.*.amazonaws.com" } }
-
-  use_of_key = [for arn in var.kms_key[*].arn : {
-    Effect    = "Allow"
-    Action    = ["kms:Decrypt", "kms:GenerateDataKey"]
-    Resource  = arn
-    Condition = local.through_dynamodb
-  }]
-
-  # A prefix that another one begins is covered by it.
-  prefixes = distinct(length(var.filters) > 0 ? var.filters[*].prefix : [""])
-  outermost_prefixes = [
-    for prefix in local.prefixes : prefix
-    if !anytrue([for other in local.prefixes : other != prefix && startswith(prefix, other)])
-  ]
-
-  # `$` and `?` have a meaning in a policy and are escaped. A policy allows few characters outside ASCII, so a wildcard
-  # replaces them.
-  object_arns = distinct([
-    for prefix in local.outermost_prefixes :
-    "${local.bucket_arn}/${replace(replace(replace(prefix, "$", "$${$}"), "?", "$${?}"), "/[^ -~]+/", "*")}*"
-  ])
-}
+# What the function may do: an execution role, and one policy for each resource that the function uses.
 
 resource "aws_iam_role" "function" {
   name                 = var.name
@@ -45,119 +17,90 @@ resource "aws_iam_role" "function" {
   })
 }
 
-resource "aws_iam_role_policy" "table" {
-  name = "table"
-  role = aws_iam_role.function.id
-  policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = concat(
+locals {
+  # Statements by the name of their policy. A policy without statements is not created.
+  grants = {
+    table = concat(
       [{
-        Effect   = "Allow"
-        Action   = concat(["dynamodb:PutItem"], local.looks_at_objects ? ["dynamodb:GetItem"] : [])
+        Action   = concat(["dynamodb:PutItem"], local.refreshes ? ["dynamodb:GetItem"] : [])
         Resource = aws_dynamodb_table.table.arn
       }],
       # This policy changes after the table, so it allows a former key until the table has left it.
       local.use_of_key,
     )
-  })
-}
 
-resource "aws_iam_role_policy" "bucket" {
-  count = local.looks_at_objects || var.derived_files != null ? 1 : 0
-
-  name = "bucket"
-  role = aws_iam_role.function.id
-  policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [
-      {
-        # Without it S3 answers 403 instead of 404 for an object that is gone. HeadObject and GetObject
-        # name no prefix, so there is none to restrict it to.
-        Effect   = "Allow"
-        Action   = "s3:ListBucket"
-        Resource = local.bucket_arn
-      },
-      {
-        Effect   = "Allow"
-        Action   = concat(["s3:GetObject"], var.object_metadata.tags ? ["s3:GetObjectTagging"] : [])
-        Resource = local.object_arns
-      },
+    bucket = [
+      for statement in [
+        {
+          # Without it S3 returns 403 instead of 404 for a missing object. HeadObject and GetObject name no prefix, so
+          # there is none to restrict it to.
+          Action   = "s3:ListBucket"
+          Resource = local.bucket_arn
+        },
+        {
+          Action   = concat(["s3:GetObject"], var.object_metadata.tags ? ["s3:GetObjectTagging"] : [])
+          Resource = local.object_arns
+        },
+      ] : statement if local.refreshes || var.derived_files != null
     ]
-  })
-}
 
-resource "aws_iam_role_policy" "derived_files" {
-  count = var.derived_files == null ? 0 : 1
-
-  name = "derived-files"
-  role = aws_iam_role.function.id
-  policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [{
-      Effect   = "Allow"
+    derived-files = [for files in var.derived_files[*] : {
       Action   = "s3:PutObject"
-      Resource = "arn:${local.partition}:s3:::${var.derived_files.bucket_name}/${var.derived_files.prefix}*"
+      Resource = "arn:${local.partition}:s3:::${files.bucket_name}/${files.prefix}*"
     }]
-  })
 
-  lifecycle {
-    # A watched manifest would get a manifest, and so on. Manifests are named after their objects, so a watched prefix
-    # that begins with the manifests' prefix can match them too.
-    precondition {
-      condition = var.derived_files.bucket_name != coalesce(var.bucket.name, "${var.name}-${data.aws_caller_identity.current.account_id}") || !anytrue([
-        for prefix in local.prefixes :
-        startswith(var.derived_files.prefix, prefix) || startswith(prefix, var.derived_files.prefix)
-      ])
-      error_message = "derived_files would trigger itself in a loop: derived_files.bucket_name is the watched bucket, and derived_files.prefix \"${var.derived_files.prefix}\" overlaps a prefix of filters. Use another bucket, or prefixes that do not overlap."
-    }
-  }
-}
-
-resource "aws_iam_role_policy" "logs" {
-  name = "logs"
-  role = aws_iam_role.function.id
-  policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [{
-      Effect   = "Allow"
+    logs = [{
       Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
       Resource = "${aws_cloudwatch_log_group.function.arn}:*"
     }]
-  })
-}
 
-resource "aws_iam_role_policy" "queue" {
-  count = var.queue == null ? 0 : 1
-
-  name = "queue"
-  role = aws_iam_role.function.id
-  policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [{
-      Effect   = "Allow"
+    queue = [for queue in aws_sqs_queue.queue : {
       Action   = ["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"]
-      Resource = aws_sqs_queue.queue[0].arn
+      Resource = queue.arn
     }]
-  })
+
+    # With a queue, SQS moves the dead letters itself.
+    dead-letter = var.queue == null ? [{ Action = "sqs:SendMessage", Resource = aws_sqs_queue.dead_letter.arn }] : []
+  }
+
+  # DynamoDB uses the key on behalf of whoever reads or writes the table.
+  through_dynamodb = { StringLike = { "kms:ViaService" = "dynamodb.*.amazonaws.com" } }
+
+  use_of_key = [for key in var.kms_key[*] : {
+    Action    = ["kms:Decrypt", "kms:GenerateDataKey"]
+    Resource  = key.arn
+    Condition = local.through_dynamodb
+  }]
+
+  # A prefix that another one begins is covered by it.
+  prefixes = distinct(length(var.filters) > 0 ? var.filters[*].prefix : [""])
+  outermost_prefixes = [
+    for prefix in local.prefixes : prefix
+    if !anytrue([for other in local.prefixes : other != prefix && startswith(prefix, other)])
+  ]
+
+  # `$` and `?` have a meaning in a policy and are escaped. A policy allows few characters outside ASCII, so a wildcard
+  # replaces them.
+  object_arns = distinct([
+    for prefix in local.outermost_prefixes :
+    "${local.bucket_arn}/${replace(replace(replace(prefix, "$", "$${$}"), "?", "$${?}"), "/[^ -~]+/", "*")}*"
+  ])
 }
 
-# With a queue, SQS moves the dead letters itself.
-resource "aws_iam_role_policy" "dead_letter" {
-  count = var.queue == null ? 1 : 0
+# `role` is the role's id, not its name: IAM deletes policies with their role, and only the id is unknown in a plan that
+# replaces the role, so that the policies are replaced too.
+resource "aws_iam_role_policy" "function" {
+  for_each = { for name, statements in local.grants : name => statements if length(statements) > 0 }
 
-  name = "dead-letter"
+  name = each.key
   role = aws_iam_role.function.id
   policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [{
-      Effect   = "Allow"
-      Action   = "sqs:SendMessage"
-      Resource = aws_sqs_queue.dead_letter.arn
-    }]
+    Version   = "2012-10-17"
+    Statement = [for statement in each.value : merge({ Effect = "Allow" }, statement)]
   })
 }
 
-# Changes before the table, so it allows a new key before the table uses it.
+# Apart from the others because it changes before the table: it allows a new key before the table uses it.
 resource "aws_iam_role_policy" "key" {
   count = var.kms_key == null ? 0 : 1
 
@@ -165,6 +108,6 @@ resource "aws_iam_role_policy" "key" {
   role = aws_iam_role.function.id
   policy = jsonencode({
     Version   = "2012-10-17"
-    Statement = local.use_of_key
+    Statement = [for statement in local.use_of_key : merge({ Effect = "Allow" }, statement)]
   })
 }

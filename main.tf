@@ -1,19 +1,19 @@
 # The pipeline, top to bottom: bucket -> function -> table.
-# How events get from the bucket to the function is in delivery.tf, what the function may do in iam.tf,
-# what a backfill by S3 Batch Operations needs in backfill.tf.
+# delivery.tf brings events from the bucket to the function, iam.tf has the function's permissions, and backfill.tf is for
+# S3 Batch Operations.
 
-# These two only validate input at plan.
+# Both data sources only validate input at plan.
 data "aws_caller_identity" "current" {}
 
-# For the Region: data.aws_region warns in one version of the provider or the other.
+# For the Region. data.aws_region calls it `name` in version 5 of the provider and `region` in version 6.
 data "aws_service_principal" "s3" {
   service_name = "s3"
 }
 
 locals {
-  # From a resource in the state: arn:PARTITION:logs:REGION:ACCOUNT:… If the module block has `depends_on` and the
-  # dependency changes, Terraform reads data sources only at apply. Names and ARNs made of them would be unknown at plan,
-  # and Terraform would replace the bucket, queues and rule with everything in them.
+  # From a resource, which is in the state: arn:PARTITION:logs:REGION:ACCOUNT:… If the module block has `depends_on` and
+  # the dependency changes, Terraform reads data sources only at apply. Names and ARNs made of them would be unknown at
+  # plan, and Terraform would replace the bucket, queues and rule with everything in them.
   log_group_arn = split(":", aws_cloudwatch_log_group.function.arn)
   account_id    = local.log_group_arn[4]
   partition     = local.log_group_arn[1]
@@ -23,8 +23,8 @@ locals {
   bucket_arn  = var.bucket.create ? aws_s3_bucket.watched[0].arn : "arn:${local.partition}:s3:::${var.bucket.name}"
 
   # Events of a versioned bucket do not say what is left of an object, no event carries metadata, and jobs of S3 Batch
-  # Operations name only keys. Then the function looks at the object and at its record.
-  looks_at_objects = var.bucket.versioned || var.object_metadata.enabled || var.backfill_role
+  # Operations name only keys. In these cases the function refreshes the record: it reads it, and then the object.
+  refreshes = var.bucket.versioned || var.object_metadata.enabled || var.backfill_role
 
   kms_key_arn = var.kms_key == null ? null : var.kms_key.arn
 }
@@ -54,7 +54,7 @@ resource "aws_s3_bucket" "watched" {
   tags          = var.tags
 
   lifecycle {
-    # terraform_data.bucket_created would not learn of the new bucket either, so a later plan could destroy it.
+    # terraform_data.bucket_created remembers the first apply alone, so a later plan could destroy the new bucket.
     precondition {
       condition     = terraform_data.bucket_created.input
       error_message = "The index follows a bucket that the module did not create. With bucket.create = true, the records of that bucket would stay in the table, and nothing would keep them up to date. Nothing was changed. Deploy a second index under another name, or apply with -replace=ADDRESS, the address of terraform_data.bucket_created in `terraform state list`."
@@ -105,8 +105,8 @@ resource "aws_s3_bucket_versioning" "watched" {
   bucket = aws_s3_bucket.watched[0].id
 
   versioning_configuration {
-    # Not "Suspended": a bucket that once had versions keeps them and goes on sending their events,
-    # so the function must go on looking. The provider refuses Enabled -> Disabled at plan.
+    # Not "Suspended": a bucket that once had versions keeps them and still sends their events, so the function must
+    # still read objects. The provider refuses Enabled -> Disabled at plan.
     status = var.bucket.versioned ? "Enabled" : "Disabled"
   }
 }
@@ -150,8 +150,8 @@ resource "aws_s3_bucket_lifecycle_configuration" "watched" {
 
 # --- Function ---
 
-# Created by Terraform rather than by the first invocation: it has a retention from the start, and the role needs no
-# permission to create it.
+# Terraform creates it, not the first invocation: so it has a retention from the start, and the role needs no permission
+# to create it.
 resource "aws_cloudwatch_log_group" "function" {
   name              = "/aws/lambda/${var.name}"
   retention_in_days = var.function.log_retention_days
@@ -192,7 +192,7 @@ resource "aws_lambda_function" "function" {
         OBJECT_METADATA  = tostring(var.object_metadata.enabled)
         OBJECT_TAGS      = tostring(var.object_metadata.tags)
         TABLE_NAME       = aws_dynamodb_table.table.name
-        TABLE_PARTITIONS = tostring(terraform_data.table_partitions.triggers_replace)
+        TABLE_PARTITIONS = tostring(local.partitions)
         TOMBSTONE_DAYS   = tostring(var.table.tombstone_days)
       },
       var.derived_files == null ? {} : {
@@ -211,30 +211,93 @@ resource "aws_lambda_function" "function" {
   }
 
   lifecycle {
-    # Not at the data source of the bucket: it would be read at apply, after terraform_data.
+    # Not at the bucket's data source, which may be read at apply, after terraform_data has changed.
     precondition {
       condition     = var.bucket.create || !terraform_data.bucket_created.input
       error_message = "The module created its bucket, and bucket.create = false would destroy it. Nothing was changed. To keep the bucket, take it out of the state first: see \"Hand the bucket over\" in docs/operations.md."
     }
+
+    # A watched manifest would get a manifest, and so on. Manifests are named after their objects, so a watched prefix
+    # that begins with the manifests' prefix can match them too.
+    precondition {
+      condition = alltrue([
+        for files in var.derived_files[*] :
+        files.bucket_name != coalesce(var.bucket.name, "${var.name}-${data.aws_caller_identity.current.account_id}") ||
+        !anytrue([for prefix in local.prefixes : startswith(files.prefix, prefix) || startswith(prefix, files.prefix)])
+      ])
+      error_message = "derived_files would trigger itself in a loop: derived_files.bucket_name is the watched bucket, and derived_files.prefix \"${join("", var.derived_files[*].prefix)}\" overlaps a prefix of filters. Use another bucket, or prefixes that do not overlap."
+    }
   }
 
-  # The function needs all of its permissions when it starts.
-  depends_on = [
-    aws_iam_role_policy.bucket,
-    aws_iam_role_policy.dead_letter,
-    aws_iam_role_policy.derived_files,
-    aws_iam_role_policy.key,
-    aws_iam_role_policy.logs,
-    aws_iam_role_policy.queue,
-    aws_iam_role_policy.table,
-  ]
+  # The function needs its permissions when it starts, and Lambda checks them when it connects a queue or a failure
+  # destination. The table waits for the policy of the key.
+  depends_on = [aws_iam_role_policy.function]
+}
+
+# --- Table ---
+
+# Another number of partitions makes every record unreachable, so it replaces the table. The number is replaced too, not
+# updated: if deletion protection saves the table, the old number stays, and the next plan still replaces both.
+resource "terraform_data" "table_partitions" {
+  triggers_replace = var.table.partitions
+}
+
+locals {
+  partitions = terraform_data.table_partitions.triggers_replace # what the records are written with
+}
+
+resource "aws_dynamodb_table" "table" {
+  name                        = var.name
+  billing_mode                = "PAY_PER_REQUEST"
+  hash_key                    = "partition"
+  range_key                   = "key"
+  deletion_protection_enabled = var.table.deletion_protection
+  stream_enabled              = var.table.stream != null
+  stream_view_type            = var.table.stream
+  tags                        = var.tags
+
+  attribute {
+    name = "partition"
+    type = "S"
+  }
+
+  attribute {
+    name = "key"
+    type = "S"
+  }
+
+  point_in_time_recovery {
+    enabled = var.table.point_in_time_recovery
+  }
+
+  server_side_encryption {
+    enabled     = var.kms_key != null # otherwise with a key that AWS owns, free of charge
+    kms_key_arn = local.kms_key_arn
+  }
+
+  ttl {
+    attribute_name = "expires_at" # tombstones only
+    enabled        = true
+  }
+
+  lifecycle {
+    replace_triggered_by = [terraform_data.table_partitions]
+
+    precondition {
+      condition     = terraform_data.kept["table"].input == local.kept["table"].name
+      error_message = "A new name replaces the table ${terraform_data.kept["table"].input} and everything beside it, and the table is protected. Nothing was changed. Set table.deletion_protection = false, apply, then change the name: the index starts empty. Change name and protection in two applies."
+    }
+  }
+
+  # The function is allowed a new key before the table uses it.
+  depends_on = [aws_iam_role_policy.key]
 }
 
 # --- Protection ---
 
 # DynamoDB does not delete a protected table, nor S3 a bucket that holds objects, but they refuse only after Terraform
 # has destroyed what depends on them. So a plan that would replace either is refused. The protection that counts is the
-# one last applied: otherwise a plan could take it away and replace what it protects at once.
+# one last applied. Otherwise one plan could remove the protection and replace what it protects.
 locals {
   kept = merge(
     { table = { name = var.name, protected = var.table.deletion_protection } },
@@ -283,59 +346,4 @@ resource "terraform_data" "bucket_created" {
   lifecycle {
     ignore_changes = [input]
   }
-}
-
-# --- Table ---
-
-# Another number of partitions makes every record unreachable, so it replaces the table. This is replaced too, not
-# updated: if deletion protection saves the table, the old number stays, and the next plan still replaces both.
-resource "terraform_data" "table_partitions" {
-  triggers_replace = var.table.partitions
-}
-
-resource "aws_dynamodb_table" "table" {
-  name                        = var.name
-  billing_mode                = "PAY_PER_REQUEST"
-  hash_key                    = "partition"
-  range_key                   = "key"
-  deletion_protection_enabled = var.table.deletion_protection
-  stream_enabled              = var.table.stream != null
-  stream_view_type            = var.table.stream
-  tags                        = var.tags
-
-  attribute {
-    name = "partition"
-    type = "S"
-  }
-
-  attribute {
-    name = "key"
-    type = "S"
-  }
-
-  point_in_time_recovery {
-    enabled = var.table.point_in_time_recovery
-  }
-
-  server_side_encryption {
-    enabled     = var.kms_key != null # otherwise with a key that AWS owns, free of charge
-    kms_key_arn = local.kms_key_arn
-  }
-
-  ttl {
-    attribute_name = "expires_at" # tombstones only
-    enabled        = true
-  }
-
-  lifecycle {
-    replace_triggered_by = [terraform_data.table_partitions]
-
-    precondition {
-      condition     = terraform_data.kept["table"].input == local.kept["table"].name
-      error_message = "A new name replaces the table ${terraform_data.kept["table"].input} and everything beside it, and the table is protected. Nothing was changed. Set table.deletion_protection = false, apply, then change the name: the index starts empty. Change name and protection in two applies."
-    }
-  }
-
-  # The function may use a key before the table does.
-  depends_on = [aws_iam_role_policy.key]
 }

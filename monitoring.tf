@@ -1,5 +1,6 @@
-# Whether it works: alarms, the dashboard, and queries of the function's log.
-# The function's own metrics are in the last line of each invocation, see function/metrics.py.
+# Alarms, the dashboard, and queries of the function's log.
+# The function writes its own metrics (namespace FileIndex) in the last log line of each invocation; see
+# function/report.py.
 
 locals {
   limits = var.monitoring.limits
@@ -258,10 +259,10 @@ resource "aws_cloudwatch_dashboard" "dashboard" {
 locals {
   log_queries = {
     "causes of failures" = "filter outcome = \"failed\" | stats count(*) as events, max(@timestamp) as last by errorType, errorMessage | sort events desc"
+    "denied calls"       = "filter errorType = \"PermissionDeniedError\" | stats count(*) as events, max(@timestamp) as last by errorMessage"
     "history of a key"   = "filter key = \"PUT/THE KEY/HERE\" | fields @timestamp, event, outcome, sequencer, version_id, lag_ms, errorMessage | sort @timestamp asc"
     "lag of each key"    = "filter outcome in [\"indexed\", \"removed\"] | fields @timestamp, key, event, lag_ms | sort lag_ms desc | limit 100"
     "last failures"      = "filter outcome = \"failed\" | fields @timestamp, key, errorType, errorMessage | sort @timestamp desc | limit 20"
-    "refused calls"      = "filter errorType = \"PermissionDeniedError\" | stats count(*) as events, max(@timestamp) as last by errorMessage"
   }
 }
 
@@ -272,6 +273,7 @@ resource "aws_cloudwatch_query_definition" "query" {
   log_group_names = [aws_cloudwatch_log_group.function.name]
   query_string    = each.value
 
-  # CloudWatch keeps any number of queries of one name; a second deployment of that name fails before.
+  # CloudWatch would keep a second query of this name beside another deployment's; Lambda refuses a second function
+  # before that.
   depends_on = [aws_lambda_function.function]
 }

@@ -1,11 +1,3 @@
-locals {
-  backfill = one([for role in aws_iam_role.backfill : {
-    reports_bucket = aws_s3_bucket.backfill_reports[0].bucket
-    role_arn       = role.arn
-  }])
-  partitions = terraform_data.table_partitions.triggers_replace # what the records were written with
-}
-
 output "backfill" {
   description = <<-EOT
     For `file-index backfill --engine batch-operations`: ARN of the jobs' role, and name of the bucket for their reports;
@@ -25,7 +17,7 @@ output "backfill" {
 }
 
 output "bucket" {
-  description = "The watched bucket: name and ARN. Objects that are put through this output are indexed, because it waits for the notification."
+  description = "The watched bucket: name and ARN. It waits for the notification, so objects put through this output are indexed."
   value = {
     arn  = local.bucket_arn
     name = local.bucket_name
@@ -35,7 +27,7 @@ output "bucket" {
 }
 
 output "dead_letter_queue" {
-  description = "The queue that keeps events that could not be processed: name, ARN and URL."
+  description = "The queue of events that could not be processed: name, ARN and URL."
   value = {
     arn  = aws_sqs_queue.dead_letter.arn
     name = aws_sqs_queue.dead_letter.name
@@ -129,7 +121,7 @@ output "notification" {
     queue_arn    = var.trigger == "external" ? one(aws_sqs_queue.queue[*].arn) : null
   }
 
-  # A consumer makes events flow, so the way to the function and the dead-letter queue must be ready.
+  # Events flow as soon as the owner applies this, so the way to the function and the dead letters must be ready.
   depends_on = [
     aws_cloudwatch_event_target.bucket,
     aws_lambda_event_source_mapping.queue,
@@ -148,7 +140,7 @@ output "queue" {
 }
 
 output "role" {
-  description = "The function's execution role: name and ARN. For the policy of the bucket or of a key, if they must allow it."
+  description = "The function's execution role: name and ARN. For bucket policies and key policies that must allow it."
   value = {
     arn  = aws_iam_role.function.arn
     name = aws_iam_role.function.name
@@ -158,7 +150,7 @@ output "role" {
 output "table" {
   description = <<-EOT
     The table that holds the index: name, ARN, ARN of its stream (null without one), number of partitions, and for how
-    many days it keeps the record of a removed object.
+    many days it keeps the record of a deleted object.
   EOT
   value = {
     arn            = aws_dynamodb_table.table.arn

@@ -1,7 +1,7 @@
 variable "backfill_role" {
   description = <<-EOT
     Create what `file-index backfill --engine batch-operations` needs: a role for S3 Batch Operations jobs and a bucket
-    for their reports (`<name>-backfill-<account id>`). It also lets the function look at objects.
+    for their reports (`<name>-backfill-<account id>`). It also lets the function read objects.
   EOT
   type        = bool
   default     = false
@@ -25,8 +25,9 @@ variable "bucket" {
     - `name`: an existing bucket, or the name of the one to create. Left out when creating: `<name>-<account id>`.
     - `create`: let the module create it, hardened.
     - `versioned`: for a created bucket, whether to keep versions; for an existing one, whether it has versioning
-      enabled or ever had (suspended versioning counts). The function then looks at objects, which such a bucket requires.
-      S3 can suspend versioning but not undo it, so a created bucket cannot go back to `false`. It must be known at plan.
+      enabled or ever had (suspended versioning counts). The function then reads each object with HeadObject, because
+      events of such a bucket do not say what is left. S3 can suspend versioning but not undo it, so a created bucket
+      cannot go back to `false`. It must be known at plan.
     - `force_destroy`: destroy the created bucket even if it holds objects.
     - `abort_uploads`: abort multipart uploads to the created bucket that are incomplete after 7 days.
   EOT
@@ -96,21 +97,21 @@ variable "derived_files" {
   default = null
 
   validation {
-    condition = var.derived_files == null || try(
-      can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", var.derived_files.bucket_name))
-      && !can(regex("(-s3alias|--ol-s3|[.]mrap|--x-s3|--table-s3)$", var.derived_files.bucket_name)),
-      false,
-    )
+    condition = alltrue([
+      for bucket in var.derived_files[*].bucket_name :
+      can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", bucket)) &&
+      !can(regex("(-s3alias|--ol-s3|[.]mrap|--x-s3|--table-s3)$", bucket))
+    ])
     error_message = "derived_files.bucket_name must be the name of a bucket, not an ARN, an alias of an access point or a directory bucket."
   }
 
   validation {
-    condition     = var.derived_files == null || try(can(regex("^[ !-#%-)+->@-~]{0,500}$", var.derived_files.prefix)), false)
+    condition     = alltrue([for prefix in var.derived_files[*].prefix : can(regex("^[ !-#%-)+->@-~]{0,500}$", prefix))])
     error_message = "derived_files.prefix must have at most 500 printable ASCII characters, without $, * and ?, which have a special meaning in the role's policy."
   }
 
   validation {
-    condition     = var.derived_files == null || try(var.derived_files.max_mb >= 0 && var.derived_files.max_mb <= 50 * 1024 * 1024 && floor(var.derived_files.max_mb) == var.derived_files.max_mb, false)
+    condition     = alltrue([for mb in var.derived_files[*].max_mb : mb >= 0 && mb <= 50 * 1024 * 1024 && floor(mb) == mb])
     error_message = "derived_files.max_mb must be a whole number from 0 to 52428800, the largest object that S3 stores."
   }
 }
@@ -147,7 +148,7 @@ variable "filters" {
   }
 
   validation {
-    # In the pattern of EventBridge they are alternatives.
+    # In a pattern of EventBridge, filters are alternatives and may overlap.
     condition = var.trigger == "eventbridge" || alltrue(flatten([
       for i, one in var.filters : [
         for other in slice(var.filters, 0, i) : !(
@@ -174,7 +175,7 @@ variable "function" {
     - `timeout_seconds`: 15 to 900.
     - `log_level`: "DEBUG", "INFO" (a line for each object) or "WARN".
     - `log_retention_days`: one of the values that CloudWatch Logs offers.
-    - `reserved_concurrency`: concurrent executions, reserved from the account's; null: no limit of its own.
+    - `reserved_concurrency`: the function's limit of concurrent executions, reserved from the account's; null: none.
   EOT
   type = object({
     architecture         = optional(string, "arm64")
@@ -188,13 +189,9 @@ variable "function" {
   nullable = false
 
   validation {
-    condition     = contains(["arm64", "x86_64"], var.function.architecture)
-    error_message = "function.architecture must be \"arm64\" or \"x86_64\"."
-  }
-
-  validation {
-    condition     = var.function.memory_mb >= 128 && var.function.memory_mb <= 10240 && floor(var.function.memory_mb) == var.function.memory_mb
-    error_message = "function.memory_mb must be a whole number from 128 to 10240."
+    # Some versions of the provider allow what only Lambda Managed Instances have.
+    condition     = var.function.memory_mb <= 10240
+    error_message = "function.memory_mb must be at most 10240."
   }
 
   validation {
@@ -204,19 +201,16 @@ variable "function" {
 
   validation {
     condition     = contains(["DEBUG", "INFO", "WARN"], var.function.log_level)
-    error_message = "function.log_level must be \"DEBUG\", \"INFO\" or \"WARN\": above WARN the reasons of failures would not be logged."
+    error_message = "function.log_level must be \"DEBUG\", \"INFO\" or \"WARN\": above WARN, the causes of failures would not be logged."
   }
 
   validation {
-    condition = contains(
-      [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653],
-      var.function.log_retention_days,
-    )
-    error_message = "function.log_retention_days must be 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288 or 3653."
+    condition     = var.function.log_retention_days != 0
+    error_message = "function.log_retention_days = 0 would keep log lines forever: use another value that CloudWatch Logs offers, at most 3653."
   }
 
   validation {
-    condition     = var.function.reserved_concurrency == null || try(var.function.reserved_concurrency >= 1 && floor(var.function.reserved_concurrency) == var.function.reserved_concurrency, false)
+    condition     = alltrue([for limit in var.function.reserved_concurrency[*] : limit >= 1 && floor(limit) == limit])
     error_message = "function.reserved_concurrency must be a whole number from 1 (0 would stop the function), or null for no limit."
   }
 }
@@ -246,7 +240,7 @@ variable "monitoring" {
     - `limits`: an alarm fires above
       - `dead_letters`: messages in the dead-letter queue,
       - `errors`, `failed_events`, `permission_denied`: in a minute,
-      - `event_age_seconds`: age of the oldest event that waits,
+      - `event_age_seconds`: age of the oldest waiting event,
       - `lag_seconds`: 90th percentile of the time from an event to its record, in two of three minutes,
       - `throttles`: of the function in each of five minutes, `table_throttles`: of the table in three of five.
   EOT
@@ -300,9 +294,9 @@ variable "name" {
 variable "object_metadata" {
   description = <<-EOT
     Whether records hold metadata that events do not carry.
-    - `enabled`: content type, user metadata, storage class and so on; costs one HeadObject for each event. It must be
+    - `enabled`: content type, user metadata, storage class and so on. Costs one HeadObject for each event. It must be
       known at plan.
-    - `tags`: the object's tags too; costs one GetObjectTagging more.
+    - `tags`: the object's tags too. Costs one GetObjectTagging more.
   EOT
   type = object({
     enabled = optional(bool, false)
@@ -321,14 +315,14 @@ variable "queue" {
   description = <<-EOT
     A queue between trigger and function, for bursts: `{}` for one with these defaults; null: events invoke the function.
     Whether it is null must be known at plan.
-    - `batch_size`: at most so many messages in one invocation, 1 to 10000. S3 sends a message for each event.
+    - `batch_size`: the most messages in one invocation, 1 to 10000. S3 sends a message for each event.
     - `batching_window_seconds`: how long Lambda gathers a batch, 0 to 300; more than 10 messages need at least 1.
-    - `max_concurrency`: at most so many invocations at once, 2 to 1000. Null: 10, or `function.reserved_concurrency` if
-      that is less. DynamoDB allows 1,000 writes a second for each of `table.partitions`, and one invocation may write that
-      many.
-    - `max_receives`: how often a message is tried before it becomes a dead letter, 1 to 1000.
-    - `retention_days`: how long a message waits if the function does not run, 1 to 14. A short wait does not keep dead
-      letters longer: SQS counts their 14 days from the message's arrival in this queue.
+    - `max_concurrency`: the most concurrent invocations, 2 to 1000. Null: 10, or `function.reserved_concurrency` if
+      that is less. DynamoDB allows 1,000 writes a second for each of `table.partitions`, and one invocation may write
+      that many.
+    - `max_receives`: how often a message is received before it becomes a dead letter, 1 to 1000.
+    - `retention_days`: how long the queue keeps a message that is not processed, 1 to 14. Fewer days here do not keep
+      dead letters longer, because SQS counts their 14 days from the message's arrival in this queue.
   EOT
   type = object({
     batch_size              = optional(number, 100)
@@ -340,47 +334,50 @@ variable "queue" {
   default = null
 
   validation {
-    condition     = var.queue == null || try(var.queue.batch_size >= 1 && var.queue.batch_size <= 10000 && floor(var.queue.batch_size) == var.queue.batch_size, false)
+    condition     = alltrue([for size in var.queue[*].batch_size : size >= 1 && size <= 10000 && floor(size) == size])
     error_message = "queue.batch_size must be a whole number from 1 to 10000."
   }
 
   validation {
-    condition     = var.queue == null || try(var.queue.batching_window_seconds >= 0 && var.queue.batching_window_seconds <= 300 && floor(var.queue.batching_window_seconds) == var.queue.batching_window_seconds, false)
+    condition     = alltrue([for window in var.queue[*].batching_window_seconds : window >= 0 && window <= 300 && floor(window) == window])
     error_message = "queue.batching_window_seconds must be a whole number from 0 to 300."
   }
 
   validation {
-    condition     = var.queue == null || try(var.queue.batch_size <= 10 || var.queue.batching_window_seconds >= 1, false)
-    error_message = "Lambda gathers more than 10 events only with a batching window: set queue.batching_window_seconds to at least 1, or queue.batch_size to at most 10."
+    condition     = alltrue([for queue in var.queue[*] : queue.batch_size <= 10 || queue.batching_window_seconds >= 1])
+    error_message = "Lambda gathers more than 10 messages only with a batching window: set queue.batching_window_seconds to at least 1, or queue.batch_size to at most 10."
   }
 
   validation {
-    condition     = var.queue == null || try(var.queue.max_concurrency == null, true) || try(var.queue.max_concurrency >= 2 && var.queue.max_concurrency <= 1000 && floor(var.queue.max_concurrency) == var.queue.max_concurrency, false)
+    condition     = alltrue([for limit in var.queue[*].max_concurrency : limit >= 2 && limit <= 1000 && floor(limit) == limit if limit != null])
     error_message = "queue.max_concurrency must be a whole number from 2 to 1000."
   }
 
   validation {
-    condition     = var.queue == null || try(var.queue.max_concurrency == null, true) || try(var.queue.max_concurrency <= var.function.reserved_concurrency, true)
-    error_message = "queue.max_concurrency is more than function.reserved_concurrency: Lambda would throttle the difference, and throttled events become dead letters. Lower it, leave it out, or raise function.reserved_concurrency."
+    condition     = alltrue([for limit in var.queue[*].max_concurrency : limit <= coalesce(var.function.reserved_concurrency, limit) if limit != null])
+    error_message = "queue.max_concurrency is more than function.reserved_concurrency: Lambda would throttle the difference, and throttled messages become dead letters. Lower it, leave it out, or raise function.reserved_concurrency."
   }
 
   validation {
-    condition     = var.queue == null || try(var.function.reserved_concurrency >= 2, true)
-    error_message = "A queue needs function.reserved_concurrency of at least 2, or null: Lambda polls it with two invocations at once."
+    condition     = var.queue == null || alltrue([for limit in var.function.reserved_concurrency[*] : limit >= 2])
+    error_message = "A queue needs function.reserved_concurrency of at least 2, or null: the lowest concurrency of an event source mapping is 2."
   }
 
   validation {
-    condition     = var.queue == null || try(var.queue.max_receives >= 1 && var.queue.max_receives <= 1000 && floor(var.queue.max_receives) == var.queue.max_receives, false)
+    condition     = alltrue([for count in var.queue[*].max_receives : count >= 1 && count <= 1000 && floor(count) == count])
     error_message = "queue.max_receives must be a whole number from 1 to 1000."
   }
 
   validation {
-    condition     = var.queue == null || try(var.queue.max_receives * (6 * var.function.timeout_seconds + var.queue.batching_window_seconds) < var.queue.retention_days * 24 * 60 * 60, true)
-    error_message = "A message would expire before its last try, and not become a dead letter: it is tried queue.max_receives times, six times function.timeout_seconds apart. Lower one of them, or raise queue.retention_days."
+    condition = alltrue([
+      for queue in var.queue[*] :
+      queue.max_receives * (6 * var.function.timeout_seconds + queue.batching_window_seconds) < queue.retention_days * 24 * 60 * 60
+    ])
+    error_message = "A message would expire before its last retry instead of becoming a dead letter: it is received queue.max_receives times, six times function.timeout_seconds apart. Lower either, or raise queue.retention_days."
   }
 
   validation {
-    condition     = var.queue == null || try(var.queue.retention_days >= 1 && var.queue.retention_days <= 14 && floor(var.queue.retention_days) == var.queue.retention_days, false)
+    condition     = alltrue([for days in var.queue[*].retention_days : days >= 1 && days <= 14 && floor(days) == days])
     error_message = "queue.retention_days must be a whole number from 1 to 14."
   }
 }
@@ -408,9 +405,9 @@ variable "replace_bucket_notifications" {
 
 variable "role" {
   description = <<-EOT
-    The function's execution role, and the one of `backfill_role`.
+    The function's execution role, and the role of `backfill_role`.
     - `path`: IAM path, which begins and ends with a slash.
-    - `permissions_boundary`: ARN of the policy that is their permissions boundary.
+    - `permissions_boundary`: ARN of the policy that sets the roles' permissions boundary.
   EOT
   type = object({
     path                 = optional(string, "/")
@@ -435,8 +432,9 @@ variable "table" {
     The table that holds the index.
     - `partitions`: DynamoDB partition keys for the bucket; each allows 1,000 writes a second, and a listing queries all of
       them. Another number replaces the table.
-    - `tombstone_days`: how long the record of a removed object keeps late events from bringing it back; from 15.
-    - `deletion_protection`: AWS refuses to delete the table.
+    - `tombstone_days`: how long the table keeps the record of a deleted object, so that late events do not bring it
+      back; at least 15.
+    - `deletion_protection`: DynamoDB refuses to delete the table.
     - `point_in_time_recovery`: continuous backups.
     - `stream`: null, or the view type of the table's stream: "KEYS_ONLY", "NEW_IMAGE", "OLD_IMAGE" or "NEW_AND_OLD_IMAGES".
   EOT
@@ -456,19 +454,19 @@ variable "table" {
   }
 
   validation {
-    # SQS keeps a message for 14 days: a tombstone must outlive what may be waiting there.
+    # SQS keeps a message for at most 14 days, and a tombstone must outlive every waiting message.
     condition     = var.table.tombstone_days >= 15 && var.table.tombstone_days <= 3650 && floor(var.table.tombstone_days) == var.table.tombstone_days
     error_message = "table.tombstone_days must be a whole number from 15 (events may wait in a queue for 14 days) to 3650."
   }
 
   validation {
-    condition     = var.table.stream == null || try(contains(["KEYS_ONLY", "NEW_IMAGE", "OLD_IMAGE", "NEW_AND_OLD_IMAGES"], var.table.stream), false)
-    error_message = "table.stream must be \"KEYS_ONLY\", \"NEW_IMAGE\", \"OLD_IMAGE\", \"NEW_AND_OLD_IMAGES\", or null for no stream."
+    condition     = var.table.stream != ""
+    error_message = "table.stream is empty: name a view type, or use null for no stream."
   }
 }
 
 variable "tags" {
-  description = "Tags of all resources that take them."
+  description = "Tags of all resources that can have tags."
   type        = map(string)
   default     = {}
   nullable    = false

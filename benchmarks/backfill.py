@@ -16,7 +16,7 @@ from uuid import uuid4
 from rich.console import Console
 from rich.table import Column, Table
 
-from cli.function.record import FileRecord
+from cli.function.record import FileRecord, ObjectState
 from cli.function.repository import FileIndex
 from cli.insertion import MOST_AT_ONCE, Insertion
 from cli.workers import each
@@ -71,9 +71,9 @@ def _seconds(
             key=f"2026/11/{number:08}.csv",
             indexed_at=now,
             revision="0123456789abcdef",
-            etag="d41d8cd98f00b204e9800998ecf8427e",
-            size=number,
-            last_modified=now,
+            state=ObjectState(
+                etag="d41d8cd98f00b204e9800998ecf8427e", size=number, last_modified=now
+            ),
         )
         for number in range(objects)
     ]

@@ -25,7 +25,7 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Column, Table
 
-from function import manifest
+from function.derived_files import make_manifest
 from function.record import Source
 
 MOST_OF_A_KIND = 1000
@@ -96,7 +96,7 @@ def _sampled(places: list[str]) -> Iterator[tuple[str, Path]]:
 
 def _judged(kind: str, path: Path) -> tuple[str, str]:
     with path.open("rb") as content:
-        found = json.loads(manifest.make(Source(bucket="b", key="k", etag="e"), content))
+        found = json.loads(make_manifest(Source(bucket="b", key="k", etag="e"), content))
     claim = found["media_type"]
     right, less = _truth(kind, path)
     if "image" in found and found["image"] != "unknown":

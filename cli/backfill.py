@@ -1,7 +1,6 @@
 """`file-index backfill`: inserts records for objects that are older than the index."""
 
 import json
-import secrets
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -17,7 +16,7 @@ from .errors import FAILED, NO, OK, CommandError
 from .failures import CALL_ERRORS, Failure, Failures
 from .function.errors import ContentionError
 from .function.events import BACKFILL, ObjectEvent
-from .function.record import FileRecord
+from .function.record import FileRecord, ObjectState
 from .insertion import MOST_AT_ONCE, Insertion
 from .listing import Listed, Listing
 from .progress import Work
@@ -233,9 +232,7 @@ def _writing(target: Target, address: Address, listing: Listing) -> Callable[[Ba
         there = list(_still_there(listing, batch.again, done.failures))
         done.gone = len(batch.again) - len(there) - len(done.failures)
         objects = [*batch.objects, *there]
-        inserted = insertion.insert(
-            [_record(bucket, listed, observed=target.versioned) for listed in objects]
-        )
+        inserted = insertion.insert([_record(target, bucket, listed) for listed in objects])
         done.written = inserted.written
         done.failures += [Failure.of(key, error) for key, error in inserted.failed.items()]
         return done
@@ -257,22 +254,18 @@ def _still_there(
                 yield listed
 
 
-def _record(bucket: str, listed: Listed, *, observed: bool) -> FileRecord:
+def _record(target: Target, bucket: str, listed: Listed) -> FileRecord:
     """Return the record of a listed object.
 
     It is observed if the bucket has versions. Otherwise an event that removes an older version
     without naming it would remove the key.
     """
-    return FileRecord(
-        bucket=bucket,
-        key=listed.key,
-        indexed_at=datetime.now(UTC),
-        revision=secrets.token_hex(8),
-        etag=listed.etag,
-        size=listed.size,
-        last_modified=listed.last_modified,
-        event_name=BACKFILL,
-        observed=observed,
+    return FileRecord.of(
+        ObjectEvent(bucket=bucket, key=listed.key, name=BACKFILL),
+        ObjectState(etag=listed.etag, size=listed.size, last_modified=listed.last_modified),
+        now=datetime.now(UTC),
+        tombstone_life=target.settings.tombstone_life,
+        observed=target.versioned,
     )
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from .address import Filters
-from .function.record import FileRecord
+from .function.record import FileRecord, ObjectState
 from .listing import Listed, Page, known_version
 
 
@@ -41,23 +41,23 @@ class Comparison:
             return Kind.FILTERED_OUT
         if listed is None:
             return Kind.PHANTOM
-        return None if self._are_equal(listed, record) else Kind.MISMATCH
+        return None if self._are_equal(listed, record.known) else Kind.MISMATCH
 
-    def _are_equal(self, listed: Listed, record: FileRecord) -> bool:
+    def _are_equal(self, listed: Listed, state: ObjectState) -> bool:
         """Return whether object and record agree in everything that both have."""
-        if record.etag != listed.etag or record.size not in (None, listed.size):
+        if state.etag != listed.etag or state.size not in (None, listed.size):
             return False
-        known = record.last_modified
+        known = state.last_modified
         if known and _seconds(known) != _seconds(listed.last_modified):
             return False
-        metadata = record.metadata
+        metadata = state.metadata
         if metadata and listed.storage_class not in (None, metadata.storage_class):
             return False
         # A record made from the object has the version if S3 told it. A listing does not tell it,
         # nor does HEAD of an object with a customer-provided key (SSE-C).
-        if not self.versions or (known and record.version_id is None):
+        if not self.versions or (known and state.version_id is None):
             return True
-        return known_version(record.version_id) == listed.version_id
+        return known_version(state.version_id) == listed.version_id
 
 
 def _seconds(time: datetime) -> datetime:

@@ -9,7 +9,7 @@ from typing import Any
 from .drift import Kind
 from .errors import FAILED, NO, OK
 from .failures import Failure
-from .function.record import FileRecord, format_time
+from .function.record import FileRecord, ObjectState, format_time
 from .listing import Listed
 
 UNSETTLED = "unsettled"
@@ -39,19 +39,19 @@ class Drift:
                 "last_modified": format_time(self.listed.last_modified),
             } | _known(self.listed, "storage_class", "version_id")
         if self.record:
-            line["record"] = _known(
-                self.record, "etag", "size", "version_id", "event_name", "sequencer"
-            )
-            if self.record.last_modified:
-                line["record"]["last_modified"] = format_time(self.record.last_modified)
-            if self.record.metadata:
-                line["record"]["storage_class"] = self.record.metadata.storage_class
+            state = self.record.known
+            line["record"] = _known(state, "etag", "size", "version_id")
+            line["record"] |= _known(self.record, "event_name", "sequencer")
+            if state.last_modified:
+                line["record"]["last_modified"] = format_time(state.last_modified)
+            if state.metadata:
+                line["record"]["storage_class"] = state.metadata.storage_class
             line["record"]["indexed_at"] = format_time(self.record.indexed_at)
         line["repaired"] = self.repaired
         return json.dumps(line | ({"cause": self.failure.cause} if self.failure else {}))
 
 
-def _known(values: Listed | FileRecord, *names: str) -> dict[str, Any]:
+def _known(values: Listed | FileRecord | ObjectState, *names: str) -> dict[str, Any]:
     known = ((name, getattr(values, name)) for name in names)
     return {name: value for name, value in known if value is not None}
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from .failures import is_of_object
-from .function.denials import explained
+from .function.denials import explained_denial
 from .function.errors import TableMissingError
 from .function.record import FileRecord
 from .function.repository import FileIndex
@@ -86,7 +86,7 @@ class Insertion:
     def _execute(self, records: Sequence[FileRecord]) -> list[Exception | None]:
         """Return for each record why it was not written; None if it was."""
         try:
-            with explained("dynamodb:PartiQLInsert", f"table {self._table_name}"):
+            with explained_denial("dynamodb:PartiQLInsert", f"table {self._table_name}"):
                 response = self._client.batch_execute_statement(
                     Statements=[self._statement(record) for record in records]
                 )
@@ -116,7 +116,7 @@ class Insertion:
         code = {"AccessDenied": "AccessDeniedException"}.get(found["Code"], found["Code"])
         error = _error(code, found.get("Message", ""))
         if code == "AccessDeniedException":
-            with explained("dynamodb:PartiQLInsert", f"table {self._table_name}"):
+            with explained_denial("dynamodb:PartiQLInsert", f"table {self._table_name}"):
                 raise error
         return error
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from .address import Filters
 from .errors import CommandError
-from .function.denials import explained
+from .function.denials import explained_denial
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -106,7 +106,7 @@ class Listing:
     @contextmanager
     def _explained(self, action: str) -> Iterator[None]:
         try:
-            with explained(action, f"bucket {self._bucket}"):
+            with explained_denial(action, f"bucket {self._bucket}"):
                 yield
         except self._s3.exceptions.NoSuchBucket:
             raise CommandError(f"bucket {self._bucket} does not exist") from None

@@ -42,11 +42,11 @@ def ls(
             _show_prefix(entry, address, as_json=as_json)
             continue
         objects += 1
-        total += entry.size or 0
+        total += entry.known.size or 0
         if as_json:
             write_stdout(json.dumps(plain(entry)))
         else:
-            amount = _size(entry.size, human_readable=human_readable)
+            amount = _size(entry.known.size, human_readable=human_readable)
             name = entry.key if recursive else _below(entry.key, address)
             write_stdout(f"{_time(entry)} {amount:>10} {escaped(name)}")
     if summarize and as_json:
@@ -91,5 +91,5 @@ def _below(key: str, address: Address) -> str:
 
 def _time(record: FileRecord) -> str:
     # Events do not tell when the object was last modified, which is shortly before the event.
-    time = record.last_modified or record.event_time or record.indexed_at
+    time = record.known.last_modified or record.event_time or record.indexed_at
     return time.astimezone().strftime("%Y-%m-%d %H:%M:%S")

@@ -35,9 +35,9 @@ class WatchedObjects:
     objects: Objects
     filters: Filters
 
-    def look(self, bucket: str, key: str) -> ObjectState | None:
+    def head(self, bucket: str, key: str) -> ObjectState | None:
         """See `.function.objects.Objects`."""
-        return self.objects.look(bucket, key) if self.filters.matches(key) else None
+        return self.objects.head(bucket, key) if self.filters.matches(key) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +58,10 @@ class KeepingIndex:
         return record
 
     def _missing(self, record: FileRecord) -> Iterator[tuple[str, bool]]:
-        settings, metadata = self.settings, record.metadata
+        settings, metadata = self.settings, record.known.metadata
         yield "add --object-metadata", metadata is not None and not settings.object_metadata
         yield "add --object-tags", bool(metadata and metadata.tags) and not settings.object_tags
-        derived = record.derived_key or record.derived_reason
+        derived = record.known.derived.key or record.known.derived.reason
         yield "choose its deployment with --env", derived is not None
 
     def put_newer(self, record: FileRecord) -> None:
@@ -138,7 +138,7 @@ class Target:
         if self.deployment:
             return
         records = islice(self.reader().list_prefix(bucket), _RECORDS_LOOKED_AT)
-        if any(record.derived_key or record.derived_reason for record in records):
+        if any(record.known.derived.key or record.known.derived.reason for record in records):
             raise CommandError(
                 f"the records of table {self.settings.table_name} point to derived files, which"
                 " --table cannot make: leave --table out, and choose its deployment with --env"

@@ -24,8 +24,9 @@ from .failures import CALL_ERRORS, Failure, Failures
 from .findings import UNSETTLED, Drift, Findings
 from .function.errors import ContentionError
 from .function.events import REPAIR, ObjectEvent
-from .function.indexer import Indexer, Settled
+from .function.indexer import Indexer
 from .function.record import FileRecord
+from .function.repair import Settled
 from .function.sequencer import CLOCKS_DIFFER
 from .listing import Listed, Listing
 from .progress import Work

@@ -1,4 +1,4 @@
-"""Why AWS refused a call, in words that lead to the policy to change."""
+"""Why AWS denied a call, in words that lead to the policy to change."""
 
 import os
 import re
@@ -21,24 +21,24 @@ _DENIAL = re.compile(
     r"(?: on resource: (?:\"(?P<quoted>[^\"]+)\"|(?P<bare>\S+)))?"
 )
 
-# KMS refuses DynamoDB, which asks on behalf of the function, often without naming anybody: "KMS key
+# KMS denies DynamoDB, which calls it for the function, often without naming anybody: "KMS key
 #  access denied error: …AWSKMSException: The ciphertext refers to a customer master key that does
 #  not exist, does not exist in this region, or you are not allowed to access. …"
 _KMS = "KMS key access denied"
 
 _CODES = {"AccessDenied", "AccessDeniedException", "403"}
 
-_READS = "where bucket.versioned, object_metadata.enabled, backfill_role or derived_files is set"
+_READS = "if bucket.versioned, object_metadata.enabled, backfill_role or derived_files is set"
 _GRANTS = {  # action: how the module grants it
-    "dynamodb:GetItem": "where bucket.versioned, object_metadata.enabled or backfill_role is set",
+    "dynamodb:GetItem": "if bucket.versioned, object_metadata.enabled or backfill_role is set",
     "dynamodb:PutItem": "always",
     "dynamodb:Query": "to roles that are given its output index_read_policy",
-    "kms:Decrypt": "where kms_key is set",
-    "kms:GenerateDataKey": "where kms_key is set",
+    "kms:Decrypt": "if kms_key is set",
+    "kms:GenerateDataKey": "if kms_key is set",
     "s3:GetObject": _READS,
-    "s3:GetObjectTagging": "where object_metadata.tags is set",
+    "s3:GetObjectTagging": "if object_metadata.tags is set",
     "s3:ListBucket": _READS,
-    "s3:PutObject": "where derived_files is set",
+    "s3:PutObject": "if derived_files is set",
 }
 
 # How AWS ends: "because no REASON allows the … action", or "with an explicit deny in a REASON".
@@ -48,25 +48,23 @@ _REASON = re.compile(
 )
 
 _OUTSIDE = (
-    "look outside the module (a bucket or key policy, a permissions boundary, a service control "
+    "check outside the module (a bucket or key policy, a permissions boundary, a service control "
     "policy)"
 )
-_KEY = "look at the key: its policy must allow it or leave it to IAM, and it must be enabled"
-_PLACES = {
-    "identity-based policy": (
-        "apply the module again (the role's policies are not as it makes them)"
-    ),
-    "permissions boundary": "look at the role's permissions boundary",
-    "resource-based policy": "look at the policy of the bucket",
-    "service control policy": "look at the organization's service control policies",
+_KEY = "check the key: its policy must allow it or leave it to IAM, and it must be enabled"
+_ADVICE = {
+    "identity-based policy": "apply the module again (the role's policies were changed)",
+    "permissions boundary": "check the role's permissions boundary",
+    "resource-based policy": "check the policy of the bucket",
+    "service control policy": "check the organization's service control policies",
 }
 
 
 @contextmanager
-def explained(action: str, resource: str) -> Iterator[None]:
-    """Raise PermissionDeniedError where AWS refuses the call made inside.
+def explained_denial(action: str, resource: str) -> Iterator[None]:
+    """Raise PermissionDeniedError if AWS denies the call made inside.
 
-    `action` and `resource` are what is asked for; where AWS names them itself, its words count.
+    `action` and `resource` name the call. If AWS's message names others, those are reported.
     """
     try:
         yield
@@ -76,20 +74,21 @@ def explained(action: str, resource: str) -> Iterator[None]:
         raise _denied(error, action, resource) from error
 
 
-def explained_read(bucket: str, key: str) -> AbstractContextManager[None]:
-    """`explained` for a call that reads an object.
+def explained_read_denial(bucket: str, key: str) -> AbstractContextManager[None]:
+    """Do as `explained_denial` for a call that reads an object.
 
-    S3 need not say which right was missing: without ListBucket a missing object answers 403.
+    S3 need not say which permission is missing: without ListBucket, HEAD of a missing object fails
+    with 403.
     """
-    return explained(
-        "s3:GetObject or s3:ListBucket", f"object {bucket}/{key}, or on bucket {bucket}"
+    return explained_denial(
+        "s3:GetObject or s3:ListBucket", f"object {bucket}/{key}, or bucket {bucket}"
     )
 
 
 def _denied(error: ClientError, action: str, resource: str) -> PermissionDeniedError:
-    text = error.response["Error"].get("Message", "")
-    denial = _DENIAL.search(text)
-    by_kms = _KMS in text
+    message = error.response["Error"].get("Message", "")
+    denial = _DENIAL.search(message)
+    by_kms = _KMS in message
     user = denial["user"] if denial else _caller()
     if denial or by_kms:
         action = denial["action"] if denial else "kms:Decrypt"
@@ -97,24 +96,24 @@ def _denied(error: ClientError, action: str, resource: str) -> PermissionDeniedE
         resource = f"the key of {resource}"
     resource = (denial and (denial["quoted"] or denial["bare"])) or resource
     return PermissionDeniedError(
-        f"{_role(user)} may not {action} on {resource}.",
-        _where_to_look(action, resource, text),
-        f"AWS says: {text}" if denial or by_kms else "",
+        f"{_role(user)} is not authorized to perform: {action} on resource: {resource}.",
+        _advice(action, resource, message),
+        f"AWS says: {message}" if denial or by_kms else "",
     )
 
 
-def _where_to_look(action: str, resource: str, text: str) -> str:
-    reason = _REASON.search(text)
-    place = (
-        _KEY if action.startswith("kms:") else _PLACES.get(reason[1] if reason else "", _OUTSIDE)
+def _advice(action: str, resource: str, message: str) -> str:
+    reason = _REASON.search(message)
+    advice = (
+        _KEY if action.startswith("kms:") else _ADVICE.get(reason[1] if reason else "", _OUTSIDE)
     )
-    if "explicit deny" in text:
-        return f"A policy denies it explicitly: {place}."
+    if "explicit deny" in message:
+        return f"A policy denies it explicitly: {advice}."
     granted = _GRANTS.get(action.partition(" or ")[0])
-    # The module's rights on a key are the table's.
+    # The module grants permissions on the table's key only.
     if granted is None or resource.startswith("the key of object"):
         return f"The module does not grant it: {_OUTSIDE}."
-    return f"The module grants it {granted}; if so here, {place}."
+    return f"The module grants it {granted}. If it should be granted here, {advice}."
 
 
 def _role(user: str | None) -> str:
@@ -141,8 +140,8 @@ def ask_who_with(connect: Callable[[Config], Any]) -> None:
 
 @cache
 def _caller() -> str | None:
-    """Return who calls, for refusals without a text, as HEAD's. Needs no permission."""
+    """Return who calls, for denials without a message, as HEAD's. Needs no permission."""
     quick = Config(connect_timeout=2, read_timeout=2, retries={"total_max_attempts": 1})
-    with suppress(ClientError, BotoCoreError):  # the function's name then says nearly as much
+    with suppress(ClientError, BotoCoreError):  # the function's name says nearly as much
         return str(_identity.connect(quick).get_caller_identity()["Arn"])
     return None

@@ -4,16 +4,16 @@ FileIndexError
 ├── SettingsError             an environment variable is missing or wrong
 ├── MalformedEventError       a payload, or one event in it, cannot be read
 ├── OtherBucketError          an event about a bucket that the function does not index
-├── PermissionDeniedError     AWS refused a call
+├── PermissionDeniedError     AWS denied a call
 ├── TableMissingError         the table does not exist
 ├── DerivedBucketMissingError the bucket for derived files does not exist
 ├── UnreadableRecordError     the table holds an item that this package did not write
-├── EventTooOldError          an event older than the tombstones, and no right to look at the object
-├── ContentionError           others kept writing the same record
+├── EventTooOldError          an event older than the tombstones; the object may not be read
+├── ContentionError           the record changed during every attempt to write it
 ├── OutOfTimeError            the invocation is about to time out
-└── ObjectEventsFailedError   what a direct invocation raises after everything else was processed
+└── ObjectEventsFailedError   events of a direct invocation failed
 
-Every message says what to do. None is swallowed: what failed goes back to where it came from.
+Every message says what to do. None is swallowed: a message that fails goes back to its source.
 """
 
 
@@ -34,14 +34,14 @@ class OtherBucketError(FileIndexError):
 
 
 class PermissionDeniedError(FileIndexError):
-    """AWS refused a call; the message names role, action, resource and where to look."""
+    """AWS denied a call; the message names role, action, resource and what to check."""
 
     def __init__(self, refusal: str, advice: str = "", said: str = "") -> None:
         super().__init__(" ".join(filter(None, (refusal, advice, said))))
         self.refusal = refusal
-        """Who may not do what on which resource."""
+        """Who is not authorized to perform which action on which resource."""
         self.said = said
-        """AWS's own words; empty where it gave none."""
+        """AWS's own words; empty if it gave none."""
 
 
 class TableMissingError(FileIndexError):
@@ -57,15 +57,15 @@ class DerivedBucketMissingError(FileIndexError):
 
 
 class EventTooOldError(FileIndexError):
-    """An event is older than the tombstones live and the object may not be looked at."""
+    """An event is older than tombstones live, and the function may not look at the object."""
 
 
 class ContentionError(FileIndexError):
-    """A record changed under every attempt to refresh it."""
+    """A record changed during every attempt to refresh it."""
 
 
 class OutOfTimeError(FileIndexError):
-    """The invocation is about to time out: the object was not started, or not finished."""
+    """The invocation is about to time out, and the object was not started or not finished."""
 
 
 class ObjectEventsFailedError(FileIndexError):

@@ -1,7 +1,7 @@
-"""From what invoked the function to messages of object events. Pure: no AWS, no clock.
+"""Turns a payload into messages of object events. Pure: no AWS, no clock.
 
-S3's own document is read, and the same inside SQS, SNS, SNS in SQS (wrapped or raw), EventBridge
-events, EventBridge in SQS and the record of a Lambda on-failure destination, nested as they come.
+It reads S3's own document, also inside SQS, SNS and SNS in SQS (wrapped or raw); EventBridge
+events, also in SQS; and the record of a Lambda on-failure destination. They may be nested.
 
 Documents:
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
@@ -20,7 +20,7 @@ from .events import MAX_KEY_BYTES, Change, Message, ObjectEvent, change_of
 
 __all__ = ["Change", "Message", "ObjectEvent", "canonical_sequencer", "parse"]
 
-_MAX_SIZE = 2**63 - 1  # far above what S3 stores, and within what DynamoDB keeps exactly
+_MAX_SIZE = 2**63 - 1  # far above S3's largest object, and DynamoDB keeps it exactly
 _MAX_WRAPPERS = 8
 _HEXADECIMAL = re.compile(r"[0-9A-Fa-f]+")
 _MAX_SEQUENCER_DIGITS = 64  # S3's have about 18
@@ -44,7 +44,7 @@ _EVENTBRIDGE_CREATED = {
     "CompleteMultipartUpload": "CompleteMultipartUpload",
 }
 
-# What is delivered in place of an S3 event, and what to do about it.
+# Known documents that are not S3 events, and what to do about them.
 _SUBSCRIPTION = (
     "an SNS {} of topic {}, not an S3 event: confirm the subscription (aws sns "
     "confirm-subscription with the message's TopicArn and Token, or open its SubscribeURL within "
@@ -69,11 +69,10 @@ T = TypeVar("T")
 
 
 def parse(payload: object) -> tuple[Message, ...]:
-    """Read what Lambda was invoked with.
+    """Return the messages in the payload that Lambda was invoked with.
 
     Raises MalformedEventError if nothing in the payload can be read. Otherwise an unreadable
-    message, or an unreadable record in one, is reported in `Message.errors` and leaves the others
-    alone.
+    message or record is reported in `Message.errors`, and does not affect the others.
     """
     records = _records(payload)
     if records and all(_source(record) == "aws:sqs" for record in records):
@@ -88,11 +87,11 @@ def parse(payload: object) -> tuple[Message, ...]:
 
 
 def canonical_sequencer(sequencer: str, *, eventbridge: bool = False) -> str:
-    """The form in which plain string comparison orders sequencers of one key as S3 documents.
+    """Return the sequencer in the form that plain string comparison orders as S3 documents.
 
-    S3 says to pad the shorter with zeros on the right and to compare as strings. Without trailing
-    zeros, and in upper case, no padding is needed. AWS documents EventBridge's sequencers without
-    the leading 00 of the native ones: a missing 00 is restored, so that both forms are equal.
+    S3 says to pad the shorter with zeros on the right and to compare as strings. In upper case and
+    without trailing zeros no padding is needed. AWS documents EventBridge's sequencers without the
+    leading 00 of the native ones; it is restored, so that both forms are equal.
 
     Raises MalformedEventError if it is not hexadecimal or too long.
     """
@@ -109,7 +108,7 @@ def canonical_sequencer(sequencer: str, *, eventbridge: bool = False) -> str:
 
 
 class _Collector:
-    """Gathers what one message holds while its wrappers are taken off."""
+    """Collects the events in one message while it unwraps them."""
 
     def __init__(self) -> None:
         self.events: list[ObjectEvent] = []
@@ -117,7 +116,7 @@ class _Collector:
         self.test_events = 0
 
     def message(self, message_id: str | None) -> Message:
-        """What was gathered."""
+        """Return what was collected."""
         return Message(
             id=message_id,
             events=tuple(self.events),
@@ -126,7 +125,7 @@ class _Collector:
         )
 
     def read(self, document: object, depth: int = 0) -> None:
-        """Add what the document holds; what cannot be read is added to the errors."""
+        """Add the events in the document, or the error if it cannot be read."""
         try:
             self._read(document, depth)
         except MalformedEventError as error:
@@ -156,7 +155,7 @@ class _Collector:
             )
 
     def read_record(self, record: object, depth: int) -> None:
-        """Add what an entry of `Records` holds."""
+        """Add the events in an entry of `Records`."""
         try:
             record = _mapping(record, "an entry of Records")
             source = _source(record)
@@ -189,7 +188,7 @@ def _native_event(record: Mapping[str, object]) -> ObjectEvent:
         )
     s3 = _mapping(record.get("s3"), "s3")
     entity = _mapping(s3.get("object"), "s3.object")
-    answer = record.get("responseElements")
+    response = record.get("responseElements")
     name = _text(record, "eventName").removeprefix("s3:")
     return ObjectEvent(
         bucket=_text(_mapping(s3.get("bucket"), "s3.bucket"), "name"),
@@ -200,8 +199,8 @@ def _native_event(record: Mapping[str, object]) -> ObjectEvent:
         etag=_optional_text(entity, "eTag"),
         version_id=_optional_text(entity, "versionId"),
         sequencer=_content_sequencer(entity, name, eventbridge=False),
-        request_id=_optional_text(answer, "x-amz-request-id")
-        if isinstance(answer, Mapping)
+        request_id=_optional_text(response, "x-amz-request-id")
+        if isinstance(response, Mapping)
         else None,
     )
 
@@ -249,7 +248,7 @@ def _foreign(document: Mapping[str, object]) -> str | None:
 
 
 def _records(payload: object) -> list[object]:
-    """The list under `Records`; none where the payload is of another kind."""
+    """Return the list under `Records`; an empty one if the payload has none."""
     if not isinstance(payload, Mapping) or "Records" not in payload:
         return []
     records = payload["Records"]
@@ -265,7 +264,7 @@ def _source(record: object) -> object:
 
 
 def _form_decoded(key: str) -> str:
-    """S3 form-encodes the key in its own document, and only there: decode it exactly once."""
+    """Decode the key once: S3 form-encodes it in its own document, and only there."""
     try:
         return unquote_plus(key, errors="strict")
     except UnicodeDecodeError:
@@ -282,7 +281,7 @@ def _checked_key(key: str) -> str:
 
 
 def _content_sequencer(entity: Mapping[str, object], name: str, *, eventbridge: bool) -> str | None:
-    """The canonical sequencer, if the event is one of those whose sequencers order content."""
+    """Return the canonical sequencer if the event's sequencer orders content."""
     sequencer = _optional_text(entity, "sequencer")
     if sequencer is None or change_of(name) in (Change.TOUCHED, Change.UNRELATED):
         return None
@@ -310,7 +309,7 @@ def _text(document: Mapping[str, object], field: str) -> str:
 
 
 def _optional_text(document: Mapping[str, object], field: str) -> str | None:
-    """The field's text; null and "" are absent, as S3 and its imitators use them."""
+    """Return the field's text; null and "" count as absent, as S3 and its imitators use them."""
     value = _optional(document, field, str)
     if not value:
         return None
@@ -324,7 +323,7 @@ def _optional_text(document: Mapping[str, object], field: str) -> str | None:
 def _optional_size(entity: Mapping[str, object]) -> int | None:
     size = _optional(entity, "size", int)
     if size is not None and (isinstance(size, bool) or not 0 <= size <= _MAX_SIZE):
-        raise MalformedEventError(f"size is no number of bytes from 0 to {_MAX_SIZE}")
+        raise MalformedEventError(f"size is not a number of bytes from 0 to {_MAX_SIZE}")
     return size
 
 
@@ -362,7 +361,7 @@ def _kind(value: object) -> str:
 
 
 def _shown(value: object) -> str:
-    """The beginning of what came from outside, in ASCII and on one line."""
+    """Return the beginning of a value from outside, in ASCII and on one line."""
     text = json.dumps(value, default=str)
     limit = 200
     return text if len(text) <= limit else f"{text[:limit]}..."

@@ -16,22 +16,22 @@ REPAIR = "Repair"
 
 
 class Change(Enum):
-    """What an object event says about its object."""
+    """The kind of change that an object event reports."""
 
     STORED = "stored"
     """New content became current."""
     REMOVED = "removed"
-    """A delete; of the object, or of the version it names."""
+    """A delete of the object, or of the version that the event names."""
     MARKED = "marked"
-    """A delete marker became current, or something of the sort that only versioned buckets know."""
+    """A delete marker became current, or something else that happens only in versioned buckets."""
     TOUCHED = "touched"
-    """Tags, storage class or restore state changed, the content did not."""
+    """Tags, storage class or restore state changed, but not the content."""
     UNRELATED = "unrelated"
-    """Nothing that the index holds: ACL, retention, replication, annotation, unknown types."""
+    """The index holds nothing of it: ACL, retention, replication, annotation, unknown types."""
 
 
 _DELETES = {"ObjectRemoved:Delete", "LifecycleExpiration:Delete"}
-_FAMILIES = {  # all other events, by what stands before the colon
+_FAMILIES = {  # all other events, by the part of the name before the colon
     "ObjectCreated": Change.STORED,
     "ObjectRemoved": Change.MARKED,
     "LifecycleExpiration": Change.MARKED,
@@ -43,7 +43,7 @@ _FAMILIES = {  # all other events, by what stands before the colon
 
 
 def change_of(name: str) -> Change:
-    """Return what an event of this name, S3's without the `s3:`, says about its object."""
+    """Return the kind of change that an event reports; `name` is S3's, without the `s3:`."""
     if name in _DELETES:
         return Change.REMOVED
     return _FAMILIES.get(name.partition(":")[0], Change.UNRELATED)
@@ -51,7 +51,7 @@ def change_of(name: str) -> Change:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectEvent:
-    """One change of one object, as S3 reported it. What S3 did not say is None."""
+    """One change of one object, as S3 reported it. Fields that S3 left out are None."""
 
     bucket: str
     key: str
@@ -66,39 +66,39 @@ class ObjectEvent:
     version_id: str | None = None
     """The version the event names; "null" is one."""
     sequencer: str | None = None
-    """Canonical, see `canonical_sequencer`; None where S3 sends none or it orders no content."""
+    """Canonical, see `canonical_sequencer`; None if S3 sends none or it does not order content."""
     request_id: str | None = None
 
     @property
     def change(self) -> Change:
-        """What the event says about the object."""
+        """The kind of change that the event reports."""
         return change_of(self.name)
 
     @property
     def began_at(self) -> datetime | None:
-        """When the multipart upload began that the event completes, if it completes one."""
+        """When the multipart upload that the event completes began, if it completes one."""
         return upload_began(self.name, self.sequencer, self.time)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """What carried object events and fails on its own: an SQS message, else the invocation."""
+    """The carrier of object events that fails on its own: an SQS message, else the invocation."""
 
     id: str | None
-    """The SQS message id; None for everything that is not an SQS batch."""
+    """The SQS message id; None if the payload is not an SQS batch."""
     events: tuple[ObjectEvent, ...] = ()
     errors: tuple[MalformedEventError, ...] = ()
-    """Why parts of the message could not be read; the rest of it is in `events`."""
+    """Why parts of the message cannot be read; the rest is in `events`."""
     test_events: int = 0
-    """How many `s3:TestEvent` it held, which S3 sends when a notification is configured."""
+    """How many `s3:TestEvent` it holds; S3 sends one when a notification is configured."""
 
 
 class Outcome(StrEnum):
-    """What became of an object event."""
+    """The fate of an object event."""
 
     INDEXED = "indexed"
     REMOVED = "removed"
     SUPERSEDED = "superseded"
-    """A duplicate, or older than what the index holds: nothing to do."""
+    """A duplicate, or older than the record: nothing to do."""
     IGNORED = "ignored"
     FAILED = "failed"

@@ -1,4 +1,4 @@
-"""The bucket: what an object is right now."""
+"""The bucket: the current state of an object."""
 
 import re
 import threading
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from .denials import explained, explained_read
+from .denials import explained_denial, explained_read_denial
 from .record import ObjectMetadata, ObjectState
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _PARTS = re.compile(r"-(\d+)$")
 _GONE = {"NoSuchKey", "NoSuchVersion", "NoSuchBucket", "404"}
 _ENCODED_WORD = "=?"
-_METADATA = {  # attribute of the record: field of HeadObject's answer
+_METADATA = {  # attribute of the record: field of HeadObject's response
     "content_type": "ContentType",
     "content_encoding": "ContentEncoding",
     "content_language": "ContentLanguage",
@@ -33,59 +33,59 @@ _METADATA = {  # attribute of the record: field of HeadObject's answer
 
 
 def is_gone(error: ClientError) -> bool:
-    """Return whether S3 answered that the one object that was asked for is not there."""
+    """Return whether S3's error says that the requested object does not exist."""
     if error.response["Error"]["Code"] in _GONE:
         return True
-    answer = error.response.get("ResponseMetadata", {})
-    # A delete marker has no tags: 405, and not 404 as for everything else.
+    response = error.response.get("ResponseMetadata", {})
+    # For the tags of a delete marker S3 returns 405, otherwise 404.
     return (
-        answer.get("HTTPStatusCode") == HTTPStatus.METHOD_NOT_ALLOWED
-        and answer.get("HTTPHeaders", {}).get("x-amz-delete-marker") == "true"
+        response.get("HTTPStatusCode") == HTTPStatus.METHOD_NOT_ALLOWED
+        and response.get("HTTPHeaders", {}).get("x-amz-delete-marker") == "true"
     )
 
 
 class Objects:
-    """Looks at objects. Safe to share between threads."""
+    """Reads the state of objects. Safe to share between threads."""
 
     def __init__(
         self, connect: "Callable[[], S3Client]", *, metadata: bool = False, tags: bool = False
     ) -> None:
-        """`connect` makes the client, when an event first needs one: cold starts stay fast."""
+        """`connect` makes the client when an event first needs one, to keep cold starts fast."""
         self._connect = connect
         self._connecting = threading.Lock()
         self._client: S3Client | None = None
         self._metadata = metadata
         self._tags = tags
 
-    def look(self, bucket: str, key: str) -> ObjectState | None:
-        """The object's current version; None where object or bucket is gone.
+    def head(self, bucket: str, key: str) -> ObjectState | None:
+        """Return the state of the current version; None if object or bucket are gone.
 
         Raises PermissionDeniedError.
         """
         try:
-            return self._head(bucket, key)
+            return self._current(bucket, key)
         except ClientError as error:
             if is_gone(error):
                 return None
             raise
 
-    def _head(self, bucket: str, key: str) -> ObjectState | None:
-        with explained_read(bucket, key):
+    def _current(self, bucket: str, key: str) -> ObjectState | None:
+        with explained_read_denial(bucket, key):
             try:
                 found: Mapping[str, Any] = self.client().head_object(Bucket=bucket, Key=key)
             except ClientError as error:
                 if error.response["Error"]["Code"] != "400":
                     raise
                 found = {}
-        if not found:  # SSE-C: HEAD needs the customer's key, a listing does not
+        if not found:  # SSE-C: HEAD needs the customer's key, but a listing does not
             return self._listed(bucket, key)
         return self._state(bucket, key, found, size=found["ContentLength"])
 
     def _listed(self, bucket: str, key: str) -> ObjectState | None:
-        with explained("s3:ListBucket", f"bucket {bucket}"):
-            answer = self.client().list_objects_v2(Bucket=bucket, Prefix=key, MaxKeys=1)
+        with explained_denial("s3:ListBucket", f"bucket {bucket}"):
+            response = self.client().list_objects_v2(Bucket=bucket, Prefix=key, MaxKeys=1)
         # A key sorts before every other key that begins with it.
-        entry: Mapping[str, Any] = next(iter(answer.get("Contents", [])), {})
+        entry: Mapping[str, Any] = next(iter(response.get("Contents", [])), {})
         if entry.get("Key") != key:
             return None
         return self._state(bucket, key, entry, size=entry["Size"])
@@ -105,7 +105,7 @@ class Objects:
     ) -> ObjectMetadata:
         parts = _PARTS.search(etag)
         return ObjectMetadata(
-            # S3 names no storage class where it is the standard one.
+            # S3 leaves the storage class out if it is the standard one.
             storage_class=found.get("StorageClass", "STANDARD"),
             parts=int(parts[1]) if parts else None,
             tags=self._object_tags(bucket, key) if self._tags else None,
@@ -114,12 +114,12 @@ class Objects:
         )
 
     def _object_tags(self, bucket: str, key: str) -> dict[str, str] | None:
-        with explained("s3:GetObjectTagging", f"object {bucket}/{key}"):
-            answer = self.client().get_object_tagging(Bucket=bucket, Key=key)
-        return {tag["Key"]: tag["Value"] for tag in answer["TagSet"]} or None
+        with explained_denial("s3:GetObjectTagging", f"object {bucket}/{key}"):
+            response = self.client().get_object_tagging(Bucket=bucket, Key=key)
+        return {tag["Key"]: tag["Value"] for tag in response["TagSet"]} or None
 
     def client(self) -> "S3Client":
-        """The client, made when it is first asked for."""
+        """Return the client; the first call makes it."""
         with self._connecting:
             if self._client is None:
                 self._client = self._connect()

@@ -1,16 +1,20 @@
-"""What the index holds for one key, and what an object is right now."""
+"""What the index holds for one key, and how DynamoDB stores it."""
 
+import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from datetime import UTC, datetime
-from typing import Any
+from dataclasses import dataclass, is_dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from types import NoneType, UnionType
+from typing import Any, get_args, get_type_hints
 
 from .errors import UnreadableRecordError
+from .events import ObjectEvent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectMetadata:
-    """What S3 says of an object beyond its content, kept with object metadata switched on.
+    """An object's properties beyond its content; recorded if object metadata is on.
 
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
     """
@@ -28,14 +32,14 @@ class ObjectMetadata:
     """`AES256`, `aws:kms` or `aws:kms:dsse`."""
     kms_key_id: str | None = None
     parts: int | None = None
-    """How many parts a multipart upload had."""
+    """The number of parts of a multipart upload."""
     user_metadata: Mapping[str, str] | None = None
     tags: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """An object whose content is read, in the state that its ETag names."""
+    """An object to read, with the content that its ETag names."""
 
     bucket: str
     key: str
@@ -45,87 +49,109 @@ class Source:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DerivedFile:
-    """Where what was made of an object's content is, or why there is nothing."""
+    """Where an object's derived file is, or why it has none."""
 
     key: str | None = None
-    """In the bucket for derived files."""
+    """The key in the bucket for derived files."""
     reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectState:
-    """What an object is: as seen, or as far as an event tells."""
+    """An object as it was seen, or as far as an event describes it."""
 
     etag: str | None = None
     size: int | None = None
     """Bytes."""
     last_modified: datetime | None = None
     version_id: str | None = None
-    """None in a bucket that never was versioned; "null" is a version."""
+    """None if the bucket was never versioned; "null" is a version."""
     metadata: ObjectMetadata | None = None
     derived: DerivedFile = DerivedFile()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileRecord:
-    """What the index holds for one key: an object, or the tombstone of one that is gone."""
+    """What the index holds for one key: its object, and what caused the write."""
 
     bucket: str
     key: str
     indexed_at: datetime
     revision: str
-    """Renewed by every write; compare-and-set uses it."""
-    etag: str | None = None
-    size: int | None = None
-    """Bytes."""
-    version_id: str | None = None
-    last_modified: datetime | None = None
-    """Only where the object was looked at: S3's events carry none."""
+    """Renewed by every write, for compare-and-set."""
+    state: ObjectState | None
+    """None: the object is gone, and the record is its tombstone."""
     event_name: str | None = None
-    """S3's, or `Backfill` or `Repair` where no event led to the write."""
+    """S3's, or `Backfill` or `Repair` if no event caused the write."""
     event_time: datetime | None = None
-    sequencer: str | None = None
     request_id: str | None = None
+    sequencer: str | None = None
+    """The greatest one so far, not always this event's."""
     observed: bool = False
     """The key is looked at and never ordered by sequencer."""
     settled_at: datetime | None = None
     """A repair saw the object after this time, by S3's clock: older events change nothing."""
-    deleted: bool = False
-    """The record is a tombstone."""
     expires_at: int | None = None
     """When DynamoDB may remove a tombstone, in seconds of Unix time."""
-    derived_key: str | None = None
-    """With derived files switched on, where the object's is."""
-    derived_reason: str | None = None
-    """Why there is none."""
-    metadata: ObjectMetadata | None = None
+
+    @classmethod
+    def of(  # noqa: PLR0913 # what a write decides
+        cls,
+        event: ObjectEvent,
+        state: ObjectState | None,
+        *,
+        now: datetime,
+        tombstone_life: timedelta,
+        sequencer: str | None = None,
+        observed: bool = False,
+        settled_at: datetime | None = None,
+    ) -> "FileRecord":
+        """Return a new record, caused by the event, with a revision of its own."""
+        return cls(
+            bucket=event.bucket,
+            key=event.key,
+            indexed_at=now,
+            revision=secrets.token_hex(8),
+            state=state,
+            event_name=event.name,
+            event_time=event.time,
+            request_id=event.request_id,
+            sequencer=sequencer,
+            observed=observed,
+            settled_at=settled_at,
+            expires_at=None if state else int((now + tombstone_life).timestamp()),
+        )
+
+    @property
+    def deleted(self) -> bool:
+        """Whether the record is a tombstone."""
+        return self.state is None
+
+    @property
+    def known(self) -> ObjectState:
+        """The object's state; an empty one if the record is a tombstone."""
+        return self.state or ObjectState()
 
     def to_item(self) -> dict[str, Any]:
-        """The record as DynamoDB attributes; what is absent or false is left out."""
-        item = _attributes(self)
-        if self.metadata is not None:
-            item |= _attributes(self.metadata)
-        return item
+        """Return the record as DynamoDB attributes, all at one level."""
+        item = to_attributes(self)
+        if self.state is None:
+            return item | {_DELETED: {"BOOL": True}}
+        item |= to_attributes(self.state) | to_attributes(self.state.derived, _DERIVED)
+        return item | (to_attributes(self.state.metadata) if self.state.metadata else {})
 
     @classmethod
     def from_item(cls, item: Mapping[str, Any]) -> "FileRecord":
-        """The record that DynamoDB attributes describe; attributes of others are passed over.
+        """Return the record that DynamoDB attributes describe; it ignores any others.
 
-        Raises UnreadableRecordError where it is none.
+        Raises UnreadableRecordError if they do not describe a record.
         """
         try:
-            return cls(
-                **_values(item, _RECORD_FIELDS),
-                # Every record with object metadata has a storage class; without it an attribute of
-                # one of these names is somebody else's.
-                metadata=ObjectMetadata(**_values(item, _METADATA_FIELDS))
-                if "storage_class" in item
-                else None,
-            )
+            return cls(state=_state(item), **from_attributes(cls, item))
         except (TypeError, ValueError) as error:
             raise UnreadableRecordError(
-                f"the table holds an item that is no record, under {item.get('key')}: {error}. "
-                "Somebody else wrote it: remove it"
+                f"the table holds an item that is not a record, under {item.get('key')}: {error}. "
+                "It was not written by file-index: remove it"
             ) from error
 
 
@@ -133,23 +159,61 @@ class WriteRefusedError(Exception):
     """The record in the table did not allow the write."""
 
     def __init__(self, standing: FileRecord | None) -> None:
-        super().__init__("another record stands in the table")
+        super().__init__("the table holds another record")
         self.standing = standing
-        """The record as it is now; None where it is gone."""
+        """The record in the table; None if there is none."""
 
 
-_RECORD_FIELDS = {field.name for field in fields(FileRecord)} - {"metadata"}
-_METADATA_FIELDS = {field.name for field in fields(ObjectMetadata)}
-_TIMES = {"event_time", "indexed_at", "last_modified", "settled_at"}
+_DELETED = "deleted"
+_DERIVED = "derived_"
 
 
-def _attributes(values: FileRecord | ObjectMetadata) -> dict[str, Any]:
-    named = ((field.name, getattr(values, field.name)) for field in fields(values))
+def _state(item: Mapping[str, Any]) -> ObjectState | None:
+    if item.get(_DELETED) == {"BOOL": True}:
+        return None
+    # Every record with object metadata has a storage class; without it, an attribute that has the
+    # name of a metadata field is not the function's.
+    has_metadata = "storage_class" in item
+    return ObjectState(
+        derived=DerivedFile(**from_attributes(DerivedFile, item, _DERIVED)),
+        metadata=ObjectMetadata(**from_attributes(ObjectMetadata, item)) if has_metadata else None,
+        **from_attributes(ObjectState, item),
+    )
+
+
+def to_attributes(values: object, prefix: str = "") -> dict[str, Any]:
+    """Return the fields of a dataclass as DynamoDB attributes.
+
+    A field that is None or false has no attribute, and neither has one that is a dataclass.
+    """
+    kind: type = type(values)
+    found = {name: getattr(values, name) for name in _kinds(kind)}
     return {
-        name: _attribute(value)
-        for name, value in named
-        if value is not None and value is not False and name != "metadata"
+        prefix + name: _attribute(value)
+        for name, value in found.items()
+        if value is not None and value is not False
     }
+
+
+def from_attributes(kind: type, item: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return the arguments for a dataclass, the inverse of `to_attributes`."""
+    return {
+        name: _value(item[prefix + name], type_)
+        for name, type_ in _kinds(kind).items()
+        if prefix + name in item
+    }
+
+
+@cache
+def _kinds(kind: type) -> dict[str, Any]:
+    """Return the type of each field that is an attribute; of `X | None`, it is X."""
+    kinds = {
+        name: next((one for one in get_args(hint) if one is not NoneType), hint)
+        if isinstance(hint, UnionType)
+        else hint
+        for name, hint in get_type_hints(kind).items()
+    }
+    return {name: type_ for name, type_ in kinds.items() if not is_dataclass(type_)}
 
 
 def _attribute(value: object) -> dict[str, Any]:
@@ -161,27 +225,25 @@ def _attribute(value: object) -> dict[str, Any]:
         case datetime():
             return {"S": format_time(value)}
         case Mapping():
-            return {"M": {key: {"S": text} for key, text in value.items()}}
-        case _:
+            return {"M": {key: _attribute(entry) for key, entry in value.items()}}
+        case str():
             return {"S": value}
+        case _:
+            raise TypeError(f"{value!r} is not of a type that an attribute can have")
 
 
-def _values(item: Mapping[str, Any], names: set[str]) -> dict[str, Any]:
-    return {name: _value(name, item[name]) for name in names & item.keys()}
-
-
-def _value(name: str, attribute: Mapping[str, Any]) -> Any:
+def _value(attribute: Mapping[str, Any], type_: object) -> Any:
     match attribute:
-        case {"S": text} if name in _TIMES:
+        case {"S": text} if type_ is datetime:
             return datetime.fromisoformat(text)
-        case {"N": number} if name in ("size", "expires_at", "parts"):
+        case {"N": number}:
             return int(number)
         case {"M": entries}:
-            return {key: entry.get("S") for key, entry in entries.items()}
+            return {key: _value(entry, str) for key, entry in entries.items()}
         case _:
             return next(iter(attribute.values()))
 
 
 def format_time(time: datetime) -> str:
-    """The time as S3's events write it: ISO-8601 in UTC with milliseconds and `Z`."""
+    """Return the time as S3's events have it: ISO-8601 in UTC with milliseconds and `Z`."""
     return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any
 
-from .denials import explained
+from .denials import explained_denial
 from .errors import TableMissingError
 from .record import FileRecord, WriteRefusedError, format_time
 from .sequencer import CLOCKS_DIFFER, upload_began
@@ -13,14 +13,14 @@ from .sequencer import CLOCKS_DIFFER, upload_began
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-# No record, or one that is ordered by sequencer, has a smaller one, and was not settled by a repair
-# after the event.
+# There is no record; or it is ordered by sequencer, has a smaller one, and was not settled by a
+# repair after the event.
 _NEWER = (
     "attribute_not_exists(#key) OR (attribute_not_exists(observed)"
     " AND (attribute_not_exists(sequencer) OR sequencer < :sequencer)"
     " AND (attribute_not_exists(settled_at) OR settled_at < :event_time){})"
 )
-# S3 gives precedence to an object that was stored after a multipart upload began.
+# An object that was stored after a multipart upload began takes precedence over it.
 _NOT_OVERTAKEN = " AND (attribute_not_exists(last_modified) OR last_modified <= :began)"
 _NO_TIME = "0"  # before every time
 
@@ -34,11 +34,11 @@ class FileIndex:
         self._partitions = partitions
 
     def put_newer(self, record: FileRecord) -> None:
-        """Write the record unless the one that stands is observed or at least as new.
+        """Write the record unless the one in the table is observed or at least as new.
 
         It is at least as new if it has an equal or greater sequencer, was settled after the event,
         or holds an object that was stored after the event's multipart upload began. Raises
-        WriteRefusedError with the record that stands.
+        WriteRefusedError with the record in the table.
         """
         time = format_time(record.event_time) if record.event_time else _NO_TIME
         values = {":sequencer": {"S": record.sequencer}, ":event_time": {"S": time}}
@@ -49,9 +49,9 @@ class FileIndex:
         self._put(record, _NEWER.format(overtaken), values, {"#key": "key"})
 
     def replace(self, record: FileRecord, standing: FileRecord | None) -> None:
-        """Write the record if the table still holds what was read.
+        """Write the record if the table still holds `standing`.
 
-        Raises WriteRefusedError with what it holds instead.
+        Raises WriteRefusedError with the record that it holds instead.
         """
         if standing is None:
             self._put(record, "attribute_not_exists(#key)", {}, {"#key": "key"})
@@ -59,20 +59,20 @@ class FileIndex:
             self._put(record, "revision = :revision", {":revision": {"S": standing.revision}}, {})
 
     def read(self, bucket: str, key: str) -> FileRecord | None:
-        """The key's record, tombstones included, as it is after every write that was answered."""
+        """Return the key's record, which may be a tombstone. The read is consistent."""
         with self._explained("dynamodb:GetItem"):
-            answer = self._client.get_item(
+            response = self._client.get_item(
                 TableName=self._table_name,
                 Key={"partition": {"S": self._partition(bucket, key)}, "key": {"S": key}},
                 ConsistentRead=True,
             )
-        item = answer.get("Item")
+        item = response.get("Item")
         return FileRecord.from_item(item) if item else None
 
     def _put(
         self, record: FileRecord, condition: str, values: dict[str, Any], names: dict[str, str]
     ) -> None:
-        # DynamoDB refuses empty maps of names and values, so each is sent only where it is used.
+        # DynamoDB refuses empty maps of names and values, so each is sent only if it is used.
         expression: dict[str, Any] = {}
         if names:
             expression["ExpressionAttributeNames"] = names
@@ -92,10 +92,10 @@ class FileIndex:
             standing = FileRecord.from_item(item) if item else None
             if standing is None or standing.revision != record.revision:
                 raise WriteRefusedError(standing) from None
-            # Else the answer to this very write was lost, and botocore sent it again.
+            # Otherwise the response to this write was lost, and botocore sent it again.
 
     def to_item(self, record: FileRecord) -> dict[str, Any]:
-        """The record as this table keeps it."""
+        """Return the record as this table stores it."""
         return {
             "partition": {"S": self._partition(record.bucket, record.key)},
             **record.to_item(),
@@ -121,7 +121,7 @@ def partition_name(bucket: str, number: int, partitions: int) -> str:
 @contextmanager
 def explained_call(client: "DynamoDBClient", table_name: str, action: str) -> Iterator[None]:
     """Raise PermissionDeniedError or TableMissingError if DynamoDB refuses the call made inside."""
-    with explained(action, f"table {table_name}"):
+    with explained_denial(action, f"table {table_name}"):
         try:
             yield
         except client.exceptions.ResourceNotFoundException as error:

@@ -1,14 +1,14 @@
 """The time in S3's sequencers, beyond the order that S3 documents.
 
 Every sequencer recorded from S3 begins with 00 and the Unix seconds at which its change began: for
-a multipart upload that is when the upload was started. S3 does not document it, so nothing is
-concluded from a time that cannot be right.
+a multipart upload that is when the upload was started. S3 does not document it, so a time
+that cannot be right is not used.
 """
 
 from datetime import UTC, datetime, timedelta
 
 CLOCKS_DIFFER = timedelta(seconds=5)
-"""How far the clocks of S3's hosts differ at most."""
+"""The most that the clocks of S3's hosts differ."""
 
 _COMPLETION = "ObjectCreated:CompleteMultipartUpload"
 _LONGEST_UPLOAD = timedelta(days=366)
@@ -16,12 +16,12 @@ _DIGITS = 10  # 00 and the seconds
 
 
 def is_ahead(sequencer: str, clock: datetime) -> bool:
-    """Return whether the sequencer's time lies after S3's clock: it cannot be S3's yet."""
+    """Return whether the sequencer's time is after S3's clock: S3 cannot have issued it yet."""
     return _seconds(sequencer) > (clock + CLOCKS_DIFFER).timestamp()
 
 
 def upload_began(name: str | None, sequencer: str | None, time: datetime | None) -> datetime | None:
-    """Return when the multipart upload began that this event completes.
+    """Return when the multipart upload that this event completes began.
 
     None if the event completes no upload or its sequencer does not say.
     """
@@ -34,5 +34,5 @@ def upload_began(name: str | None, sequencer: str | None, time: datetime | None)
 
 
 def _seconds(sequencer: str) -> int:
-    """Unix seconds; centuries from now if the sequencer does not begin with 00."""
+    """Return Unix seconds; they lie centuries ahead if the sequencer does not begin with 00."""
     return int(sequencer.ljust(_DIGITS, "0")[:_DIGITS], 16)

@@ -7,7 +7,7 @@ from datetime import timedelta
 from .errors import SettingsError
 
 MIN_TOMBSTONE_DAYS = 15
-"""SQS keeps a message for 14 days: a tombstone must outlive every message that may wait there."""
+"""SQS keeps a message for up to 14 days, and a tombstone must outlive it."""
 
 DERIVED_MAX_BYTES = 100 * 1024 * 1024
 
@@ -34,7 +34,7 @@ class InvalidSettingError(SettingsError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What the deployment decides. The log level is the runtime's, so it is not here.
+    """The deployment's settings. The log level is not among them: the runtime applies it.
 
     Raises InvalidSettingError.
     """
@@ -45,7 +45,7 @@ class Settings:
     object_metadata: bool = False
     object_tags: bool = False
     bucket_name: str | None = None
-    """The only bucket that is indexed; None: any."""
+    """The only bucket to index; None: any."""
     derived_bucket: str | None = None
     """The bucket for derived files; None: none are made."""
     derived_prefix: str = ""
@@ -62,14 +62,14 @@ class Settings:
         _check("derived_max_bytes", self.derived_max_bytes, _DERIVED_MAX_BYTES)
         if self.object_tags and not self.object_metadata:
             raise InvalidSettingError(
-                "object_tags needs object_metadata: set both or neither",
+                "object_tags is set without object_metadata: set both, or leave object_tags out",
                 "object_tags",
                 "object_metadata",
             )
 
     @property
     def reads_objects(self) -> bool:
-        """Whether records hold what no event tells, so that each object is read."""
+        """Whether records hold more than events tell, so that every object must be read."""
         return self.object_metadata or self.derived_bucket is not None
 
     @classmethod

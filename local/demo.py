@@ -91,7 +91,7 @@ class Demo:
         """Wait until the index equals the bucket."""
         started = time.monotonic()
         wait_for(
-            lambda: self.objects() == [(r.key, r.size, r.etag) for r in self.records()],
+            lambda: self.objects() == [(r.key, r.known.size, r.known.etag) for r in self.records()],
             lambda: f"bucket {self.objects()}, index {self.records()}",
         )
         # A deleted file may also be absent because its events have not arrived yet.
@@ -108,7 +108,9 @@ class Demo:
         heading(f"2. The records in the table {self.table}")
         table = Table(Column("key", overflow="fold"), "size", "event", "sequencer")
         for record in self.records():
-            table.add_row(escape(record.key), str(record.size), record.event_name, record.sequencer)
+            table.add_row(
+                escape(record.key), str(record.known.size), record.event_name, record.sequencer
+            )
         console.print(table)
         console.print(
             "The deleted file is gone; its tombstone keeps late events from undoing that:"
@@ -126,7 +128,7 @@ class Demo:
         listed = list(self.index.list_prefix(self.bucket, PREFIX))
         elapsed = (time.monotonic() - started) * 1000
         for record in listed:
-            console.print(f"  {escape(record.key)}  {record.size} bytes")
+            console.print(f"  {escape(record.key)}  {record.known.size} bytes")
         console.print(f"{len(listed)} records in {elapsed:.0f} ms")
 
     def show_duplicate(self) -> None:
@@ -185,7 +187,7 @@ class Demo:
             wait_for(self.dead_letters, lambda: "no dead letter")
         console.print("  The role is allowed to write to the table again.")
         self.show_command("redrive")
-        console.print(f"  {key} is in the index: {self.record(key).size} bytes")
+        console.print(f"  {key} is in the index: {self.record(key).known.size} bytes")
 
     def show_repair(self) -> None:
         """Lose events, then fill, verify and repair the index."""
@@ -274,8 +276,8 @@ def upload_event(record: FileRecord, sequencer: str) -> dict[str, Any]:
                     "bucket": {"name": record.bucket},
                     "object": {
                         "key": quote_plus(record.key, safe="/"),
-                        "size": record.size,
-                        "eTag": record.etag,
+                        "size": record.known.size,
+                        "eTag": record.known.etag,
                         "sequencer": sequencer,
                     },
                 },

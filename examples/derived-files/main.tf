@@ -35,8 +35,8 @@ resource "aws_s3_bucket_public_access_block" "manifests" {
   restrict_public_buckets = true
 }
 
-# A manifest outlives its object, and S3 cannot tell which ones have: here all go after two years. Of an object
-# that lives longer it is made again by `file-index backfill`.
+# A manifest outlives its object, and S3 cannot tell whose object is gone: so every manifest expires after two years.
+# `file-index backfill` makes that of an older object again.
 resource "aws_s3_bucket_lifecycle_configuration" "manifests" {
   bucket = aws_s3_bucket.manifests.bucket
 

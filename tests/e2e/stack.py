@@ -139,7 +139,7 @@ class Stack:
         def equal() -> FileRecord | None:
             head = self.s3.head_object(Bucket=self.bucket, Key=key)
             record = self.index.get(self.bucket, key)
-            same = record and (record.etag, record.size) == (
+            same = record and (record.known.etag, record.known.size) == (
                 head["ETag"].strip('"'),
                 head["ContentLength"],
             )

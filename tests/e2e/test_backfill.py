@@ -13,7 +13,7 @@ from threading import Event
 import pytest
 from rich.console import Console
 
-from cli.function.record import FileRecord
+from cli.function.record import FileRecord, ObjectState
 from cli.workers import WORKERS
 from local.emulator import Emulator
 from local.waiting import HANG_SECONDS, wait_for
@@ -72,16 +72,18 @@ def differences(bare: Bare) -> list[tuple[object, ...]]:
         for found in page.get("Contents", [])
     }
     records = bare.index.list_prefix(bare.bucket)
-    index = {(record.key, record.etag, record.size) for record in records}
+    index = {(record.key, record.known.etag, record.known.size) for record in records}
     return sorted(bucket ^ index)
 
 
 def test_every_object_gets_a_record_and_every_record_stays(bare: Bare) -> None:
     for key in KEYS:
         bare.put(key, key.encode())
-    known = FileRecord(bucket=bare.name, key="same", indexed_at=NOW, revision="r", etag="live")
+    known = FileRecord(
+        bucket=bare.name, key="same", indexed_at=NOW, revision="r", state=ObjectState(etag="live")
+    )
     gone = FileRecord(
-        bucket=bare.name, key="Same", indexed_at=NOW, revision="r", deleted=True, expires_at=2**31
+        bucket=bare.name, key="Same", indexed_at=NOW, revision="r", state=None, expires_at=2**31
     )
     bare.store(known)
     bare.store(gone)
@@ -100,9 +102,12 @@ def test_every_object_gets_a_record_and_every_record_stays(bare: Bare) -> None:
         record = bare.index.get(bare.name, key)
         assert record
         head = bare.s3.head_object(Bucket=bare.name, Key=key)
-        assert (record.etag, record.size) == (head["ETag"].strip('"'), head["ContentLength"])
+        assert (record.known.etag, record.known.size) == (
+            head["ETag"].strip('"'),
+            head["ContentLength"],
+        )
         assert (record.event_name, record.sequencer, record.observed) == ("Backfill", None, False)
-        assert record.last_modified
+        assert record.known.last_modified
 
 
 def test_only_what_is_watched_is_inserted(bare: Bare) -> None:
@@ -123,7 +128,14 @@ def test_only_what_is_watched_is_inserted(bare: Bare) -> None:
 
 def test_with_object_metadata_every_record_is_refreshed(bare: Bare) -> None:
     bare.s3.put_object(Bucket=bare.name, Key="a", Body=b"1", ContentType="text/css")
-    old = FileRecord(bucket=bare.name, key="a", indexed_at=NOW, revision="r", sequencer="0055")
+    old = FileRecord(
+        bucket=bare.name,
+        key="a",
+        indexed_at=NOW,
+        revision="r",
+        sequencer="0055",
+        state=ObjectState(),
+    )
     bare.store(old)
 
     done = bare.file_index("backfill", bare.url(), "--object-metadata", "--json")
@@ -131,8 +143,8 @@ def test_with_object_metadata_every_record_is_refreshed(bare: Bare) -> None:
     assert json.loads(done.answer) == {"objects": 1, "refreshed": 1}
     record = bare.index.get(bare.name, "a")
     assert record
-    assert record.metadata
-    assert (record.metadata.content_type, record.sequencer) == ("text/css", "0055")
+    assert record.known.metadata
+    assert (record.known.metadata.content_type, record.sequencer) == ("text/css", "0055")
 
 
 def killing_at(number: int, fault: Fault) -> Decide:

@@ -385,7 +385,7 @@ class Depending:
 
 _KEPT = {**BUCKET, "versioned": False, "force_destroy": False}
 _KEY = {"arn": "arn:aws:kms:us-east-1:000000000000:key/1234abcd-12ab-34cd-56ef-1234567890ab"}
-_POLICIES = {f"aws_iam_role_policy.{name}" for name in ("logs", "queue[0]", "table")}
+_POLICIES = {f'aws_iam_role_policy.function["{name}"]' for name in ("logs", "queue", "table")}
 # All but the bucket and its settings.
 _NAMED = {
     "aws_cloudwatch_event_rule.bucket[0]",

@@ -28,11 +28,11 @@ def test_each_object_has_a_manifest_and_no_manifest_has_one(derived: Stack) -> N
     derived.put(key, content)
     record = derived.wait_until_indexed(key)
 
-    assert record.derived_key == f"{MANIFESTS}{key}.{record.etag}.json"
-    assert manifests(derived)[record.derived_key] == {
+    assert record.known.derived.key == f"{MANIFESTS}{key}.{record.known.etag}.json"
+    assert manifests(derived)[record.known.derived.key] == {
         "bucket": derived.bucket,
         "key": key,
-        "etag": record.etag,
+        "etag": record.known.etag,
         "length": len(content),
         "sha256": hashlib.sha256(content).hexdigest(),
         "media_type": "text/csv",
@@ -74,7 +74,11 @@ def test_an_object_that_is_not_read_is_indexed_with_the_reason(
 
     record = derived.record(key)
     assert record
-    assert (record.size, record.derived_key, record.derived_reason) == (len(body), None, reason)
+    assert (record.known.size, record.known.derived.key, record.known.derived.reason) == (
+        len(body),
+        None,
+        reason,
+    )
     assert line["key"] == key
 
 
@@ -83,7 +87,7 @@ def test_the_largest_object_has_one(derived: Stack) -> None:
 
     derived.put(key, b"x" * 2**20)
 
-    assert derived.wait_until_indexed(key).derived_key
+    assert derived.wait_until_indexed(key).known.derived.key
 
 
 def test_an_object_deleted_in_between_is_indexed_with_the_reason(derived: Stack) -> None:
@@ -91,7 +95,7 @@ def test_an_object_deleted_in_between_is_indexed_with_the_reason(derived: Stack)
 
     record = derived.record("in box/deleted")
     assert record
-    assert record.derived_reason == "the object was deleted meanwhile"
+    assert record.known.derived.reason == "the object was deleted meanwhile"
 
 
 @pytest.mark.parametrize("command", ["backfill", "verify --grace 1 --repair"])
@@ -105,4 +109,4 @@ def test_file_index_makes_them_too(derived: Stack, command: str) -> None:
 
     record = derived.record(f"{prefix}a")
     assert record, said
-    assert record.derived_key in manifests(derived)
+    assert record.known.derived.key in manifests(derived)

@@ -73,7 +73,7 @@ def test_one_object_that_may_not_be_read_does_not_stop_the_others(
     assert done.items() <= json.loads(failed.answer.splitlines()[-1]).items()
     assert indexed(bare) == {*KEYS} - {REFUSED}
     assert f"  {bare.url(REFUSED)}: " in failed.messages
-    assert "may not s3:GetObject" in failed.messages
+    assert "is not authorized to perform: s3:GetObject" in failed.messages
     causes = {
         line["key"] for line in map(json.loads, report.read_text().splitlines()) if "cause" in line
     }

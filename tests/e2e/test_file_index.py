@@ -157,8 +157,8 @@ def test_a_function_does_the_tasks_of_a_job(metadata: Stack) -> None:
         [{"taskId": "t1", "resultCode": "Succeeded", "resultString": "indexed"}],
     )
     record = stack.wait_until_indexed(key)
-    assert record.metadata
-    assert (record.metadata.content_type, record.event_name) == ("text/csv", "Backfill")
+    assert record.known.metadata
+    assert (record.known.metadata.content_type, record.event_name) == ("text/csv", "Backfill")
 
 
 TABLE = "arn:aws:dynamodb:us-east-1:000000000000:table/{}"
@@ -244,8 +244,8 @@ def test_a_right_that_is_missing_is_named(
 
         assert (done.code, done.answer) == (2, ""), (missing, done)
         assert done.messages.count("\n") == 1, done.messages
-        refusal, _, resource = done.messages.partition(" on ")
-        assert f"role {bare.name} may not {missing}" in refusal
+        refusal, _, resource = done.messages.partition(" on resource: ")
+        assert f"role {bare.name} is not authorized to perform: {missing}" in refusal
         assert bare.name in resource
 
     # And with all of them it works.
@@ -253,7 +253,7 @@ def test_a_right_that_is_missing_is_named(
         bare.file_index("backfill", bare.url())
     done = bare.file_index(*arguments, environment=may(NEEDED[command]))
     assert done.code in (0, 1), done
-    assert "may not" not in done.messages
+    assert "not authorized" not in done.messages
 
 
 @pytest.mark.parametrize("command", ["get", "ls", "backfill", "verify"])

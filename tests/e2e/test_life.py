@@ -27,19 +27,19 @@ def test_an_index_of_somebody_elses_bucket_from_plan_to_destroy(short_lived: Sta
     short_lived.put("in box/a b.txt", b"1", ContentType="text/csv")
     short_lived.put("elsewhere.txt")
     record = short_lived.wait_until_indexed("in box/a b.txt")
-    assert record.metadata
-    assert record.metadata.content_type == "text/csv"
+    assert record.known.metadata
+    assert record.known.metadata.content_type == "text/csv"
     assert short_lived.record("elsewhere.txt") is None
 
     # Object metadata is switched off and a queue is added: until the owner has followed, S3 goes
     # on invoking the function.
     short_lived.deployment.apply({"object_metadata": {"enabled": False}, "queue": {}})
     short_lived.put("in box/a b.txt", b"333", ContentType="text/csv")
-    assert short_lived.wait_until_indexed("in box/a b.txt").metadata is None
+    assert short_lived.wait_until_indexed("in box/a b.txt").known.metadata is None
     del short_lived.outputs
     short_lived.configure_bucket_as_its_owner()
     short_lived.put("in box/a b.txt", b"55555")
-    assert short_lived.wait_until_indexed("in box/a b.txt").size == 5
+    assert short_lived.wait_until_indexed("in box/a b.txt").known.size == 5
     assert short_lived.deployment.plan() == []
 
     assert all(made(short_lived).values())

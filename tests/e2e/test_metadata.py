@@ -21,15 +21,15 @@ def test_a_record_carries_what_head_says_and_the_tags(metadata: Stack) -> None:
 
     record = metadata.wait_until_indexed("rich.csv")
 
-    assert record.last_modified
-    assert record.metadata
+    assert record.known.last_modified
+    assert record.known.metadata
     assert (
-        record.metadata.content_type,
-        record.metadata.content_encoding,
-        record.metadata.user_metadata,
-        record.metadata.tags,
-        record.metadata.storage_class,
-        record.metadata.encryption,
+        record.known.metadata.content_type,
+        record.known.metadata.content_encoding,
+        record.known.metadata.user_metadata,
+        record.known.metadata.tags,
+        record.known.metadata.storage_class,
+        record.known.metadata.encryption,
     ) == ("text/csv", "gzip", {"owner": "ann"}, {"class": "secret"}, "STANDARD", "AES256")
 
 
@@ -59,8 +59,8 @@ def test_tags_restore_and_storage_class_events_refresh_the_record(
 
     record = metadata.record(key)
     assert record
-    assert record.metadata
-    assert record.metadata.tags == {"k": name}
+    assert record.known.metadata
+    assert record.known.metadata.tags == {"k": name}
 
 
 def test_a_bucket_policy_that_denies_is_explained(metadata: Stack) -> None:
@@ -85,10 +85,11 @@ def test_a_bucket_policy_that_denies_is_explained(metadata: Stack) -> None:
 
     assert line["errorType"] == "PermissionDeniedError"
     assert (
-        f"role {metadata.role} may not s3:GetObject or s3:ListBucket on object "
-        f"{metadata.bucket}/{key}, or on bucket {metadata.bucket}. "
+        f"role {metadata.role} is not authorized to perform: s3:GetObject or s3:ListBucket"
+        f" on resource: object "
+        f"{metadata.bucket}/{key}, or bucket {metadata.bucket}. "
     ) in line["errorMessage"]
-    assert "look outside the module (a bucket or key policy, " in line["errorMessage"]
+    assert "check outside the module (a bucket or key policy, " in line["errorMessage"]
     assert "PermissionDeniedError" in letter["responsePayload"]["errorMessage"]
 
     assert metadata.invoke(letter)[0] is None
@@ -118,6 +119,7 @@ def test_a_key_that_refuses_is_explained(metadata: Stack) -> None:
     line = metadata.wait_for_line(key=key, outcome="failed")
     assert line["errorType"] == "PermissionDeniedError"
     assert line["errorMessage"].startswith(
-        f"role {metadata.role} may not kms:Decrypt on the key of table metadata. The module grants "
-        "it where kms_key is set; if so here, look at the key: its policy must allow it "
+        f"role {metadata.role} is not authorized to perform: kms:Decrypt"
+        f" on resource: the key of table metadata. The module grants it if "
+        "kms_key is set. If it should be granted here, check the key: its policy must allow it "
     )

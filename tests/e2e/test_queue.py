@@ -193,4 +193,4 @@ def test_two_invocations_with_events_of_a_key_at_once_leave_what_the_bucket_hold
     assert [error for error, _ in answers] == [None] * len(events), answers
     for key in keys:
         record = stack.wait_until_indexed(key)
-        assert (record.size, record.sequencer) == (2, "FF2")
+        assert (record.known.size, record.sequencer) == (2, "FF2")

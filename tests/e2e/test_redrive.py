@@ -160,7 +160,7 @@ def test_what_eventbridge_could_not_deliver_is_replayed(eventbridge: Stack) -> N
     )
     event = eventbridge_event(key=key, size=1, sequencer=record.sequencer)
     event["detail"]["bucket"]["name"] = stack.bucket
-    event["detail"]["object"]["version-id"] = record.version_id
+    event["detail"]["object"]["version-id"] = record.known.version_id
     stack.emulator.client("sqs").send_message(
         QueueUrl=stack.outputs["dead_letter_queue"]["url"],
         MessageBody=json.dumps(event),

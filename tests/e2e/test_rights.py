@@ -21,18 +21,18 @@ GRANTED = {  # by deployment: on table and buckets
     "versioned": LOOKS,
 }
 
-OBJECT = "object {bucket}/{key}, or on bucket {bucket}"
-READS = "where bucket.versioned, object_metadata.enabled, backfill_role or derived_files is set"
+OBJECT = "object {bucket}/{key}, or bucket {bucket}"
+READS = "if bucket.versioned, object_metadata.enabled, backfill_role or derived_files is set"
 EXPLAINED = {  # on what, and how the module grants it
     "dynamodb:GetItem": (
         "table {table}",
-        "where bucket.versioned, object_metadata.enabled or backfill_role is set",
+        "if bucket.versioned, object_metadata.enabled or backfill_role is set",
     ),
     "dynamodb:PutItem": ("table {table}", "always"),
     "s3:GetObject": (OBJECT, READS),
-    "s3:GetObjectTagging": ("object {bucket}/{key}", "where object_metadata.tags is set"),
+    "s3:GetObjectTagging": ("object {bucket}/{key}", "if object_metadata.tags is set"),
     "s3:ListBucket": (OBJECT, READS),
-    "s3:PutObject": ("object {bucket}/manifests/{key}.{etag}.json", "where derived_files is set"),
+    "s3:PutObject": ("object {bucket}/manifests/{key}.{etag}.json", "if derived_files is set"),
 }
 
 
@@ -66,7 +66,10 @@ def test_every_granted_action_is_needed_and_its_absence_explained(
     on, granted = EXPLAINED[action]
     on = on.format(bucket=stack.bucket, key=key, etag=etag, table=stack.name)
     said = line["errorMessage"].replace("s3:GetObject or s3:ListBucket", action)
-    expected = f"role {stack.role} may not {action} on {on}. The module grants it {granted}; "
+    expected = (
+        f"role {stack.role} is not authorized to perform: {action}"
+        f" on resource: {on}. The module grants it {granted}; "
+    )
     assert said.startswith(expected)
     # The manifest is written first, so a record never names one that is missing.
     assert stack.record(key) is None

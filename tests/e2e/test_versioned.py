@@ -9,7 +9,11 @@ def test_the_current_version_is_indexed(versioned: Stack) -> None:
 
     record = versioned.wait_until_indexed("current")
 
-    assert (record.size, record.version_id, record.observed) == (2, latest["VersionId"], True)
+    assert (record.known.size, record.known.version_id, record.observed) == (
+        2,
+        latest["VersionId"],
+        True,
+    )
 
 
 def test_a_delete_marker_removes_and_its_removal_brings_back(versioned: Stack) -> None:
@@ -17,10 +21,10 @@ def test_a_delete_marker_removes_and_its_removal_brings_back(versioned: Stack) -
     versioned.wait_until_indexed("undeleted")
 
     marker = versioned.delete("undeleted")
-    assert versioned.wait_until_removed("undeleted").etag is None
+    assert versioned.wait_until_removed("undeleted").known.etag is None
 
     versioned.delete("undeleted", VersionId=marker["VersionId"])
-    assert versioned.wait_until_indexed("undeleted").size == 1
+    assert versioned.wait_until_indexed("undeleted").known.size == 1
 
 
 def test_a_permanent_delete_of_the_current_version_uncovers_the_one_before(
@@ -28,11 +32,11 @@ def test_a_permanent_delete_of_the_current_version_uncovers_the_one_before(
 ) -> None:
     versioned.put("uncovered", b"1")
     latest = versioned.put("uncovered", b"22")
-    assert versioned.wait_until_indexed("uncovered").size == 2
+    assert versioned.wait_until_indexed("uncovered").known.size == 2
 
     versioned.delete("uncovered", VersionId=latest["VersionId"])
 
-    assert versioned.wait_until_indexed("uncovered").size == 1
+    assert versioned.wait_until_indexed("uncovered").known.size == 1
 
 
 def test_a_permanent_delete_of_an_older_version_changes_nothing(versioned: Stack) -> None:
@@ -43,7 +47,7 @@ def test_a_permanent_delete_of_an_older_version_changes_nothing(versioned: Stack
     versioned.delete("kept", VersionId=first["VersionId"])
 
     versioned.wait_for_line(key="kept", event="ObjectRemoved:Delete")
-    assert versioned.wait_until_indexed("kept").size == 2
+    assert versioned.wait_until_indexed("kept").known.size == 2
 
 
 def test_deleting_every_version_removes(versioned: Stack) -> None:

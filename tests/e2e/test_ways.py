@@ -14,10 +14,10 @@ def test_a_file_is_followed_from_upload_to_delete(stack: Stack) -> None:
 
     stored = stack.put(key, b"1")
     record = stack.wait_until_indexed(key)
-    assert (record.size, record.version_id) == (1, stored.get("VersionId"))
+    assert (record.known.size, record.known.version_id) == (1, stored.get("VersionId"))
 
     stack.put(key, b"22")
-    assert stack.wait_until_indexed(key).size == 2
+    assert stack.wait_until_indexed(key).known.size == 2
 
     stack.delete(key)
     assert stack.wait_until_removed(key).expires_at
@@ -52,8 +52,8 @@ def test_versions_are_told_apart_whichever_way_they_come(stack: Stack) -> None:
     marker = stack.delete(key)
     stack.wait_until_removed(key)
     stack.delete(key, VersionId=marker["VersionId"])
-    assert stack.wait_until_indexed(key).size == 2
+    assert stack.wait_until_indexed(key).known.size == 2
 
     stack.delete(key, VersionId=first["VersionId"])
     stack.wait_for_line(key=key, version_id=first["VersionId"], outcome="indexed")
-    assert stack.wait_until_indexed(key).size == 2
+    assert stack.wait_until_indexed(key).known.size == 2

@@ -55,7 +55,7 @@ def differences(stack: Stack, prefix: str) -> Mapping[str, tuple[object, object]
         for found in page.get("Contents", [])
     }
     index = {
-        record.key: (record.etag, record.size)
+        record.key: (record.known.etag, record.known.size)
         for record in stack.index.list_prefix(stack.bucket, prefix)
     }
     return {

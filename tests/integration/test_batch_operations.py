@@ -59,8 +59,8 @@ def test_the_object_of_a_task_is_indexed(
     }
     record = reader.get(BUCKET, KEY)
     assert record
-    assert (record.size, record.event_name, record.sequencer) == (5, "Backfill", None)
-    assert record.last_modified
+    assert (record.known.size, record.event_name, record.sequencer) == (5, "Backfill", None)
+    assert record.known.last_modified
 
 
 def test_an_object_that_is_gone_leaves_a_tombstone(function: Function, index: FileIndex) -> None:

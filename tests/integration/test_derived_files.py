@@ -18,11 +18,11 @@ from moto.core.config import default_user_config
 from PIL import Image
 
 from cli.reader import IndexReader
-from function import derived_files
 from function.derived_files import DerivedFiles
+from function.derived_files import maker as maker_module
+from function.derived_files.manifest import Content
 from function.errors import ObjectEventsFailedError, PermissionDeniedError
 from function.handler import create_function
-from function.manifest import Content
 from function.record import Source
 from function.repository import FileIndex
 from tests.integration.conftest import BUCKET
@@ -79,15 +79,15 @@ def test_a_record_points_to_the_manifest_of_its_object(
 
     record = reader.get(BUCKET, "a b+ü.csv")
     assert record
-    assert record.derived_key == f"m/é/a b+ü.csv.{record.etag}.json"
-    assert record.derived_reason is None
+    assert record.known.derived.key == f"m/é/a b+ü.csv.{record.known.etag}.json"
+    assert record.known.derived.reason is None
     ((name, data),) = stored(s3).items()
     manifest = json.loads(data)
-    assert name == record.derived_key
+    assert name == record.known.derived.key
     assert (manifest["bucket"], manifest["key"], manifest["etag"]) == (
         BUCKET,
         "a b+ü.csv",
-        record.etag,
+        record.known.etag,
     )
     assert manifest["sha256"] == hashlib.sha256(b"a;b\n1;2\n").hexdigest()
     assert manifest["csv"]["header"] == ["a", "b"]
@@ -104,7 +104,7 @@ def test_a_record_points_to_the_manifest_of_its_object(
     )
     tombstone = index.read(BUCKET, "a b+ü.csv")
     assert tombstone
-    assert (tombstone.deleted, tombstone.derived_key) == (True, None)
+    assert (tombstone.deleted, tombstone.known.derived.key) == (True, None)
 
 
 def test_the_manifest_is_there_before_the_record(
@@ -215,14 +215,16 @@ def test_an_object_that_cannot_be_read_has_none(
         (
             "AccessDenied",
             "Access Denied",
-            "may not s3:GetObject or s3:ListBucket on object b/k, or",
+            "is not authorized to perform: s3:GetObject or s3:ListBucket"
+            " on resource: object b/k, or",
         ),
         (
             "AccessDenied",
             "User: arn:aws:sts::1:assumed-role/files/files is not authorized to perform: "
             "kms:Decrypt on the resource associated with this ciphertext because no "
             "identity-based policy allows the kms:Decrypt action",
-            "role files may not kms:Decrypt on the key of object b/k",
+            "role files is not authorized to perform: kms:Decrypt"
+            " on resource: the key of object b/k",
         ),
     ],
 )
@@ -258,7 +260,8 @@ def test_a_refusal_to_store_names_the_place(s3: "S3Client") -> None:
         )
         with pytest.raises(
             PermissionDeniedError,
-            match=r"may not s3:PutObject on object manifests/m/k.e.json.*where derived_files is",
+            match=r"is not authorized to perform: s3:PutObject"
+            r" on resource: object manifests/m/k.e.json.*if derived_files is",
         ):
             maker(s3).make(Source(bucket="b", key="k", etag="e"), 1)
 
@@ -329,7 +332,7 @@ def test_a_body_that_drips_is_given_up(monkeypatch: pytest.MonkeyPatch, urllib3:
     if urllib3 == "1.26":  # the one of some runtimes has no read1 of its own
         monkeypatch.delattr("urllib3.response.HTTPResponse.read1")
         monkeypatch.delattr("urllib3.response.BaseHTTPResponse.read1")
-    monkeypatch.setattr(derived_files, "_SECONDS", 0.1)
+    monkeypatch.setattr(maker_module, "_SECONDS", 0.1)
     slow = Dripping(length=1000)
     monkeypatch.setitem(default_user_config["core"], "passthrough", {"urls": [f"{slow.url}.*"]})
 
@@ -423,7 +426,7 @@ def test_content_that_nothing_can_be_made_of_has_none(s3: "S3Client") -> None:
 
 
 def test_what_takes_too_long_has_none(s3: "S3Client", monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(derived_files, "_SECONDS", -1)
+    monkeypatch.setattr(maker_module, "_SECONDS", -1)
 
     made = maker(s3).make(source(s3, body=b"abc"), 3)
 
@@ -512,7 +515,7 @@ def test_an_event_without_an_etag_is_indexed_with_the_reason(
 
     record = reader.get(BUCKET, "k")
     assert record
-    assert record.derived_reason == "the event names no ETag"
+    assert record.known.derived.reason == "the event names no ETag"
 
 
 def test_no_file_is_derived_without_being_asked_for(s3: "S3Client", reader: IndexReader) -> None:
@@ -520,5 +523,5 @@ def test_no_file_is_derived_without_being_asked_for(s3: "S3Client", reader: Inde
 
     record = reader.get(BUCKET, "k")
     assert record
-    assert (record.derived_key, record.derived_reason) == (None, None)
+    assert (record.known.derived.key, record.known.derived.reason) == (None, None)
     assert stored(s3) == {}

@@ -12,10 +12,10 @@ import pytest
 from botocore.exceptions import ClientError
 
 from cli.reader import IndexReader
-from function import logs
 from function.errors import MalformedEventError, ObjectEventsFailedError, PermissionDeniedError
 from function.handler import Function, create_function
 from function.record import FileRecord, format_time
+from function.report import JsonFormatter
 from function.repository import FileIndex
 from function.settings import Settings
 from local.waiting import HANG_SECONDS
@@ -79,7 +79,7 @@ def function(index: FileIndex, s3: "S3Client") -> Function:  # noqa: ARG001 # ta
 def lines(caplog: pytest.LogCaptureFixture) -> Callable[[], list[dict[str, Any]]]:
     """The lines written so far, as JSON."""
     caplog.set_level(logging.INFO)
-    caplog.handler.setFormatter(logs.JsonFormatter())
+    caplog.handler.setFormatter(JsonFormatter())
     return lambda: [
         json.loads(line) for line in caplog.text.splitlines() if '"logger": "file_index"' in line
     ]
@@ -112,13 +112,13 @@ def test_an_upload_is_indexed(function: Function, reader: IndexReader) -> None:
     assert answer == {"indexed": 1, "removed": 0, "superseded": 0, "ignored": 0, "failed": 0}
     record = reader.get(BUCKET, "a b+ü")
     assert record
-    assert (record.size, record.sequencer, record.event_name, record.request_id) == (
+    assert (record.known.size, record.sequencer, record.event_name, record.request_id) == (
         1024,
         "0055AED6DCD90281E5",
         "ObjectCreated:Put",
         "C3D13FE58DE4C810",
     )
-    assert record.last_modified is None
+    assert record.known.last_modified is None
     assert not record.observed
 
 
@@ -172,7 +172,7 @@ def test_the_events_of_a_key_in_one_invocation_need_one_write(
     assert (answer["indexed"], answer["superseded"], len(writes)) == (1, 2, 1)
     record = reader.get(BUCKET, "a.txt")
     assert record
-    assert record.size == 3
+    assert record.known.size == 3
 
 
 def test_many_keys_are_indexed_at_once(function: Function, reader: IndexReader) -> None:
@@ -206,7 +206,7 @@ def test_where_the_event_does_not_decide_the_object_is_looked_at(
     assert function.handle(s3_document(record), Invocation())["indexed"] == 1
     found = reader.get(BUCKET, "a.txt")
     assert found
-    assert (found.size, found.last_modified is not None) == (5, True)
+    assert (found.known.size, found.known.last_modified is not None) == (5, True)
 
 
 def test_an_event_younger_than_the_tombstones_is_applied_without_a_look(
@@ -227,8 +227,8 @@ def test_with_object_metadata_every_event_looks(reader: IndexReader, s3: "S3Clie
 
     record = reader.get(BUCKET, "a.txt")
     assert record
-    assert record.metadata
-    assert (record.size, record.metadata.content_type, record.metadata.tags) == (
+    assert record.known.metadata
+    assert (record.known.size, record.known.metadata.content_type, record.known.metadata.tags) == (
         5,
         "text/csv",
         {"class": "secret"},
@@ -386,7 +386,7 @@ def test_an_event_about_another_bucket_fails_alone(
     (failed,) = [line for line in lines() if line.get("outcome") == "failed"]
     assert (failed["bucket"], failed["errorType"]) == ("logs", "OtherBucketError")
     assert failed["errorMessage"] == (
-        "the event is about bucket logs, and this function indexes reports alone: remove the "
+        "the event is about bucket logs, and this function indexes only reports: remove the "
         "notification, rule or subscription that sends it here, then delete the message"
     )
     assert lines()[-1]["Failed"] == 1
@@ -506,7 +506,7 @@ def test_an_event_that_is_too_old_does_not_take_a_new_one_of_its_key_along(
     function: Function, reader: IndexReader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def denied(*_: Any, **__: Any) -> None:
-        raise PermissionDeniedError("may not dynamodb:GetItem")
+        raise PermissionDeniedError("is not authorized to perform: dynamodb:GetItem")
 
     monkeypatch.setattr(FileIndex, "read", denied)
 
@@ -522,19 +522,20 @@ def test_an_event_that_is_too_old_does_not_take_a_new_one_of_its_key_along(
     monkeypatch.undo()
     record = reader.get(BUCKET, "a.txt")
     assert record
-    assert record.size == 2
+    assert record.known.size == 2
 
 
 def test_another_refusal_of_an_old_event_is_explained_as_what_it_is(
     function: Function, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def denied(*_: Any) -> None:
-        raise PermissionDeniedError("may not dynamodb:PutItem")
+        raise PermissionDeniedError("is not authorized to perform: dynamodb:PutItem")
 
     monkeypatch.setattr(FileIndex, "replace", denied)
 
     with pytest.raises(
-        ObjectEventsFailedError, match="PermissionDeniedError: may not dynamodb:Put"
+        ObjectEventsFailedError,
+        match="PermissionDeniedError: is not authorized to perform: dynamodb:Put",
     ):
         function.handle(s3_document(recent(created(), timedelta(days=40))), Invocation())
 
@@ -552,8 +553,8 @@ def test_every_setting_reaches_what_it_is_for(dynamodb: "DynamoDBClient", s3: "S
     index = FileIndex(dynamodb, TABLE, partitions=4)
     record, tombstone = index.read(BUCKET, "a.txt"), index.read(BUCKET, "gone")
     assert record
-    assert record.metadata
-    assert record.metadata.tags is None
+    assert record.known.metadata
+    assert record.known.metadata.tags is None
     assert tombstone
     assert tombstone.expires_at
     assert lives(tombstone, timedelta(days=15), before, after)

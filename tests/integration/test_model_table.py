@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import TYPE_CHECKING
 
-from function.record import FileRecord, WriteRefusedError
+from function.record import FileRecord, ObjectState, WriteRefusedError
 from function.repository import FileIndex
 from tests.integration.conftest import BUCKET, TABLE
 from tests.unit.rule.model_table import ModelTable
@@ -81,14 +81,18 @@ def _record(key: str, number: int, random: Random) -> FileRecord:
         key=key,
         indexed_at=NOW,
         revision=f"r{number}",
+        state=_state(random),
         sequencer=random.choice((*SEQUENCERS, None)),
         observed=random.random() < 0.2,
         event_time=random.choice((None, NOW, NOW + timedelta(milliseconds=number))),
         event_name=random.choice(("ObjectCreated:Put", "ObjectCreated:CompleteMultipartUpload")),
         settled_at=NOW + timedelta(milliseconds=number) if random.random() < 0.2 else None,
     )
+    return dataclasses.replace(record, expires_at=1_800_000_000) if record.deleted else record
+
+
+def _state(random: Random) -> ObjectState | None:
     if random.random() < 0.3:
-        return dataclasses.replace(record, deleted=True, expires_at=1_800_000_000)
-    return dataclasses.replace(
-        record, etag="e", size=0, last_modified=NOW - timedelta(seconds=random.choice((0, 60)))
-    )
+        return None
+    stored_at = NOW - timedelta(seconds=random.choice((0, 60)))
+    return ObjectState(etag="e", size=0, last_modified=stored_at)

@@ -47,7 +47,7 @@ def refuse(
 def test_an_object_is_seen_with_its_content(s3: "S3Client") -> None:
     s3.put_object(Bucket=BUCKET, Key="a b+ü", Body=b"12345")
 
-    state = Objects(lambda: s3).look(BUCKET, "a b+ü")
+    state = Objects(lambda: s3).head(BUCKET, "a b+ü")
 
     assert state
     assert (state.size, state.etag) == (5, "827ccb0eea8a706c4c34a16891f84e7b")
@@ -57,7 +57,7 @@ def test_an_object_is_seen_with_its_content(s3: "S3Client") -> None:
 
 @pytest.mark.parametrize("bucket", [BUCKET, "gone-bucket"])
 def test_a_missing_object_and_a_missing_bucket_are_gone(s3: "S3Client", bucket: str) -> None:
-    assert Objects(lambda: s3).look(bucket, "a") is None
+    assert Objects(lambda: s3).head(bucket, "a") is None
 
 
 def test_the_current_version_is_seen_and_a_delete_marker_is_gone(s3: "S3Client") -> None:
@@ -66,12 +66,12 @@ def test_the_current_version_is_seen_and_a_delete_marker_is_gone(s3: "S3Client")
     version = s3.put_object(Bucket=BUCKET, Key="a", Body=b"22")["VersionId"]
     objects = Objects(lambda: s3)
 
-    state = objects.look(BUCKET, "a")
+    state = objects.head(BUCKET, "a")
     assert state
     assert (state.size, state.version_id) == (2, version)
 
     s3.delete_object(Bucket=BUCKET, Key="a")
-    assert objects.look(BUCKET, "a") is None
+    assert objects.head(BUCKET, "a") is None
 
 
 def test_metadata_and_tags_are_seen_where_asked_for(s3: "S3Client") -> None:
@@ -90,7 +90,7 @@ def test_metadata_and_tags_are_seen_where_asked_for(s3: "S3Client") -> None:
         Tagging="class=secret&team=a%20b",
     )
 
-    state = Objects(lambda: s3, metadata=True, tags=True).look(BUCKET, "a")
+    state = Objects(lambda: s3, metadata=True, tags=True).head(BUCKET, "a")
 
     assert state
     assert state.metadata == ObjectMetadata(
@@ -109,7 +109,7 @@ def test_metadata_and_tags_are_seen_where_asked_for(s3: "S3Client") -> None:
 def test_what_an_object_does_not_have_is_absent(s3: "S3Client") -> None:
     s3.put_object(Bucket=BUCKET, Key="a", Body=b"1")
 
-    state = Objects(lambda: s3, metadata=True, tags=True).look(BUCKET, "a")
+    state = Objects(lambda: s3, metadata=True, tags=True).head(BUCKET, "a")
 
     assert state
     assert state.metadata
@@ -136,7 +136,7 @@ def test_the_number_of_parts_comes_from_the_etag(s3: "S3Client") -> None:
         MultipartUpload={"Parts": parts},  # type: ignore[typeddict-item] # what upload_part answered
     )
 
-    state = Objects(lambda: s3, metadata=True).look(BUCKET, "a")
+    state = Objects(lambda: s3, metadata=True).head(BUCKET, "a")
 
     assert state
     assert state.metadata
@@ -150,7 +150,7 @@ def test_an_object_that_head_cannot_describe_is_listed(s3: "S3Client", others: l
     etag = s3.put_object(Bucket=BUCKET, Key="a b", Body=b"123")["ETag"]
     refuse(s3, "HeadObject", "400", status=400)
 
-    state = Objects(lambda: s3, metadata=True).look(BUCKET, "a b")
+    state = Objects(lambda: s3, metadata=True).head(BUCKET, "a b")
 
     assert state
     assert (state.size, f'"{state.etag}"') == (3, etag)
@@ -179,7 +179,7 @@ def test_an_object_that_s3_says_is_gone_is_gone(
     s3.put_object(Bucket=BUCKET, Key="a", Body=b"")
     refuse(s3, operation, code, status=status, headers=headers)
 
-    assert Objects(lambda: s3, metadata=True, tags=True).look(BUCKET, "a") is None
+    assert Objects(lambda: s3, metadata=True, tags=True).head(BUCKET, "a") is None
 
 
 @pytest.mark.parametrize("code", ["NoSuchBucket", "NoSuchKey"])
@@ -187,7 +187,7 @@ def test_an_object_that_is_gone_when_it_is_listed_is_gone(s3: "S3Client", code: 
     refuse(s3, "HeadObject", "400", status=400)
     refuse(s3, "ListObjectsV2", code, status=404)
 
-    assert Objects(lambda: s3).look(BUCKET, "a") is None
+    assert Objects(lambda: s3).head(BUCKET, "a") is None
 
 
 @pytest.mark.parametrize(
@@ -201,7 +201,7 @@ def test_a_method_that_is_not_allowed_otherwise_is_an_error(
     refuse(s3, "GetObjectTagging", "MethodNotAllowed", status=status, headers=headers)
 
     with pytest.raises(ClientError, match="MethodNotAllowed"):
-        Objects(lambda: s3, metadata=True, tags=True).look(BUCKET, "a")
+        Objects(lambda: s3, metadata=True, tags=True).head(BUCKET, "a")
 
 
 # As S3 returns what has other characters than ASCII:
@@ -227,7 +227,7 @@ def test_a_method_that_is_not_allowed_otherwise_is_an_error(
 def test_user_metadata_is_kept_as_it_was_meant(s3: "S3Client", stored: str, kept: str) -> None:
     s3.put_object(Bucket=BUCKET, Key="a", Body=b"", Metadata={"owner": stored})
 
-    state = Objects(lambda: s3, metadata=True).look(BUCKET, "a")
+    state = Objects(lambda: s3, metadata=True).head(BUCKET, "a")
 
     assert state
     assert state.metadata
@@ -237,7 +237,7 @@ def test_user_metadata_is_kept_as_it_was_meant(s3: "S3Client", stored: str, kept
 def test_a_listing_of_nothing_means_gone(s3: "S3Client") -> None:
     refuse(s3, "HeadObject", "400", status=400)
 
-    assert Objects(lambda: s3).look(BUCKET, "a") is None
+    assert Objects(lambda: s3).head(BUCKET, "a") is None
 
 
 def test_one_object_is_listed_with_its_tags(s3: "S3Client") -> None:
@@ -249,7 +249,7 @@ def test_one_object_is_listed_with_its_tags(s3: "S3Client") -> None:
         "before-parameter-build.s3.ListObjectsV2", lambda params, **_: asked.append(dict(params))
     )
 
-    state = Objects(lambda: s3, metadata=True, tags=True).look(BUCKET, "a")
+    state = Objects(lambda: s3, metadata=True, tags=True).head(BUCKET, "a")
 
     assert state
     assert state.metadata
@@ -260,9 +260,12 @@ def test_one_object_is_listed_with_its_tags(s3: "S3Client") -> None:
 @pytest.mark.parametrize(
     ("operation", "refusal"),
     [
-        ("HeadObject", "s3:GetObject or s3:ListBucket on object reports/a, or on bucket reports."),
-        ("ListObjectsV2", "s3:ListBucket on bucket reports."),
-        ("GetObjectTagging", "s3:GetObjectTagging on object reports/a."),
+        (
+            "HeadObject",
+            "s3:GetObject or s3:ListBucket on resource: object reports/a, or bucket reports.",
+        ),
+        ("ListObjectsV2", "s3:ListBucket on resource: bucket reports."),
+        ("GetObjectTagging", "s3:GetObjectTagging on resource: object reports/a."),
     ],
 )
 def test_a_refusal_that_names_nothing_names_what_was_asked_for(
@@ -274,15 +277,15 @@ def test_a_refusal_that_names_nothing_names_what_was_asked_for(
     refuse(s3, operation, "AccessDenied", "no")
 
     with pytest.raises(PermissionDeniedError) as denied:
-        Objects(lambda: s3, metadata=True, tags=True).look(BUCKET, "a")
+        Objects(lambda: s3, metadata=True, tags=True).head(BUCKET, "a")
 
-    assert f" may not {refusal}" in str(denied.value)
+    assert f" is not authorized to perform: {refusal}" in str(denied.value)
 
 
 def test_a_refusal_of_head_names_the_role_that_the_function_runs_as(s3: "S3Client") -> None:
     refuse(s3, "HeadObject", "403")
 
     with pytest.raises(
-        PermissionDeniedError, match=r"^arn:aws:sts::123456789012:user/moto may not"
+        PermissionDeniedError, match=r"^arn:aws:sts::123456789012:user/moto is not authorized"
     ):
-        Objects(lambda: s3).look(BUCKET, "a")
+        Objects(lambda: s3).head(BUCKET, "a")

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cli.function.errors import PermissionDeniedError, TableMissingError
-from cli.function.record import FileRecord
+from cli.function.record import FileRecord, ObjectState
 from cli.function.repository import FileIndex
 from cli.reader import IndexReader
 from tests.integration.conftest import BUCKET, TABLE
@@ -29,7 +29,7 @@ _numbers = count()
 
 
 def record(key: str = "a.txt", **changes: Any) -> FileRecord:
-    values: dict[str, Any] = {"revision": "r", "etag": "e", "size": 1} | changes
+    values: dict[str, Any] = {"revision": "r", "state": ObjectState(etag="e", size=1)} | changes
     return FileRecord(bucket=BUCKET, key=key, indexed_at=NOW, **values)
 
 
@@ -41,7 +41,7 @@ def index(dynamodb: "DynamoDBClient") -> FileIndex:
 def test_tombstones_are_read_but_neither_got_nor_listed(
     index: FileIndex, reader: IndexReader
 ) -> None:
-    tombstone = record(deleted=True, expires_at=1766000000, etag=None, size=None)
+    tombstone = record(state=None, expires_at=1766000000)
     index.replace(tombstone, None)
     index.replace(record("b.txt"), None)
 
@@ -69,7 +69,9 @@ def test_a_refusal_names_the_action_and_the_table(
 
     dynamodb.meta.events.register_first(f"before-call.dynamodb.{operation}", fail)
 
-    with pytest.raises(PermissionDeniedError, match=rf"dynamodb:{operation} on table {TABLE}\."):
+    with pytest.raises(
+        PermissionDeniedError, match=rf"dynamodb:{operation} on resource: table {TABLE}\."
+    ):
         call(IndexReader(dynamodb, TABLE))
 
 
@@ -123,7 +125,7 @@ def test_a_listing_is_in_the_order_of_utf8_bytes_as_s3_lists(
 def test_a_listing_goes_on_over_pages(index: FileIndex, reader: IndexReader) -> None:
     keys = [f"{number}" for number in range(8)]
     for key in keys:
-        index.replace(record(key, etag="x" * 300_000), None)  # a page is a megabyte
+        index.replace(record(key, state=ObjectState(etag="x" * 300_000)), None)  # a page is 1 MB
 
     assert [found.key for found in reader.list_prefix(BUCKET)] == keys
 

@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from function.errors import PermissionDeniedError, TableMissingError
-from function.record import FileRecord, ObjectMetadata, WriteRefusedError
+from function.record import FileRecord, ObjectMetadata, ObjectState, WriteRefusedError
 from function.repository import FileIndex
 from tests.integration.conftest import BUCKET, TABLE
 
@@ -18,9 +18,11 @@ if TYPE_CHECKING:
 
 NOW = datetime(2026, 11, 23, 8, 15, 30, 123000, tzinfo=UTC)
 
+STATE = ObjectState(etag="e", size=1)
+
 
 def record(key: str = "a.txt", sequencer: str | None = "0055", **changes: Any) -> FileRecord:
-    values: dict[str, Any] = {"revision": f"r{sequencer}", "etag": "e", "size": 1} | changes
+    values: dict[str, Any] = {"revision": f"r{sequencer}", "state": STATE} | changes
     return FileRecord(bucket=BUCKET, key=key, indexed_at=NOW, sequencer=sequencer, **values)
 
 
@@ -29,33 +31,35 @@ FULL = FileRecord(
     key="ordner/ä b+c.txt",
     indexed_at=NOW,
     revision="r1",
-    etag="d41d8cd98f00b204e9800998ecf8427e-3",
-    size=0,
-    version_id="null",
-    last_modified=NOW,
+    state=ObjectState(
+        etag="d41d8cd98f00b204e9800998ecf8427e-3",
+        size=0,
+        version_id="null",
+        last_modified=NOW,
+        metadata=ObjectMetadata(
+            storage_class="GLACIER",
+            content_type="text/plain",
+            content_encoding="gzip",
+            content_language="de",
+            content_disposition="inline",
+            cache_control="no-store",
+            archive_status="ARCHIVE_ACCESS",
+            restore='ongoing-request="true"',
+            encryption="aws:kms",
+            kms_key_id="arn:aws:kms:us-east-1:123456789012:key/k",
+            parts=3,
+            user_metadata={"owner": "jörg", "empty": ""},
+            tags={"class": "secret"},
+        ),
+    ),
     event_name="ObjectCreated:Put",
     event_time=NOW,
     sequencer="0055AE",
     request_id="C3D13FE58DE4C810",
     observed=True,
     settled_at=NOW,
-    metadata=ObjectMetadata(
-        storage_class="GLACIER",
-        content_type="text/plain",
-        content_encoding="gzip",
-        content_language="de",
-        content_disposition="inline",
-        cache_control="no-store",
-        archive_status="ARCHIVE_ACCESS",
-        restore='ongoing-request="true"',
-        encryption="aws:kms",
-        kms_key_id="arn:aws:kms:us-east-1:123456789012:key/k",
-        parts=3,
-        user_metadata={"owner": "jörg", "empty": ""},
-        tags={"class": "secret"},
-    ),
 )
-TOMBSTONE = record(deleted=True, expires_at=1766000000, etag=None, size=None)
+TOMBSTONE = record(state=None, expires_at=1766000000)
 
 
 @pytest.mark.parametrize("written", [FULL, TOMBSTONE, record()])
@@ -107,8 +111,8 @@ def test_attributes_that_others_added_do_not_disturb(
         (record(sequencer="0056"), False),
         (record(sequencer="0054", observed=True), False),
         (record(sequencer=None, observed=True), False),
-        (record(sequencer="0056", deleted=True, expires_at=1), False),
-        (record(sequencer="0054", deleted=True, expires_at=1), True),
+        (record(sequencer="0056", state=None, expires_at=1), False),
+        (record(sequencer="0054", state=None, expires_at=1), True),
     ],
 )
 def test_put_newer_writes_over_no_record_or_an_older_one_that_is_not_observed(
@@ -145,7 +149,7 @@ def test_replace_refuses_and_returns_what_changed_meanwhile(
         index.replace(record(revision="two"), seen)
 
     assert refused.value.standing == record(revision="one")
-    assert str(refused.value) == "another record stands in the table"
+    assert str(refused.value) == "the table holds another record"
 
 
 def test_replace_refuses_where_the_record_has_gone_meanwhile(index: FileIndex) -> None:
@@ -219,7 +223,9 @@ def test_a_refusal_that_names_nothing_names_the_action_and_the_table(
 ) -> None:
     refuse(dynamodb, "AccessDeniedException", "no", operation)
 
-    with pytest.raises(PermissionDeniedError, match=rf"dynamodb:{operation} on table {TABLE}\."):
+    with pytest.raises(
+        PermissionDeniedError, match=rf"dynamodb:{operation} on resource: table {TABLE}\."
+    ):
         call(FileIndex(dynamodb, TABLE))
 
 
@@ -228,7 +234,8 @@ def test_a_refusal_names_the_table(dynamodb: "DynamoDBClient") -> None:
 
     with pytest.raises(
         PermissionDeniedError,
-        match=r"^role file-index-dev may not dynamodb:PutItem on table files\. The module grants",
+        match=r"^role file-index-dev is not authorized to perform: dynamodb:PutItem"
+        r" on resource: table files\. The module grants",
     ):
         FileIndex(dynamodb, TABLE).put_newer(record())
 
@@ -278,7 +285,9 @@ def test_an_upload_does_not_replace_an_object_that_was_stored_after_it_began(
     index: FileIndex, event: FileRecord, seconds: int, written: bool, sequencer: str | None
 ) -> None:
     stored_at = datetime(2024, 4, 5, 4, 9, seconds, tzinfo=UTC)
-    standing = record(sequencer=sequencer, revision="seen", last_modified=stored_at)
+    standing = record(
+        sequencer=sequencer, revision="seen", state=ObjectState(last_modified=stored_at)
+    )
     index.replace(standing, None)
 
     if written:

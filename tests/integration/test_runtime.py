@@ -182,4 +182,4 @@ def test_a_wrong_setting_fails_the_cold_start_with_its_name(api: LambdaApi, tmp_
 
     assert kind == "error"
     assert answer["errorType"] == "SettingsError"
-    assert "TOMBSTONE_DAYS is '3': expected a whole number from 15" in answer["errorMessage"]
+    assert "TOMBSTONE_DAYS is 3: expected a whole number from 15" in answer["errorMessage"]

@@ -135,7 +135,7 @@ run "the_function_looks_at_what_a_job_names" {
   }
 
   assert {
-    condition = jsondecode(aws_iam_role_policy.table.policy).Statement == [{
+    condition = jsondecode(aws_iam_role_policy.function["table"].policy).Statement == [{
       Effect   = "Allow"
       Action   = ["dynamodb:PutItem", "dynamodb:GetItem"]
       Resource = "arn:aws:dynamodb:eu-west-1:111122223333:table/files"
@@ -144,7 +144,7 @@ run "the_function_looks_at_what_a_job_names" {
   }
 
   assert {
-    condition = jsondecode(aws_iam_role_policy.bucket[0].policy).Statement == [
+    condition = jsondecode(aws_iam_role_policy.function["bucket"].policy).Statement == [
       { Effect = "Allow", Action = "s3:ListBucket", Resource = "arn:aws:s3:::watched" },
       { Effect = "Allow", Action = ["s3:GetObject"], Resource = ["arn:aws:s3:::watched/in/*"] },
     ]

@@ -21,7 +21,7 @@ run "nothing_is_read_or_stored_without_being_asked_for" {
   }
 
   assert {
-    condition     = length(aws_iam_role_policy.bucket) + length(aws_iam_role_policy.derived_files) == 0
+    condition     = keys(aws_iam_role_policy.function) == ["dead-letter", "logs", "table"]
     error_message = "The function may neither read nor store objects."
   }
 
@@ -35,7 +35,7 @@ run "what_is_watched_is_read_and_what_is_derived_is_stored" {
   command = plan
 
   assert {
-    condition = jsondecode(aws_iam_role_policy.bucket[0].policy).Statement == [
+    condition = jsondecode(aws_iam_role_policy.function["bucket"].policy).Statement == [
       { Effect = "Allow", Action = "s3:ListBucket", Resource = "arn:aws:s3:::watched" },
       { Effect = "Allow", Action = ["s3:GetObject"], Resource = ["arn:aws:s3:::watched/in/*", "arn:aws:s3:::watched/more/*"] },
     ]
@@ -43,14 +43,14 @@ run "what_is_watched_is_read_and_what_is_derived_is_stored" {
   }
 
   assert {
-    condition = jsondecode(aws_iam_role_policy.derived_files[0].policy).Statement == [
+    condition = jsondecode(aws_iam_role_policy.function["derived-files"].policy).Statement == [
       { Effect = "Allow", Action = "s3:PutObject", Resource = "arn:aws:s3:::manifests/of watched/*" },
     ]
     error_message = "The function may store manifests and nothing else."
   }
 
   assert {
-    condition     = jsondecode(aws_iam_role_policy.table.policy).Statement[0].Action == ["dynamodb:PutItem"]
+    condition     = jsondecode(aws_iam_role_policy.function["table"].policy).Statement[0].Action == ["dynamodb:PutItem"]
     error_message = "What the events say is enough to order them."
   }
 
@@ -90,7 +90,7 @@ run "beside_what_is_watched" {
   }
 
   assert {
-    condition     = length(aws_iam_role_policy.derived_files) == 1
+    condition     = contains(keys(aws_iam_role_policy.function), "derived-files")
     error_message = "Another prefix of the watched bucket is no loop."
   }
 }
@@ -102,7 +102,7 @@ run "under_a_watched_prefix" {
     derived_files = { bucket_name = "watched", prefix = "in/manifests/" }
   }
 
-  expect_failures = [aws_iam_role_policy.derived_files]
+  expect_failures = [aws_lambda_function.function]
 }
 
 run "where_a_suffix_alone_tells_them_apart" {
@@ -113,7 +113,7 @@ run "where_a_suffix_alone_tells_them_apart" {
     derived_files = { bucket_name = "watched", prefix = "manifests/" }
   }
 
-  expect_failures = [aws_iam_role_policy.derived_files]
+  expect_failures = [aws_lambda_function.function]
 }
 
 run "a_watched_prefix_within_theirs" {
@@ -124,7 +124,7 @@ run "a_watched_prefix_within_theirs" {
     derived_files = { bucket_name = "watched", prefix = "manifests/" }
   }
 
-  expect_failures = [aws_iam_role_policy.derived_files]
+  expect_failures = [aws_lambda_function.function]
 }
 
 run "without_a_prefix_they_begin_like_what_is_watched" {
@@ -134,7 +134,7 @@ run "without_a_prefix_they_begin_like_what_is_watched" {
     derived_files = { bucket_name = "watched" }
   }
 
-  expect_failures = [aws_iam_role_policy.derived_files]
+  expect_failures = [aws_lambda_function.function]
 }
 
 run "in_a_bucket_that_is_watched_whole" {
@@ -145,7 +145,7 @@ run "in_a_bucket_that_is_watched_whole" {
     derived_files = { bucket_name = "watched", prefix = "manifests/" }
   }
 
-  expect_failures = [aws_iam_role_policy.derived_files]
+  expect_failures = [aws_lambda_function.function]
 }
 
 run "in_a_created_bucket_named_after_the_account" {
@@ -158,7 +158,7 @@ run "in_a_created_bucket_named_after_the_account" {
     derived_files = { bucket_name = "files-111122223333", prefix = "manifests/" }
   }
 
-  expect_failures = [aws_iam_role_policy.derived_files]
+  expect_failures = [aws_lambda_function.function]
 }
 
 run "a_rule_of_eventbridge_loops_too" {
@@ -169,5 +169,5 @@ run "a_rule_of_eventbridge_loops_too" {
     derived_files = { bucket_name = "watched", prefix = "more/" }
   }
 
-  expect_failures = [aws_iam_role_policy.derived_files]
+  expect_failures = [aws_lambda_function.function]
 }

@@ -15,7 +15,7 @@ run "an_unversioned_bucket_is_indexed_without_reading_anything" {
   command = plan
 
   assert {
-    condition = jsondecode(aws_iam_role_policy.table.policy).Statement == [{
+    condition = jsondecode(aws_iam_role_policy.function["table"].policy).Statement == [{
       Effect   = "Allow"
       Action   = ["dynamodb:PutItem"]
       Resource = "arn:aws:dynamodb:eu-west-1:111122223333:table/files"
@@ -24,7 +24,7 @@ run "an_unversioned_bucket_is_indexed_without_reading_anything" {
   }
 
   assert {
-    condition     = length(aws_iam_role_policy.bucket) == 0
+    condition     = keys(aws_iam_role_policy.function) == ["dead-letter", "logs", "table"]
     error_message = "The function may not read the bucket."
   }
 
@@ -34,7 +34,7 @@ run "an_unversioned_bucket_is_indexed_without_reading_anything" {
   }
 
   assert {
-    condition = jsondecode(aws_iam_role_policy.logs.policy).Statement == [{
+    condition = jsondecode(aws_iam_role_policy.function["logs"].policy).Statement == [{
       Effect   = "Allow"
       Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
       Resource = "arn:aws:logs:eu-west-1:111122223333:log-group:/aws/lambda/files:*"
@@ -43,7 +43,7 @@ run "an_unversioned_bucket_is_indexed_without_reading_anything" {
   }
 
   assert {
-    condition = jsondecode(aws_iam_role_policy.dead_letter[0].policy).Statement == [{
+    condition = jsondecode(aws_iam_role_policy.function["dead-letter"].policy).Statement == [{
       Effect   = "Allow"
       Action   = "sqs:SendMessage"
       Resource = "arn:aws:sqs:eu-west-1:111122223333:files-dead-letter"
@@ -53,10 +53,7 @@ run "an_unversioned_bucket_is_indexed_without_reading_anything" {
 
   assert {
     condition = alltrue([
-      for policy in concat(
-        [aws_iam_role_policy.logs, aws_iam_role_policy.table],
-        aws_iam_role_policy.bucket, aws_iam_role_policy.dead_letter, aws_iam_role_policy.key,
-      ) : policy.role == aws_iam_role.function.id
+      for policy in concat(values(aws_iam_role_policy.function), aws_iam_role_policy.key) : policy.role == aws_iam_role.function.id
     ])
     error_message = "Each policy must be the function's role's."
   }
@@ -79,7 +76,7 @@ run "a_versioned_bucket_is_looked_at" {
   }
 
   assert {
-    condition = jsondecode(aws_iam_role_policy.table.policy).Statement == [{
+    condition = jsondecode(aws_iam_role_policy.function["table"].policy).Statement == [{
       Effect   = "Allow"
       Action   = ["dynamodb:PutItem", "dynamodb:GetItem"]
       Resource = "arn:aws:dynamodb:eu-west-1:111122223333:table/files"
@@ -88,7 +85,7 @@ run "a_versioned_bucket_is_looked_at" {
   }
 
   assert {
-    condition = jsondecode(aws_iam_role_policy.bucket[0].policy).Statement == [
+    condition = jsondecode(aws_iam_role_policy.function["bucket"].policy).Statement == [
       { Effect = "Allow", Action = "s3:ListBucket", Resource = "arn:aws:s3:::watched" },
       { Effect = "Allow", Action = ["s3:GetObject"], Resource = ["arn:aws:s3:::watched/*"] },
     ]
@@ -104,7 +101,7 @@ run "object_metadata_is_looked_at_in_an_unversioned_bucket" {
   }
 
   assert {
-    condition = jsondecode(aws_iam_role_policy.table.policy).Statement == [{
+    condition = jsondecode(aws_iam_role_policy.function["table"].policy).Statement == [{
       Effect   = "Allow"
       Action   = ["dynamodb:PutItem", "dynamodb:GetItem"]
       Resource = "arn:aws:dynamodb:eu-west-1:111122223333:table/files"
@@ -113,7 +110,7 @@ run "object_metadata_is_looked_at_in_an_unversioned_bucket" {
   }
 
   assert {
-    condition = jsondecode(aws_iam_role_policy.bucket[0].policy).Statement == [
+    condition = jsondecode(aws_iam_role_policy.function["bucket"].policy).Statement == [
       { Effect = "Allow", Action = "s3:ListBucket", Resource = "arn:aws:s3:::watched" },
       { Effect = "Allow", Action = ["s3:GetObject"], Resource = ["arn:aws:s3:::watched/*"] },
     ]
@@ -129,7 +126,7 @@ run "tags_are_read_when_asked_for" {
   }
 
   assert {
-    condition = jsondecode(aws_iam_role_policy.bucket[0].policy).Statement == [
+    condition = jsondecode(aws_iam_role_policy.function["bucket"].policy).Statement == [
       { Effect = "Allow", Action = "s3:ListBucket", Resource = "arn:aws:s3:::watched" },
       { Effect = "Allow", Action = ["s3:GetObject", "s3:GetObjectTagging"], Resource = ["arn:aws:s3:::watched/*"] },
     ]
@@ -152,7 +149,7 @@ run "only_what_filters_let_through_is_looked_at" {
   }
 
   assert {
-    condition = jsondecode(aws_iam_role_policy.bucket[0].policy).Statement == [
+    condition = jsondecode(aws_iam_role_policy.function["bucket"].policy).Statement == [
       { Effect = "Allow", Action = "s3:ListBucket", Resource = "arn:aws:s3:::watched" },
       {
         Effect = "Allow"
@@ -168,7 +165,7 @@ run "only_what_filters_let_through_is_looked_at" {
   }
 
   assert {
-    condition     = jsondecode(aws_iam_role_policy.bucket[0].policy).Version == "2012-10-17"
+    condition     = jsondecode(aws_iam_role_policy.function["bucket"].policy).Version == "2012-10-17"
     error_message = "Escapes need the version of the policy language that knows them."
   }
 }
@@ -182,7 +179,7 @@ run "a_filter_without_a_prefix_lets_look_at_the_whole_bucket" {
   }
 
   assert {
-    condition     = jsondecode(aws_iam_role_policy.bucket[0].policy).Statement[1].Resource == ["arn:aws:s3:::watched/*"]
+    condition     = jsondecode(aws_iam_role_policy.function["bucket"].policy).Statement[1].Resource == ["arn:aws:s3:::watched/*"]
     error_message = "A suffix alone may be anywhere in the bucket."
   }
 }
@@ -206,7 +203,7 @@ run "a_customers_key_is_used_through_dynamodb_alone" {
 
   assert {
     # One policy changes before the table, the other one after it.
-    condition     = jsondecode(aws_iam_role_policy.table.policy).Statement[1] == jsondecode(aws_iam_role_policy.key[0].policy).Statement[0]
+    condition     = jsondecode(aws_iam_role_policy.function["table"].policy).Statement[1] == jsondecode(aws_iam_role_policy.key[0].policy).Statement[0]
     error_message = "The policy of the table must allow its key too."
   }
 }

@@ -66,7 +66,7 @@ run "what_fails_is_moved_to_the_dead_letter_queue_by_this_queue_alone" {
   }
 
   assert {
-    condition     = length(aws_lambda_function_event_invoke_config.function) + length(aws_iam_role_policy.dead_letter) == 0
+    condition     = length(aws_lambda_function_event_invoke_config.function) == 0 && !contains(keys(aws_iam_role_policy.function), "dead-letter")
     error_message = "SQS moves the dead letters: the function needs no failure destination and no right to send to it."
   }
 }
@@ -111,7 +111,7 @@ run "the_function_may_receive_from_the_queue" {
   command = plan
 
   assert {
-    condition = jsondecode(aws_iam_role_policy.queue[0].policy).Statement == [{
+    condition = jsondecode(aws_iam_role_policy.function["queue"].policy).Statement == [{
       Effect   = "Allow"
       Action   = ["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"]
       Resource = "arn:aws:sqs:eu-west-1:111122223333:files"
@@ -120,7 +120,7 @@ run "the_function_may_receive_from_the_queue" {
   }
 
   assert {
-    condition     = aws_iam_role_policy.queue[0].role == aws_iam_role.function.id
+    condition     = aws_iam_role_policy.function["queue"].role == aws_iam_role.function.id
     error_message = "The policy must be the function's role's."
   }
 }
@@ -235,7 +235,7 @@ run "without_a_queue_there_is_none" {
   }
 
   assert {
-    condition     = length(aws_sqs_queue.queue) + length(aws_lambda_event_source_mapping.queue) + length(aws_iam_role_policy.queue) == 0
+    condition     = length(aws_sqs_queue.queue) + length(aws_lambda_event_source_mapping.queue) == 0 && !contains(keys(aws_iam_role_policy.function), "queue")
     error_message = "A queue is made only when asked for."
   }
 

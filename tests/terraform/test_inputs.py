@@ -1,5 +1,8 @@
 """Which inputs the module rejects, and in which words."""
 
+import json
+from typing import Any
+
 from tests.terraform.terraform import Configuration
 
 
@@ -23,3 +26,30 @@ def test_a_rejection_says_what_to_do(inputs: Configuration) -> None:
     assert 'trigger = "external"' in words
     assert "replace_bucket_notifications = true" in words
     assert "terraform workspace select -or-create prod" in words
+
+
+def test_the_provider_rejects_at_plan_what_the_module_leaves_to_it(module: Configuration) -> None:
+    directory = module.directory / "tests/terraform/provider"
+    directory.mkdir()
+    wrong: dict[str, dict[str, Any]] = {
+        # In two files: Terraform does not look at the function after an error in what comes before.
+        "function": {"function": {"architecture": "riscv", "memory_mb": 127}},
+        "before": {"function": {"log_retention_days": 31}, "table": {"stream": "NEW"}},
+    }
+    for name, inputs in wrong.items():
+        test = {
+            "mock_provider": {"aws": {"source": "./tests/terraform/mocks"}},
+            "variables": {"name": "files", "bucket": {"create": True}, **inputs},
+            "run": {"all_wrong": {"command": "plan"}},
+        }
+        (directory / f"{name}.tftest.json").write_text(json.dumps(test, indent=2))
+
+    code, said = module.terraform("test", "-test-directory=tests/terraform/provider")
+
+    assert code != 0
+    words = " ".join(said.replace("│", " ").split())
+    assert words.count("Error:") == 4
+    assert 'expected architectures to be one of ["x86_64" "arm64"], got riscv' in words
+    assert "expected memory_size to be in the range (128 - " in words
+    assert "expected retention_in_days to be one of [0 1 3 5 7 14 30" in words
+    assert 'expected stream_view_type to be one of ["NEW_IMAGE"' in words

@@ -52,9 +52,20 @@ def test_no_event_of_an_external_owner_comes_before_permission_and_failure_desti
     } <= earlier["aws_s3_bucket_notification.own"]
 
 
+def test_lambda_may_use_queue_and_failure_destination_when_it_checks_them(
+    earlier: dict[str, set[str]],
+) -> None:
+    for name, connected in {
+        "notified": "aws_lambda_function_event_invoke_config.function",
+        "queued": "aws_lambda_event_source_mapping.queue",
+    }.items():
+        policies = f"module.{name}.aws_iam_role_policy.function"
+        assert policies in earlier[f"module.{name}.{connected}"], connected
+
+
 def test_no_event_comes_before_the_mapping_of_the_queue(earlier: dict[str, set[str]]) -> None:
     assert {
-        "module.queued.aws_iam_role_policy.queue",
+        "module.queued.aws_iam_role_policy.function",
         "module.queued.aws_lambda_event_source_mapping.queue",
         "module.queued.aws_sqs_queue.dead_letter",
     } <= earlier["module.queued.aws_s3_bucket_notification.bucket"]
@@ -88,11 +99,8 @@ def test_the_function_comes_after_its_log_group_and_its_rights(
 ) -> None:
     assert {
         "module.notified.aws_cloudwatch_log_group.function",
-        "module.notified.aws_iam_role_policy.bucket",
-        "module.notified.aws_iam_role_policy.dead_letter",
+        "module.notified.aws_iam_role_policy.function",
         "module.notified.aws_iam_role_policy.key",
-        "module.notified.aws_iam_role_policy.logs",
-        "module.notified.aws_iam_role_policy.table",
     } <= earlier["module.notified.aws_lambda_function.function"]
 
 
@@ -119,7 +127,7 @@ def test_the_function_may_use_a_new_key_before_the_table_does_and_a_former_one_a
 ) -> None:
     table = "module.notified.aws_dynamodb_table.table"
     assert "module.notified.aws_iam_role_policy.key" in earlier[table]
-    assert table in earlier["module.notified.aws_iam_role_policy.table"]
+    assert table in earlier["module.notified.aws_iam_role_policy.function"]
 
 
 def test_no_job_comes_before_its_role_has_its_rights(earlier: dict[str, set[str]]) -> None:
@@ -158,17 +166,18 @@ def test_what_aws_drops_with_the_function_is_replaced_with_it(
 
 
 @pytest.mark.parametrize(
-    ("run", "failures"), [("role_replaced", "dead_letter"), ("role_of_a_queue_replaced", "queue")]
+    ("run", "failures"), [("role_replaced", "dead-letter"), ("role_of_a_queue_replaced", "queue")]
 )
 def test_a_role_that_is_replaced_gets_all_its_policies_again_and_nothing_else_changes(
     changes: dict[str, dict[str, str]], run: str, failures: str
 ) -> None:
     # IAM deletes policies with their role: one that Terraform leaves alone is gone.
-    policies = {"bucket[0]", "derived_files[0]", "key[0]", "logs", "table", f"{failures}[0]"}
+    policies = ("bucket", "derived-files", "logs", "table", failures)
     assert changes[run].keys() == {
         "aws_iam_role.function",
         "aws_lambda_function.function",
-        *(f"aws_iam_role_policy.{policy}" for policy in policies),
+        "aws_iam_role_policy.key[0]",
+        *(f'aws_iam_role_policy.function["{policy}"]' for policy in policies),
     }
 
 

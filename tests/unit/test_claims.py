@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from function import manifest, text
-from function.encodings import LONGEST_DECLARATION, stated
+from function.derived_files import manifest
+from function.derived_files import text_content as text
+from function.derived_files.text_encoding import LONGEST_DECLARATION, stated
 from function.record import Source
 
 LETTERS = "<a>Grüße, 東京, Привет</a>"

@@ -6,7 +6,7 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from function import denials
-from function.denials import explained, explained_read
+from function.denials import explained_denial, explained_read_denial
 from function.errors import PermissionDeniedError
 
 DENIAL = (
@@ -35,7 +35,7 @@ def refused(text: str, code: str = "AccessDeniedException") -> str:
     """How a refusal of a write to the table is explained."""
     with (
         pytest.raises(PermissionDeniedError) as denied,
-        explained("dynamodb:PutItem", "table files"),
+        explained_denial("dynamodb:PutItem", "table files"),
     ):
         raise error(code, text)
     return str(denied.value)
@@ -43,32 +43,32 @@ def refused(text: str, code: str = "AccessDeniedException") -> str:
 
 @pytest.mark.parametrize("code", ["AccessDenied", "AccessDeniedException", "403"])
 def test_every_code_of_a_refusal_is_known(code: str) -> None:
-    assert " may not dynamodb:PutItem on " in refused(DENIAL, code)
+    assert " is not authorized to perform: dynamodb:PutItem on resource: " in refused(DENIAL, code)
 
 
 @pytest.mark.parametrize(
     ("policy", "place"),
     [
-        ("identity-based policy", "apply the module again (the role's policies are not as it"),
-        ("permissions boundary", "look at the role's permissions boundary. AWS says"),
-        ("service control policy", "look at the organization's service control policies. AWS says"),
-        ("session policy", "look outside the module (a bucket or key policy, a permissions"),
+        ("identity-based policy", "apply the module again (the role's policies were changed)"),
+        ("permissions boundary", "check the role's permissions boundary. AWS says"),
+        ("service control policy", "check the organization's service control policies. AWS says"),
+        ("session policy", "check outside the module (a bucket or key policy, a permissions"),
     ],
 )
 def test_a_refusal_names_role_action_resource_and_where_to_look(policy: str, place: str) -> None:
     assert (
-        "role file-index-dev may not dynamodb:PutItem on "
-        "arn:aws:dynamodb:us-east-1:123456789012:table/files. The module grants it always; if so "
-        f"here, {place}"
+        "role file-index-dev is not authorized to perform: dynamodb:PutItem on resource: "
+        "arn:aws:dynamodb:us-east-1:123456789012:table/files. The module grants it always. If it "
+        f"should be granted here, {place}"
     ) in refused(DENIAL.replace("identity-based policy", policy))
 
 
 @pytest.mark.parametrize(
     ("policy", "place"),
     [
-        ("resource-based policy", "look at the policy of the bucket"),
-        ("service control policy", "look at the organization's service control policies"),
-        ("session policy", "look outside the module"),
+        ("resource-based policy", "check the policy of the bucket"),
+        ("service control policy", "check the organization's service control policies"),
+        ("session policy", "check outside the module"),
     ],
 )
 def test_an_explicit_deny_names_the_policy_that_denies(policy: str, place: str) -> None:
@@ -84,7 +84,7 @@ def test_a_resource_in_quotation_marks_may_hold_spaces() -> None:
         "arn:aws:dynamodb:us-east-1:123456789012:table/files", '"arn:aws:s3:::reports/a b"'
     )
 
-    assert "on arn:aws:s3:::reports/a b. The" in refused(text)
+    assert "on resource: arn:aws:s3:::reports/a b. The" in refused(text)
 
 
 KMS = "KMS key access denied error: com.amazonaws.services.kms.model.AWSKMSException: "
@@ -119,17 +119,17 @@ def test_a_refusal_by_kms_is_not_taken_for_one_by_dynamodb(text: str, resource: 
     said = refused(text)
 
     assert (
-        f" may not kms:Decrypt on {resource}. The module grants it where kms_key is set; if so"
-        in said
+        f" is not authorized to perform: kms:Decrypt"
+        f" on resource: {resource}. The module grants it if kms_key is set. If" in said
     )
-    assert "look at the key: its policy must allow it or leave it to IAM" in said
+    assert "check the key: its policy must allow it or leave it to IAM" in said
     assert said.endswith(f"AWS says: {text}")
 
 
 def test_a_refusal_of_an_action_that_the_module_never_grants_says_so() -> None:
     said = refused(DENIAL.replace("dynamodb:PutItem", "kms:DescribeKey"))
 
-    assert "The module does not grant it: look outside" in said
+    assert "The module does not grant it: check outside" in said
 
 
 def test_a_refusal_without_a_text_names_both_rights_that_may_be_missing(
@@ -137,12 +137,12 @@ def test_a_refusal_without_a_text_names_both_rights_that_may_be_missing(
 ) -> None:
     monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "file-index-dev")
 
-    with pytest.raises(PermissionDeniedError) as denied, explained_read("reports", "a"):
+    with pytest.raises(PermissionDeniedError) as denied, explained_read_denial("reports", "a"):
         raise error("403")
 
     assert denied.value.refusal == (
-        "the role of function file-index-dev may not s3:GetObject or s3:ListBucket on object "
-        "reports/a, or on bucket reports."
+        "the role of function file-index-dev is not authorized to perform: s3:GetObject or "
+        "s3:ListBucket on resource: object reports/a, or bucket reports."
     )
     assert denied.value.said == ""
 
@@ -156,14 +156,17 @@ def test_a_refusal_without_a_text_names_the_role_that_sts_names(
 
     monkeypatch.setattr("boto3.Session.client", lambda *_, **__: Sts())
 
-    with pytest.raises(PermissionDeniedError, match=r"^role indexer may not"), explained("a", "b"):
+    with (
+        pytest.raises(PermissionDeniedError, match=r"^role indexer is not"),
+        explained_denial("a", "b"),
+    ):
         raise error("403")
 
 
 def test_other_errors_are_raised_as_they_are() -> None:
     throttled = error("ThrottlingException", "slow down")
 
-    with pytest.raises(ClientError) as raised, explained("dynamodb:PutItem", "table files"):
+    with pytest.raises(ClientError) as raised, explained_denial("dynamodb:PutItem", "table files"):
         raise throttled
 
     assert raised.value is throttled

@@ -1,6 +1,7 @@
 """How long the function waits, without AWS; tests/integration/test_handler.py has all else."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import Future, as_completed
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -22,40 +23,42 @@ LONGEST_BACKOFFS = 1 + 2 + 4
 
 
 class Endless:
-    """A pool of threads whose work never ends; notes for how long it is waited for."""
+    """A pool of threads whose work never ends."""
 
     def __init__(self, workers: int) -> None:
         del workers
-        self.waited: list[float] = []
-        self.cancelled = 0
+        self.work: list[Future[None]] = []
 
-    def submit(self, *_: Any) -> "Endless":
-        return self
-
-    def result(self, timeout: float) -> None:
-        self.waited.append(timeout)
-        raise TimeoutError
-
-    def cancel(self) -> None:
-        self.cancelled += 1
+    def submit(self, *_: Any) -> Future[None]:
+        self.work.append(Future())
+        return self.work[-1]
 
 
 class Invocation:
-    def __init__(self, *remaining_ms: int) -> None:
-        self._remaining_ms = list(remaining_ms)
+    def __init__(self, remaining_ms: int) -> None:
+        self._remaining_ms = remaining_ms
 
     def get_remaining_time_in_millis(self) -> int:
-        return self._remaining_ms.pop(0)
+        return self._remaining_ms
 
 
-def test_a_second_is_left_to_report_what_is_not_finished(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("remaining_ms", "seconds"), [(6000, 5), (1000, 0), (999, 0)])
+def test_a_second_is_left_to_report_what_is_not_finished(
+    monkeypatch: pytest.MonkeyPatch, remaining_ms: int, seconds: float
+) -> None:
     pools: list[Endless] = []
+    waited: list[float] = []
 
     def pool(workers: int) -> Endless:
         pools.append(Endless(workers))
         return pools[-1]
 
+    def none_completed(work: Collection[Future[None]], timeout: float) -> Iterator[Future[None]]:
+        waited.append(timeout)
+        return as_completed(work, 0)
+
     monkeypatch.setattr(handler, "ThreadPoolExecutor", pool)
+    monkeypatch.setattr(handler, "as_completed", none_completed)
     function = Function(
         Indexer(
             index=ModelTable(),
@@ -68,12 +71,12 @@ def test_a_second_is_left_to_report_what_is_not_finished(monkeypatch: pytest.Mon
     )
     payload = sqs(*(s3_document(created(key)) for key in ("a", "b", "c")))
 
-    answer = function.handle(payload, Invocation(6000, 1000, 999))
+    answer = function.handle(payload, Invocation(remaining_ms))
 
     assert len(answer["batchItemFailures"]) == 3
     (work,) = pools
-    assert work.waited == [5, 0, 0]
-    assert work.cancelled == 3
+    assert waited == [seconds]
+    assert [future.cancelled() for future in work.work] == [True] * 3
 
 
 @pytest.mark.parametrize("service", ["dynamodb", "s3"])

@@ -28,20 +28,25 @@ def imported(file: Path) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom):
             above = package[: len(package) - node.level + 1] if node.level else ()
             base = ".".join([*above, *filter(None, [node.module])])
-            names = [base, *(f"{base}.{alias.name}" for alias in node.names)]
+            # Of `from . import module` the module alone: a package imports what is in it.
+            modules = [f"{base}.{alias.name}" for alias in node.names]
+            names = [name if is_module(name) else base for name in modules]
         else:
             continue
         yield from (name for name in names if is_module(name))
 
 
 def is_module(name: str) -> bool:
-    return (ROOT / f"{name.replace('.', '/')}.py").exists()
+    path = ROOT / name.replace(".", "/")
+    return path.with_suffix(".py").exists() or (path / "__init__.py").exists()
 
 
 def graph(package: str) -> dict[str, set[str]]:
     files = (ROOT / package).rglob("*.py")
     return {
-        ".".join(file.relative_to(ROOT).with_suffix("").parts): set(imported(file))
+        ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): set(
+            imported(file)
+        )
         for file in files
     }
 
@@ -53,6 +58,18 @@ def test_imports_run_one_way(package: str) -> None:
 
     others = {name.partition(".")[0] for names in found.values() for name in names} - {package}
     assert others == MAY_IMPORT[package]
+
+
+@pytest.mark.parametrize("package", [*MAY_IMPORT, "benchmarks"])
+def test_derived_files_have_one_door(package: str) -> None:
+    doors = ("function.derived_files.", "cli.function.derived_files.")
+    past = {
+        (importer, name)
+        for importer, names in graph(package).items()
+        for name in names
+        if name.startswith(doors) and not importer.startswith("function.derived_files")
+    }
+    assert past == set()
 
 
 @pytest.mark.parametrize("module", ["function.event_parser", "function.indexer"])

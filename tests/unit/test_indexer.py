@@ -8,7 +8,7 @@ import pytest
 
 from function.errors import ContentionError, EventTooOldError, PermissionDeniedError
 from function.events import ObjectEvent, Outcome
-from function.indexer import LONGEST_PAUSE, REFRESH_ATTEMPTS, Indexer, Settled
+from function.indexer import LONGEST_PAUSE, REFRESH_ATTEMPTS, Indexer
 from function.record import (
     DerivedFile,
     FileRecord,
@@ -17,6 +17,7 @@ from function.record import (
     Source,
     WriteRefusedError,
 )
+from function.repair import Settled
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 
@@ -52,7 +53,7 @@ class Looked:
     def __init__(self, *states: ObjectState | None) -> None:
         self.states = list(states)
 
-    def look(self, bucket: str, key: str) -> ObjectState | None:
+    def head(self, bucket: str, key: str) -> ObjectState | None:
         assert (bucket, key) == ("b", "k")
         return self.states.pop(0) if len(self.states) > 1 else self.states[0]
 
@@ -132,9 +133,7 @@ def test_a_refresh_that_others_disturb_is_tried_again_after_a_pause() -> None:
 def test_a_refresh_that_others_always_disturb_fails_without_a_last_pause() -> None:
     table, pauses = Table(refusals=REFRESH_ATTEMPTS), list[float]()
 
-    message = (
-        "^the record changed 10 times while the object was looked at; the event is redelivered$"
-    )
+    message = "^the record changed during all 10 attempts to refresh it; the event is redelivered$"
     with pytest.raises(ContentionError, match=message):
         indexer(table, pauses=pauses).process([event()])
 
@@ -143,8 +142,16 @@ def test_a_refresh_that_others_always_disturb_fails_without_a_last_pause() -> No
 
 
 def standing(**changes: Any) -> FileRecord:
-    values: dict[str, Any] = {"etag": "e", "revision": "r", "indexed_at": NOW}
+    values: dict[str, Any] = {
+        "state": ObjectState(etag="e"),
+        "revision": "r",
+        "indexed_at": NOW,
+    }
     return FileRecord(bucket="b", key="k", **(values | changes))
+
+
+def derived(key: str | None = None, reason: str | None = None, etag: str = "e") -> FileRecord:
+    return standing(state=ObjectState(etag=etag, derived=DerivedFile(key=key, reason=reason)))
 
 
 class Holding(Table):
@@ -164,23 +171,23 @@ class Denying(Table):
 
     def read(self, bucket: str, key: str) -> FileRecord | None:
         del bucket, key
-        raise PermissionDeniedError("role r may not dynamodb:GetItem.")
+        raise PermissionDeniedError("role r is not authorized to perform: dynamodb:GetItem.")
 
 
 @pytest.mark.parametrize(
     ("name", "record", "reason", "asked", "key"),
     [
         # Nothing is read anew for an event that changes no content.
-        ("ObjectTagging:Put", standing(derived_key="of e"), None, [], "of e"),
-        ("ObjectRemoved:Delete", standing(derived_key="of e"), None, [], "of e"),
-        ("ObjectTagging:Put", standing(derived_key="of f", etag="f"), None, ["e"], "of e"),
-        ("ObjectTagging:Put", standing(derived_key="elsewhere, of e"), None, ["e"], "of e"),
-        ("ObjectTagging:Put", standing(derived_reason="too large"), None, ["e"], "of e"),
-        ("ObjectCreated:Put", standing(derived_key="of e"), None, ["e"], "of e"),
-        ("Backfill", standing(derived_key="of e"), None, ["e"], "of e"),
+        ("ObjectTagging:Put", derived("of e"), None, [], "of e"),
+        ("ObjectRemoved:Delete", derived("of e"), None, [], "of e"),
+        ("ObjectTagging:Put", derived("of f", etag="f"), None, ["e"], "of e"),
+        ("ObjectTagging:Put", derived("elsewhere, of e"), None, ["e"], "of e"),
+        ("ObjectTagging:Put", derived(reason="too large"), None, ["e"], "of e"),
+        ("ObjectCreated:Put", derived("of e"), None, ["e"], "of e"),
+        ("Backfill", derived("of e"), None, ["e"], "of e"),
         # What is there stays, as of what was archived since.
-        ("Repair", standing(derived_key="of e"), "archived", ["e"], "of e"),
-        ("Repair", standing(derived_key="of f", etag="f"), "archived", ["e"], None),
+        ("Repair", derived("of e"), "archived", ["e"], "of e"),
+        ("Repair", derived("of f", etag="f"), "archived", ["e"], None),
     ],
 )
 def test_a_derived_file_is_made_where_content_may_be_new(
@@ -191,8 +198,8 @@ def test_a_derived_file_is_made_where_content_may_be_new(
     indexer(table, ObjectState(etag="e", size=1), derived_files=making).refresh(event(name=name))
 
     assert making.asked == asked
-    assert table.written[-1].derived_key == key
-    assert table.written[-1].derived_reason == (None if key else reason)
+    assert table.written[-1].known.derived.key == key
+    assert table.written[-1].known.derived.reason == (None if key else reason)
 
 
 def test_a_derived_file_is_made_once_however_often_the_write_is_tried() -> None:
@@ -202,7 +209,7 @@ def test_a_derived_file_is_made_once_however_often_the_write_is_tried() -> None:
     indexer(table, ObjectState(etag="e", size=1), derived_files=making).process([event()])
 
     assert making.asked == ["e"]
-    assert table.written[-1].derived_key == "of e"
+    assert table.written[-1].known.derived.key == "of e"
 
 
 def test_of_what_is_gone_nothing_is_made() -> None:
@@ -220,7 +227,7 @@ def test_a_derived_file_is_not_kept_for_another_content() -> None:
     indexer(table, *seen, derived_files=making).process([event()])
 
     assert making.asked == ["e", "f"]
-    assert (table.written[-1].etag, table.written[-1].derived_key) == ("f", "of f")
+    assert (table.written[-1].known.etag, table.written[-1].known.derived.key) == ("f", "of f")
 
 
 def test_a_reason_that_was_true_of_a_moment_is_not_kept() -> None:
@@ -229,7 +236,10 @@ def test_a_reason_that_was_true_of_a_moment_is_not_kept() -> None:
     indexer(table, ObjectState(etag="e", size=1), derived_files=making).process([event()])
 
     assert making.asked == ["e", "e"]
-    assert (table.written[-1].derived_key, table.written[-1].derived_reason) == ("of e", None)
+    assert (table.written[-1].known.derived.key, table.written[-1].known.derived.reason) == (
+        "of e",
+        None,
+    )
 
 
 def test_a_derived_file_of_a_content_that_left_and_came_back_is_made_again() -> None:
@@ -239,7 +249,7 @@ def test_a_derived_file_of_a_content_that_left_and_came_back_is_made_again() -> 
     indexer(table, *seen, derived_files=making).process([event()])
 
     assert making.asked == ["e", "e"]
-    assert table.written[-1].derived_key == "of e"
+    assert table.written[-1].known.derived.key == "of e"
 
 
 PUT = {"name": "ObjectCreated:Put", "sequencer": "01", "etag": "e", "size": 1}
@@ -430,14 +440,17 @@ def test_an_event_that_is_too_old_fails_if_the_record_may_not_be_read(
 
     assert str(failed.value) == (
         "the event, or the upload that it completes, is too old to be applied (or does not say "
-        "when it happened): the tombstone of a newer one may have expired. The object must be "
-        "looked at, and that is not allowed: set object_metadata = { enabled = true }, apply, "
-        "replay the event; you may set it back then. role r may not dynamodb:GetItem."
+        "when it happened): the tombstone of a newer event may have expired. The function must "
+        "look at the object, and is not authorized to: set object_metadata = { enabled = true }, "
+        "apply, and replay the event; then you may set it back. role r is not authorized to "
+        "perform: dynamodb:GetItem."
     )
 
 
 def test_another_event_whose_record_may_not_be_read_fails_as_refused() -> None:
-    with pytest.raises(PermissionDeniedError, match=r"^role r may not dynamodb:GetItem\.$"):
+    with pytest.raises(
+        PermissionDeniedError, match=r"^role r is not authorized to perform: dynamodb:GetItem\.$"
+    ):
         indexer(Denying()).process([TOUCHED])
 
 
@@ -454,8 +467,7 @@ def test_what_an_event_says_is_written() -> None:
         key="k",
         indexed_at=NOW,
         revision=written.revision,
-        etag="e",
-        size=1,
+        state=ObjectState(etag="e", size=1),
         event_name="ObjectCreated:Put",
         event_time=NOW,
         sequencer="01",
@@ -476,13 +488,9 @@ def test_what_is_seen_is_written() -> None:
         key="k",
         indexed_at=NOW,
         revision=written.revision,
-        etag="e",
-        size=1,
-        last_modified=EARLIER,
-        version_id="v",
+        state=seen,
         event_name="Backfill",
         observed=True,
-        metadata=metadata,
     )
 
 
@@ -543,7 +551,7 @@ def test_an_event_without_an_etag_is_indexed_without_a_derived_file() -> None:
 
     assert making.asked == []
     (written,) = table.written
-    assert (written.size, written.derived_key, written.derived_reason) == (
+    assert (written.known.size, written.known.derived.key, written.known.derived.reason) == (
         1,
         None,
         "the event names no ETag",
@@ -555,7 +563,7 @@ def test_an_upload_is_derived_when_it_is_applied() -> None:
 
     indexer(table, derived_files=making).process([event(**PUT)])
 
-    assert (making.asked, table.written[0].derived_key) == (["e"], "of e")
+    assert (making.asked, table.written[0].known.derived.key) == (["e"], "of e")
 
 
 @pytest.mark.parametrize(
@@ -580,4 +588,4 @@ def test_an_object_is_looked_at_if_the_event_does_not_decide(
 
     rule.process([about])
 
-    assert (table.written[0].etag == "seen") is is_looked_at
+    assert (table.written[0].known.etag == "seen") is is_looked_at

@@ -16,10 +16,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from function import manifest, media_types
+from function.derived_files import manifest, media_types
 from function.record import Source
 from tests.unit.rule.test_convergence import SOAK
-from tests.unit.test_text import TEXTS
+from tests.unit.test_text_content import TEXTS
 
 SOURCE = Source(bucket="b", key="k\n\U0001f600", etag="e")
 MANY = 300 * SOAK

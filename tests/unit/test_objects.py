@@ -48,7 +48,7 @@ class S3:
 
 def look(s3: S3, **options: bool) -> ObjectState | None:
     client: Any = s3
-    return Objects(lambda: client, **options).look("reports", "a b")
+    return Objects(lambda: client, **options).head("reports", "a b")
 
 
 @pytest.fixture(autouse=True)
@@ -145,17 +145,17 @@ def test_an_object_that_goes_before_its_tags_are_read_is_gone() -> None:
     [
         (
             S3(error("403")),
-            "s3:GetObject or s3:ListBucket on object reports/a b, or on bucket reports.",
+            "s3:GetObject or s3:ListBucket on resource: object reports/a b, or bucket reports.",
             "bucket.versioned, object_metadata.enabled, backfill_role or derived_files is set",
         ),
         (
             S3(error("400"), listed=error("AccessDenied")),
-            "s3:ListBucket on bucket reports.",
+            "s3:ListBucket on resource: bucket reports.",
             "bucket.versioned, object_metadata.enabled, backfill_role or derived_files is set",
         ),
         (
             S3(tags=error("AccessDenied")),
-            "s3:GetObjectTagging on object reports/a b.",
+            "s3:GetObjectTagging on resource: object reports/a b.",
             "object_metadata.tags is set",
         ),
     ],
@@ -165,8 +165,8 @@ def test_a_refusal_names_what_was_asked_for(s3: S3, refusal: str, granted: str) 
     with pytest.raises(PermissionDeniedError) as denied:
         look(s3, metadata=True, tags=True)
 
-    assert denied.value.refusal.endswith(f" may not {refusal}")
-    assert f"The module grants it where {granted}" in str(denied.value)
+    assert denied.value.refusal.endswith(f" is not authorized to perform: {refusal}")
+    assert f"The module grants it if {granted}" in str(denied.value)
 
 
 @pytest.mark.parametrize(
@@ -191,6 +191,6 @@ def test_the_client_is_made_once_and_only_when_needed() -> None:
 
     objects = Objects(connect)
     assert not made
-    objects.look("reports", "a")
-    objects.look("reports", "b")
+    objects.head("reports", "a")
+    objects.head("reports", "b")
     assert len(made) == 1

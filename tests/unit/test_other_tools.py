@@ -27,7 +27,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from function import manifest
+from function.derived_files import manifest
 from function.record import Source
 
 PIXELS = (7, 5)

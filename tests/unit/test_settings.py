@@ -65,7 +65,11 @@ def test_an_empty_bucket_name_is_any_bucket() -> None:
         ("DERIVED_MAX_BYTES", "-1", "a whole number from 0"),
         ("OBJECT_METADATA", "True", 'expected "true" or "false"'),
         ("OBJECT_TAGS", "yes", 'expected "true" or "false"'),
-        ("OBJECT_TAGS", "true", "needs OBJECT_METADATA: set both or neither"),
+        (
+            "OBJECT_TAGS",
+            "true",
+            "OBJECT_TAGS is set without OBJECT_METADATA: set both",
+        ),
         ("TABLE_PARTITIONS", "{0}", "is '{0}': expected a whole number from 1 to 99999"),
         ("TOMBSTONE_DAYS", "9" * 5000, "a whole number from 15"),
     ],
@@ -97,7 +101,11 @@ def test_a_wrong_value_is_refused_with_its_name_and_what_is_expected(
             {"derived_max_bytes": -1},
             "derived_max_bytes is -1: expected a whole number from 0 to 54975581388800",
         ),
-        ({"object_tags": True}, "object_tags needs object_metadata: set both or neither"),
+        (
+            {"object_tags": True},
+            "object_tags is set without object_metadata: set both, or leave object_tags out",
+,
+        ),
     ],
 )
 def test_values_are_refused_as_their_variables_are(values: dict[str, Any], message: str) -> None:

@@ -84,7 +84,7 @@ def test_a_key_of_an_unversioned_bucket_is_ordered_after_its_backfill(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(backfill, "Insertion", Inserting)
-    monkeypatch.setattr(Objects, "look", no_look)
+    monkeypatch.setattr(Objects, "head", no_head)
     s3.put_object(Bucket=BUCKET, Key="a")
     assert file_index("backfill", URL).code == 0
     function = create_function(settings())
@@ -93,13 +93,13 @@ def test_a_key_of_an_unversioned_bucket_is_ordered_after_its_backfill(
     function.handle(s3_document(overwritten), Invocation())
     record = reader.get(BUCKET, "a")
     assert record
-    assert (record.size, record.observed) == (7, False)
+    assert (record.known.size, record.observed) == (7, False)
 
     function.handle(s3_document(deleted), Invocation())
     assert reader.get(BUCKET, "a") is None
 
 
-def no_look(*_: object) -> None:
+def no_head(*_: object) -> None:
     raise AssertionError("nothing is looked at")
 
 
@@ -122,7 +122,7 @@ def test_a_key_of_a_versioned_bucket_stays_when_a_null_version_expires(
 
     record = reader.get(BUCKET, "a")
     assert record
-    assert (record.size, record.version_id, record.observed) == (1, version, True)
+    assert (record.known.size, record.known.version_id, record.observed) == (1, version, True)
 
 
 def test_a_key_that_others_keep_writing_stops_nothing(

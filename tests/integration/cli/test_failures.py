@@ -16,7 +16,7 @@ from botocore.exceptions import (
 from cli import checkpoint, failures
 from cli.function.errors import ContentionError
 from cli.function.indexer import Indexer
-from cli.function.record import FileRecord
+from cli.function.record import FileRecord, ObjectState
 from cli.function.repository import FileIndex
 from cli.reader import IndexReader
 from tests.integration.cli.conftest import FileIndexCommand, Said
@@ -114,7 +114,11 @@ def test_an_error_of_one_object_does_not_stop_the_others(
 @pytest.mark.parametrize(
     ("operation", "error", "message"),
     [
-        ("PutItem", "AccessDeniedException", "may not dynamodb:PutItem on table files"),
+        (
+            "PutItem",
+            "AccessDeniedException",
+            "is not authorized to perform: dynamodb:PutItem on resource: table files",
+        ),
         ("PutItem", "ExpiredTokenException", "(ExpiredTokenException)"),
         ("PutItem", "ResourceNotFoundException", "table files does not exist in us-east-1"),
         ("GetItem", "UnrecognizedClientException", "(UnrecognizedClientException)"),
@@ -161,7 +165,10 @@ def test_if_every_object_is_refused_it_is_said_once(
     said = file_index(*command, "--json")
 
     assert (said.code, said.messages.count("\n")) == (2, 1)
-    assert "may not s3:GetObject or s3:ListBucket on object reports/a" in said.messages
+    assert (
+        "is not authorized to perform: s3:GetObject or s3:ListBucket on resource: object reports/a"
+        in said.messages
+    )
     assert not [line for line in said.lines if "key" not in line]
     # Nothing was done: the next run begins anew.
     assert checkpoints(tmp_path) == []
@@ -359,7 +366,9 @@ def test_an_index_is_read_on_from_any_key(dynamodb: "DynamoDBClient", partitions
     index = FileIndex(dynamodb, TABLE, partitions)
     keys = [f"in/{number:02}" for number in range(20)] + ["in/\U0001f600", "in/\uffff"]
     for key in [*keys, "out/1"]:
-        record = FileRecord(bucket=BUCKET, key=key, indexed_at=datetime.now(UTC), revision="r")
+        record = FileRecord(
+            bucket=BUCKET, key=key, indexed_at=datetime.now(UTC), revision="r", state=ObjectState()
+        )
         index.replace(record, None)
 
     reader = IndexReader(dynamodb, TABLE, partitions)

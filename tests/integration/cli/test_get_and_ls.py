@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cli.connection import Connection
-from cli.function.record import FileRecord, ObjectMetadata
+from cli.function.record import FileRecord, ObjectMetadata, ObjectState
 from cli.function.repository import FileIndex
 from cli.reader import IndexReader
 from tests.integration.cli.conftest import FileIndexCommand, Store
@@ -40,10 +40,8 @@ def record(key: str, **more: Any) -> FileRecord:
         key=key,
         indexed_at=NOW + timedelta(hours=1),
         revision="r",
-        etag="e",
-        size=1536,
+        state=ObjectState(etag="e", size=1536, **more),
         event_time=NOW,
-        **more,
     )
 
 
@@ -75,7 +73,7 @@ def test_what_is_copied_from_a_listing_gets_exactly_that_record(
     key = "/".join(parts)
     directory = key[: key.rfind("/") + 1]
     for other in reader.list_prefix(BUCKET):
-        index.replace(replace(other, deleted=True, expires_at=1), other)
+        index.replace(replace(other, state=None, expires_at=1), other)
     index.replace(record(key), index.read(BUCKET, key))
 
     listings = {
@@ -130,7 +128,7 @@ def test_a_record_shows_the_characters_of_its_tags(
 def test_a_size_that_no_event_said_is_unknown(
     file_index: FileIndexCommand, store: Store, human_readable: tuple[str, ...]
 ) -> None:
-    store(replace(record("a"), size=None))
+    store(replace(record("a"), state=ObjectState(etag="e")))
 
     said = file_index("ls", f"s3://{BUCKET}", *human_readable)
 
@@ -179,7 +177,7 @@ def test_a_record_is_a_table_of_what_it_holds(file_index: FileIndexCommand, stor
     ("stored", "arguments", "why"),
     [
         (None, (), "the index has no record of it"),
-        (record("a\nb", deleted=True, expires_at=1_900_000_000), (), "it was deleted"),
+        (replace(record("a\nb"), state=None, expires_at=1_900_000_000), (), "it was deleted"),
         (record("a\nb"), ("--filter", "in/*.csv"), "is not watched: the filters are in/*.csv"),
     ],
 )
@@ -335,7 +333,7 @@ def test_an_item_of_somebody_else_is_named(
         said = file_index(command, f"s3://{BUCKET}/a")
 
         assert said.code == 2
-        assert "the table holds an item that is no record, under {'S': 'a'}" in said.messages
+        assert "the table holds an item that is not a record, under {'S': 'a'}" in said.messages
 
 
 def test_a_mistake_of_ours_says_neither_yes_nor_no(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cli import verify
-from cli.function.record import FileRecord, ObjectMetadata, format_time
+from cli.function.record import DerivedFile, FileRecord, ObjectMetadata, ObjectState, format_time
 from cli.function.repository import FileIndex
 from cli.listing import Listing
 from cli.reader import IndexReader
@@ -50,7 +50,8 @@ def record_of(s3: "S3Client", key: str, **more: Any) -> FileRecord:
         "etag": found["ETag"].strip('"'),
         "size": found["ContentLength"],
     } | more
-    return FileRecord(bucket=BUCKET, key=key, indexed_at=NOW, revision=f"r {key}", **values)
+    state = ObjectState(**values)
+    return FileRecord(bucket=BUCKET, key=key, indexed_at=NOW, revision=f"r {key}", state=state)
 
 
 def verified(file_index: FileIndexCommand, *arguments: str, url: str = URL) -> Said:
@@ -70,7 +71,7 @@ def drift(s3: "S3Client", store: Store) -> None:
 
 
 def phantom(key: str, **more: Any) -> FileRecord:
-    values: dict[str, Any] = {"etag": "e", "size": 1, "sequencer": "0055"} | more
+    values: dict[str, Any] = {"state": ObjectState(etag="e", size=1), "sequencer": "0055"} | more
     return FileRecord(bucket=BUCKET, key=key, indexed_at=NOW, revision="r", **values)
 
 
@@ -223,7 +224,7 @@ def test_a_repair_opens_a_key_that_a_sequencer_shut(
         store(replace(phantom("a"), sequencer=TOO_GREAT))
         s3.delete_object(Bucket=BUCKET, Key="a")
     else:
-        tombstone = replace(phantom("a"), deleted=True, etag=None, size=None)
+        tombstone = replace(phantom("a"), state=None)
         store(replace(tombstone, sequencer=TOO_GREAT))
     function = create_function(settings())
     late, next_put = (
@@ -269,7 +270,7 @@ def test_a_repair_keeps_a_sequencer_of_an_object_that_changes_meanwhile(
 
     repaired = read(index, BUCKET, "a")
     assert repaired
-    assert (repaired.size, repaired.sequencer) == (1, TOO_GREAT)
+    assert (repaired.known.size, repaired.sequencer) == (1, TOO_GREAT)
 
 
 def test_a_report_that_cannot_be_written_is_said_before_anything_is_done(
@@ -308,7 +309,7 @@ def test_what_head_cannot_tell_is_not_compared_for_ever(
     s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
     s3.put_object(Bucket=BUCKET, Key="a", Body=b"1")
     # As the function leaves it: its event was applied before the bucket had versions.
-    store(record_of(s3, "a", sequencer="0055"))
+    store(replace(record_of(s3, "a"), sequencer="0055"))
     Faults(monkeypatch).fail("HeadObject", "400", "a")
 
     first = verified(file_index, "--versions", "--repair")
@@ -344,7 +345,7 @@ def test_a_copy_in_place_whose_event_was_lost_is_found(
     moved = index.read(BUCKET, "class")
     assert moved
     head = s3.head_object(Bucket=BUCKET, Key="class")["LastModified"]
-    index.replace(replace(moved, last_modified=head), moved)
+    index.replace(replace(moved, state=replace(moved.known, last_modified=head)), moved)
 
     said = verified(file_index, "--object-metadata", "--repair")
 
@@ -358,8 +359,8 @@ def test_a_copy_in_place_whose_event_was_lost_is_found(
     assert verified(file_index, "--object-metadata").code == 0
     repaired = reader.get(BUCKET, "content type")
     assert repaired
-    assert repaired.metadata
-    assert repaired.metadata.content_type == "text/csv"
+    assert repaired.known.metadata
+    assert repaired.known.metadata.content_type == "text/csv"
 
 
 def test_an_event_without_a_size_leaves_no_drift(
@@ -491,7 +492,9 @@ def _differences(s3: "S3Client", reader: IndexReader) -> list[Any]:
         (found["Key"], found["ETag"].strip('"'), found["Size"])
         for found in s3.list_objects_v2(Bucket=BUCKET).get("Contents", [])
     }
-    records = {(record.key, record.etag, record.size) for record in reader.list_prefix(BUCKET)}
+    records = {
+        (record.key, record.known.etag, record.known.size) for record in reader.list_prefix(BUCKET)
+    }
     return sorted(bucket ^ records)
 
 
@@ -526,18 +529,18 @@ def test_tags_are_not_dropped(
 
 
 @pytest.mark.parametrize("command", ["backfill", "verify"])
-@pytest.mark.parametrize("derived", [{"derived_key": "m/z.json"}, {"derived_reason": "too large"}])
+@pytest.mark.parametrize("derived", [DerivedFile(key="m/z.json"), DerivedFile(reason="too large")])
 def test_without_the_deployment_nothing_is_written_where_records_name_derived_files(
     file_index: FileIndexCommand,
     s3: "S3Client",
     store: Store,
     index: FileIndex,
     command: str,
-    derived: dict[str, str],
+    derived: DerivedFile,
 ) -> None:
     for key in ("a", "z"):
         s3.put_object(Bucket=BUCKET, Key=key)
-    store(record_of(s3, "z", **derived))
+    store(record_of(s3, "z", derived=derived))
     options = ["--repair", "--grace", "0"] if command == "verify" else []
 
     said = file_index(command, URL, *options)
@@ -552,19 +555,19 @@ def test_without_the_deployment_nothing_is_written_where_records_name_derived_fi
     assert file_index("verify", URL, "--grace", "0").code == 1
 
 
-@pytest.mark.parametrize("derived", [{"derived_key": "m/z.json"}, {"derived_reason": "too large"}])
+@pytest.mark.parametrize("derived", [DerivedFile(key="m/z.json"), DerivedFile(reason="too large")])
 def test_a_repair_does_not_drop_what_points_to_a_derived_file(
     file_index: FileIndexCommand,
     s3: "S3Client",
     store: Store,
     monkeypatch: pytest.MonkeyPatch,
-    derived: dict[str, str],
+    derived: DerivedFile,
 ) -> None:
     monkeypatch.setattr("cli.target._RECORDS_LOOKED_AT", 1)
     for key in ("a", "z"):
         s3.put_object(Bucket=BUCKET, Key=key)
     store(record_of(s3, "a"))
-    store(record_of(s3, "z", **derived | {"etag": "old"}))
+    store(record_of(s3, "z", derived=derived, etag="old"))
 
     said = verified(file_index, "--repair")
 

@@ -404,6 +404,27 @@ run "a_path_does_not_begin_with_a_slash" {
   expect_failures = [var.role]
 }
 
+run "memory_that_only_managed_instances_have" {
+  command = plan
+
+  variables {
+    function = { memory_mb = 10241 }
+  }
+
+  expect_failures = [var.function]
+}
+
+run "logs_would_be_kept_for_ever_and_a_stream_has_no_view_type" {
+  command = plan
+
+  variables {
+    function = { log_retention_days = 0 }
+    table    = { stream = "" }
+  }
+
+  expect_failures = [var.function, var.table]
+}
+
 run "no_concurrency_would_stop_the_function" {
   command = plan
 

@@ -16,9 +16,9 @@ from botocore.exceptions import ClientError
 
 from cli import backfill, checkpoint, verify
 from cli.address import Address, Filters
-from cli.function.denials import explained_read
+from cli.function.denials import explained_read_denial
 from cli.function.events import ObjectEvent
-from cli.function.record import FileRecord
+from cli.function.record import FileRecord, ObjectState
 from cli.function.settings import Settings
 from cli.listing import Listed, Page
 from cli.target import Target
@@ -90,7 +90,7 @@ class Disk:
 
     def refresh(self, event: ObjectEvent, _: datetime | None = None) -> None:
         if event.key in self._refused:
-            with explained_read("b", event.key):
+            with explained_read_denial("b", event.key):
                 raise ClientError({"Error": {"Code": "403", "Message": ""}}, "HeadObject")
         with self._table.open("a") as file:
             file.write(f"{event.key}\n")
@@ -103,7 +103,11 @@ class Disk:
     @staticmethod
     def _record(key: str) -> FileRecord:
         return FileRecord(
-            bucket="b", key=key, indexed_at=NOW, revision="r", etag=f"etag {key}", size=1
+            bucket="b",
+            key=key,
+            indexed_at=NOW,
+            revision="r",
+            state=ObjectState(etag=f"etag {key}", size=1),
         )
 
 

@@ -7,7 +7,7 @@ import pytest
 from cli.connection import Connection
 from cli.deployment import Deployment
 from cli.errors import CommandError
-from cli.function.denials import explained_read
+from cli.function.denials import explained_read_denial
 from cli.function.errors import PermissionDeniedError
 from cli.options import Chosen
 from tests.unit.cli.deployments import OUTPUT
@@ -121,7 +121,10 @@ def test_a_refusal_without_a_name_asks_the_same_connection_who_was_refused(
     monkeypatch.setattr(Connection, "client", client)
     chosen("files", "eu-west-1", "http://given")
 
-    with pytest.raises(PermissionDeniedError, match=r"^role operator "), explained_read("b", "k"):
+    with (
+        pytest.raises(PermissionDeniedError, match=r"^role operator "),
+        explained_read_denial("b", "k"),
+    ):
         raise refusal("403")
 
     assert asked == [("http://given", "sts")]

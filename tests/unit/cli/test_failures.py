@@ -22,7 +22,7 @@ from botocore.parsers import ResponseParserError
 from cli import failures
 from cli.errors import CommandError
 from cli.failures import Failure, Failures, is_of_object
-from cli.function.denials import explained
+from cli.function.denials import explained_denial
 from cli.function.errors import (
     ContentionError,
     DerivedBucketMissingError,
@@ -37,7 +37,10 @@ URL: dict[str, Any] = {"endpoint_url": "https://s3", "error": "e"}
 
 
 def refused(operation: str, code: str = "AccessDenied") -> PermissionDeniedError:
-    with pytest.raises(PermissionDeniedError) as raised, explained("an action", "a resource"):
+    with (
+        pytest.raises(PermissionDeniedError) as raised,
+        explained_denial("an action", "a resource"),
+    ):
         raise client_error(code, operation)
     return raised.value
 
@@ -124,7 +127,8 @@ def test_a_failure_survives_its_file(failure: Failure) -> None:
 
 def test_a_refusal_is_kept_in_words_that_say_what_to_do() -> None:
     assert Failure.of("k", refused("HeadObject", "403")).cause == (
-        "arn:aws:iam::1:user/me may not s3:GetObject on a resource. The policy of whoever runs this"
+        "arn:aws:iam::1:user/me is not authorized to perform: s3:GetObject"
+        " on resource: a resource. The policy of whoever runs this"
         " must allow it: AWS says: User: arn:aws:iam::1:user/me is not authorized to perform:"
         " s3:GetObject"
     )

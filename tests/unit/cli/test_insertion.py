@@ -9,13 +9,17 @@ from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
 from cli.function.errors import PermissionDeniedError, TableMissingError
-from cli.function.record import FileRecord
+from cli.function.record import FileRecord, ObjectState
 from cli.function.repository import FileIndex
 from cli.insertion import Inserted, Insertion
 
 RECORDS = [
     FileRecord(
-        bucket="b", key=key, indexed_at=datetime(2026, 11, 23, tzinfo=UTC), revision="r", etag="e"
+        bucket="b",
+        key=key,
+        indexed_at=datetime(2026, 11, 23, tzinfo=UTC),
+        revision="r",
+        state=ObjectState(etag="e"),
     )
     for key in ("one", "it's", "three")
 ]
@@ -116,11 +120,17 @@ def test_it_does_not_try_for_ever(table: Table, monkeypatch: pytest.MonkeyPatch)
 def test_a_right_that_is_missing_is_named(table: Table) -> None:
     # AWS refuses each statement for itself, or all of the request.
     table.answers(one="AccessDenied", its=None, three=None)
-    with pytest.raises(PermissionDeniedError, match="role Operator may not dynamodb:PartiQLInsert"):
+    with pytest.raises(
+        PermissionDeniedError,
+        match="role Operator is not authorized to perform: dynamodb:PartiQLInsert",
+    ):
         table.insertion.insert(RECORDS)
 
     table.refuses("AccessDeniedException", DENIED)
-    with pytest.raises(PermissionDeniedError, match="role Operator may not dynamodb:PartiQLInsert"):
+    with pytest.raises(
+        PermissionDeniedError,
+        match="role Operator is not authorized to perform: dynamodb:PartiQLInsert",
+    ):
         table.insertion.insert(RECORDS)
 
 

@@ -168,7 +168,10 @@ def test_a_denial_names_the_action_and_the_bucket(
     monkeypatch.setattr("cli.function.denials._caller", lambda: "me")
     denied = ClientError({"Error": {"Code": "AccessDenied", "Message": ""}}, "ListObjectsV2")
 
-    with pytest.raises(PermissionDeniedError, match=f"me may not s3:{action} on bucket b"):
+    with pytest.raises(
+        PermissionDeniedError,
+        match=f"me is not authorized to perform: s3:{action} on resource: bucket b",
+    ):
         listing(Bucket(error=denied), versions=versions).reach("")
 
 

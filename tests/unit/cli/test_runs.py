@@ -21,7 +21,7 @@ from cli.errors import CommandError
 from cli.failures import Failure
 from cli.findings import Drift, Findings
 from cli.function.errors import ContentionError
-from cli.function.record import FileRecord, ObjectMetadata
+from cli.function.record import FileRecord, ObjectMetadata, ObjectState
 from cli.insertion import Inserted
 from cli.listing import Listed, Listing, Page
 from cli.progress import Work
@@ -33,7 +33,8 @@ from tests.unit.cli.killed import KEYS
 
 NOW = datetime(2026, 11, 23, 8, 15, 30, tzinfo=UTC)
 DENIED = (
-    "me may not s3:GetObject or s3:ListBucket on object b/{0}, or on bucket b."
+    "me is not authorized to perform: s3:GetObject or s3:ListBucket"
+    " on resource: object b/{0}, or bucket b."
     " The policy of whoever runs this must allow it."
 )
 
@@ -182,7 +183,7 @@ def test_a_repair_counts_what_it_did(run: Run, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("command", ["backfill", "verify"])
 def test_a_run_of_refusals_alone_leaves_nothing_behind(run: Run, command: str) -> None:
-    with pytest.raises(Exception, match=r"^me may not s3:GetObject .* on object b/a,"):
+    with pytest.raises(Exception, match=r"^me is not authorized .* on resource: object b/a,"):
         run(command, refused="".join(KEYS))
 
     assert (run.files, run.messages) == ([], [])
@@ -276,13 +277,15 @@ def test_a_drift_is_reported_with_what_both_sides_know() -> None:
         key="k",
         indexed_at=NOW + timedelta(seconds=2),
         revision="r",
-        etag="old",
-        size=0,
-        version_id="w",
+        state=ObjectState(
+            etag="old",
+            size=0,
+            version_id="w",
+            last_modified=NOW + timedelta(seconds=1),
+            metadata=ObjectMetadata(storage_class="STANDARD"),
+        ),
         event_name="ObjectCreated:Put",
         sequencer="0055",
-        last_modified=NOW + timedelta(seconds=1),
-        metadata=ObjectMetadata(storage_class="STANDARD"),
     )
     drift = Drift(Kind.MISMATCH, "b", "k", listed, record, repaired=True)
 
@@ -309,7 +312,9 @@ def test_a_drift_is_reported_with_what_both_sides_know() -> None:
         },
         "repaired": True,
     }
-    bare = FileRecord(bucket="b", key="k", indexed_at=NOW, revision="r", etag="e")
+    bare = FileRecord(
+        bucket="b", key="k", indexed_at=NOW, revision="r", state=ObjectState(etag="e")
+    )
     assert json.loads(Drift(Kind.PHANTOM, "b", "k", None, bare).as_json())["record"] == {
         "etag": "e",
         "indexed_at": "2026-11-23T08:15:30.000Z",
@@ -419,12 +424,16 @@ def test_what_could_not_be_inserted_is_looked_at_and_inserted_again(
     written = write(batch)
     counts.add(batch, written)
 
-    assert [(one.key, one.etag, one.size) for one in inserted] == [
+    assert [(one.key, one.known.etag, one.known.size) for one in inserted] == [
         ("d", "e", 1),
         ("a", "etag a", 5),
     ]
     first = inserted[0]
-    assert (first.bucket, first.event_name, first.last_modified) == ("bucket", "Backfill", NOW)
+    assert (first.bucket, first.event_name, first.known.last_modified) == (
+        "bucket",
+        "Backfill",
+        NOW,
+    )
     assert len({one.revision for one in inserted}) == 2
     assert len(first.revision) == 16
     assert datetime.now(UTC) - first.indexed_at < timedelta(minutes=1)
@@ -454,7 +463,9 @@ class Index:
     def list_prefix(self, bucket: str, prefix: str) -> Iterator[FileRecord]:
         assert (bucket, prefix) == ("b", "p")
         for key in ("b", "x"):
-            yield FileRecord(bucket=bucket, key=key, indexed_at=NOW, revision="r")
+            yield FileRecord(
+                bucket=bucket, key=key, indexed_at=NOW, revision="r", state=ObjectState()
+            )
 
 
 class Pages:

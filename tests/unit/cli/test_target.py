@@ -52,7 +52,8 @@ def test_a_table_has_no_bucket() -> None:
         (("ls", "s3://reports", "--table", ""), "--table is empty"),
         (
             ("verify", "s3://reports", "--table", "t", "--object-tags"),
-            "file-index: --object-tags needs --object-metadata: set both or neither\n",
+            "file-index: --object-tags is set without --object-metadata: set both, or leave"
+            " --object-tags out\n",
         ),
         (
             ("ls", "s3://reports", "--table", "t", "--partitions", "100000"),

@@ -16,8 +16,9 @@ from cli.failures import Failure
 from cli.findings import UNSETTLED, Drift
 from cli.function.errors import ContentionError
 from cli.function.events import ObjectEvent
-from cli.function.indexer import Indexer, Settled
-from cli.function.record import FileRecord
+from cli.function.indexer import Indexer
+from cli.function.record import FileRecord, ObjectState
+from cli.function.repair import Settled
 from cli.listing import Listed, Listing, Page
 from cli.progress import Work
 from cli.reader import IndexReader
@@ -34,7 +35,12 @@ def listed(key: str, etag: str = "e") -> Listed:
 
 def record(key: str, etag: str = "e", revision: str = "r", **more: Any) -> FileRecord:
     return FileRecord(
-        bucket="b", key=key, indexed_at=START, revision=revision, etag=etag, size=1, **more
+        bucket="b",
+        key=key,
+        indexed_at=START,
+        revision=revision,
+        state=ObjectState(etag=etag, size=1),
+        **more,
     )
 
 
@@ -164,7 +170,7 @@ def test_a_repair_settles_what_happened_between_its_two_looks(world: World) -> N
         ((listed("a"), record("a", "old")), ("e", START, "r")),
         ((None, record("a")), (None, None, "r")),
         # A tombstone may be what shuts the key.
-        ((listed("a"), record("a", deleted=True)), ("e", START, "r")),
+        ((listed("a"), replace(record("a"), state=None)), ("e", START, "r")),
     ],
 )
 def test_a_repair_is_told_what_was_seen_and_when(
@@ -254,7 +260,7 @@ def test_what_became_equal_is_no_drift(world: World) -> None:
 
 
 def test_a_tombstone_that_is_written_anew_is_no_record_that_changes(world: World) -> None:
-    gone = record("a", deleted=True)
+    gone = replace(record("a"), state=None)
     world.put("a", (listed("a"), gone), (listed("a"), replace(gone, revision="other")))
 
     (step,) = world.steps()

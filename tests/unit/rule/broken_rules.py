@@ -8,8 +8,9 @@ import pytest
 
 from function import event_parser, indexer
 from function.events import ObjectEvent, Outcome
-from function.indexer import Indexer, Settled
+from function.indexer import Indexer
 from function.record import FileRecord, ObjectState
+from function.repair import Settled
 from function.sequencer import is_ahead
 from tests.unit.rule import simulation
 from tests.unit.rule.model_table import ModelTable

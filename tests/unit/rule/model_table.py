@@ -55,8 +55,8 @@ class ModelTable:
         began = upload_began(record.event_name, record.sequencer, record.event_time)
         return (
             began is not None
-            and standing.last_modified is not None
-            and standing.last_modified > began + CLOCKS_DIFFER
+            and standing.known.last_modified is not None
+            and standing.known.last_modified > began + CLOCKS_DIFFER
         )
 
     def _store(self, record: FileRecord) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from random import Random
 
-from function.indexer import Settled
+from function.repair import Settled
 from tests.payloads import BUCKET
 from tests.unit.rule.model_bucket import NULL, Versioning
 from tests.unit.rule.model_table import ModelTable

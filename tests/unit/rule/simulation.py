@@ -6,7 +6,6 @@ answers it gets, so a handler is run again from its start with the answers it go
 first call that has none. That call is made when the handler is advanced.
 """
 
-import secrets
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -17,9 +16,10 @@ from typing import Any
 
 from function.errors import FileIndexError, PermissionDeniedError
 from function.event_parser import parse
-from function.events import REPAIR, ObjectEvent, Outcome
-from function.indexer import Indexer, Settled
+from function.events import BACKFILL, REPAIR, ObjectEvent, Outcome
+from function.indexer import Indexer
 from function.record import DerivedFile, FileRecord, ObjectState, Source, WriteRefusedError
+from function.repair import Settled
 from function.sequencer import CLOCKS_DIFFER
 from tests.payloads import BUCKET, by_eventbridge, s3_document
 from tests.unit.rule.model_bucket import ModelBucket, Upload, Version, Versioning
@@ -74,9 +74,9 @@ class Steps:
         found: FileRecord | None = self._step("read", lambda: self._table.read(bucket, key))
         return found
 
-    def look(self, _bucket: str, key: str) -> ObjectState | None:
+    def head(self, _bucket: str, key: str) -> ObjectState | None:
         seen: ObjectState | None = self._step(
-            "look", lambda: self._bucket.head(key, metadata=self._metadata)
+            "head", lambda: self._bucket.head(key, metadata=self._metadata)
         )
         return seen
 
@@ -435,7 +435,7 @@ class Simulation:
         for upload in list(self.uploads):
             told = record is not None and (
                 (record.sequencer or "") >= f"{upload.number:018X}"
-                or (record.last_modified or upload.began) > upload.began + 2 * CLOCKS_DIFFER
+                or (record.known.last_modified or upload.began) > upload.began + 2 * CLOCKS_DIFFER
                 or record.observed
             )
             if self.bucket.is_overtaken(upload) and not told:
@@ -564,11 +564,11 @@ def divergence(
     if record is None or record.deleted:
         return f"orphan: {state}, {record}"
     equal = (
-        (record.etag, record.size) == (state.etag, state.size)
-        and record.version_id in (None, state.version_id)
-        and record.last_modified in (None, state.last_modified)
-        and (record.metadata == state.metadata or not metadata)
-        and record.derived_key == (state.etag if derived_files else None)
+        (record.known.etag, record.known.size) == (state.etag, state.size)
+        and record.known.version_id in (None, state.version_id)
+        and record.known.last_modified in (None, state.last_modified)
+        and (record.known.metadata == state.metadata or not metadata)
+        and record.known.derived.key == (state.etag if derived_files else None)
     )
     return None if equal else f"mismatch: {state}, {record}"
 
@@ -579,17 +579,14 @@ def _insertion(*, observed: bool) -> _Work:
 
 def _insert(steps: Steps, *, observed: bool) -> Sequence[Outcome]:
     """What the backfill does with a key that the listing names: see `cli.backfill`."""
-    state = steps.look(BUCKET, KEY)
+    state = steps.head(BUCKET, KEY)
     if state is None:
         return ()
-    record = FileRecord(
-        bucket=BUCKET,
-        key=KEY,
-        indexed_at=steps.now(),
-        revision=secrets.token_hex(8),
-        etag=state.etag,
-        size=state.size,
-        last_modified=state.last_modified,
+    record = FileRecord.of(
+        ObjectEvent(bucket=BUCKET, key=KEY, name=BACKFILL),
+        ObjectState(etag=state.etag, size=state.size, last_modified=state.last_modified),
+        now=steps.now(),
+        tombstone_life=TOMBSTONE_LIFE,
         observed=observed,
     )
     with suppress(WriteRefusedError):

@@ -5,7 +5,7 @@ the steps of one is the subject of test_convergence.py.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, Future
 from random import Random
 from typing import Any
@@ -13,10 +13,9 @@ from typing import Any
 import pytest
 
 from function.errors import ObjectEventsFailedError
-from function.events import Message
-from function.handler import Function
+from function.events import ObjectEvent
+from function.handler import Function, _Group
 from function.indexer import Indexer
-from function.metrics import Tally
 from function.record import FileRecord, ObjectState
 from tests.payloads import s3_document, sqs
 from tests.unit.rule.model_bucket import ModelBucket, Versioning
@@ -37,11 +36,11 @@ Body = dict[str, Any]
 class ReportsHalfAGroup(Function):
     """Of the messages that gave an event to a group only one is reported when it fails."""
 
-    def _grouped_by_key(self, messages: Sequence[Message], tally: Tally) -> list[Any]:
-        work = super()._grouped_by_key(messages, tally)
-        for item in work:
-            item.messages.intersection_update({min(item.messages)})
-        return work
+    def _group(self, events: Iterable[tuple[int, ObjectEvent]]) -> list[_Group]:
+        groups = super()._group(events)
+        for group in groups:
+            group.messages.intersection_update({min(group.messages)})
+        return groups
 
 
 class FailingTable(ModelTable):
@@ -76,7 +75,7 @@ class Deployment:
         )
         self._function = function(indexer)
 
-    def look(self, _bucket: str, key: str) -> ObjectState | None:
+    def head(self, _bucket: str, key: str) -> ObjectState | None:
         return self.bucket.head(key, metadata=False)
 
     def get_remaining_time_in_millis(self) -> int:
@@ -172,7 +171,10 @@ class AtOnce(Executor):
 
     def submit(self, call: Callable[..., Any], /, *arguments: Any, **named: Any) -> Future[Any]:
         future: Future[Any] = Future()
-        future.set_result(call(*arguments, **named))
+        try:
+            future.set_result(call(*arguments, **named))
+        except Exception as error:  # noqa: BLE001 # as a thread of the pool does
+            future.set_exception(error)
         return future
 
 

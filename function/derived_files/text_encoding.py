@@ -1,11 +1,11 @@
-"""The encoding that the beginning of a text states: by a byte order mark or an XML declaration."""
+"""Finds the encoding that a text states, in a byte order mark or an XML declaration."""
 
 import codecs
 import re
 from dataclasses import dataclass
 
 LONGEST_DECLARATION = 1024
-"""In bytes. A longer XML declaration is not read."""
+"""In bytes. Longer XML declarations are not read."""
 
 XML_DECLARATION = re.compile(
     # https://www.w3.org/TR/xml/#NT-XMLDecl and https://www.w3.org/TR/xml/#NT-TextDecl
@@ -32,7 +32,7 @@ _FAMILIES = {
     for encoding in ("latin-1", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be", "cp037")
 }
 _UNUSED = {"idna", "punycode", "raw-unicode-escape", "unicode-escape", "utf-7"}
-"""Python's codecs that no document is in, or that may buffer a whole document."""
+"""Python's codecs that documents do not use, or that may buffer a whole document."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Stated:
 
 
 def stated(beginning: bytes) -> Stated:
-    """Return the encoding that the text states, or else UTF-8."""
+    """Return the encoding that the text states, otherwise UTF-8."""
     for mark, encoding in _MARKS:
         if beginning.startswith(mark):
             return Stated(encoding, _decoder(encoding))
@@ -60,7 +60,7 @@ def _declared(beginning: bytes, family: str) -> Stated:
     decoder = _decoder(name) if name else None
     if name and (decoder is None or _decoded(beginning, name).startswith("<?xml")):
         return Stated(name.lower(), decoder)
-    # Nothing is declared, or something impossible: many programs write UTF-8 and declare UTF-16.
+    # Nothing is declared, or something wrong: many programs write UTF-8 and declare UTF-16.
     encoding = family if family.startswith("utf") else "utf-8"
     return Stated(encoding, _decoder(encoding))
 
@@ -74,7 +74,7 @@ def _decoded(beginning: bytes, encoding: str) -> str:
 
 def _decoder(encoding: str) -> codecs.IncrementalDecoder | None:
     try:
-        "".encode(encoding)  # refuses what encodes no text, as "zlib"
+        "".encode(encoding)  # raises for codecs that do not encode text, as "zlib"
         codec = codecs.lookup(encoding)
     except (LookupError, UnicodeError):
         return None

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from function.text import LARGEST_JSON, Text
+from function.derived_files.text_content import LARGEST_JSON, Text
 
 
 def described(data: bytes, most: int = 2**20) -> Any:

@@ -1,41 +1,39 @@
-"""Derived files: what is made of an object's content and kept in another bucket.
+"""Reads an object's content, and stores the file derived from it.
 
-Its name is a function of the object's identity, so it does not matter how often or in which order
-one is made. It is stored before the record that points to it is written.
+A derived file's name depends only on the object's identity, so it does not matter how often or in
+which order it is made. It is stored before the record that points to it is written.
 """
 
 import hashlib
-import logging
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError, IncompleteReadError
 
+from ..denials import explained_denial, explained_read_denial
+from ..errors import DerivedBucketMissingError
+from ..events import MAX_KEY_BYTES
+from ..objects import is_gone
+from ..record import DerivedFile, Source
+from ..report import no_derived_file
+from ..settings import Settings
 from . import manifest
-from .denials import explained, explained_read
-from .errors import DerivedBucketMissingError
-from .events import MAX_KEY_BYTES
 from .manifest import Content
-from .objects import is_gone
-from .record import DerivedFile, Source
-from .settings import Settings
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-
-_logger = logging.getLogger("file_index")
 
 # https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
 _REASONS = {
     "InvalidObjectState": "the object is archived and has to be restored first",
     "PreconditionFailed": "the object was changed meanwhile",
 }
-# How S3 refuses a name; for one with too many `../` its front end answers a bare 400.
+# S3's errors for a name it does not accept; for too many `../` it returns a bare 400.
 _REFUSED_NAMES = {"400", "BadRequest", "InvalidURI", "KeyTooLongError"}
 _SSE_C = "Server Side Encryption"
 _SECONDS = 20
-"""For reading one object: less than an invocation has."""
+"""The time to read one object; an invocation has more."""
 _LONGEST_REASON = 300
 
 
@@ -50,7 +48,7 @@ class DerivedFiles:
         max_bytes: int,
         derive: Callable[[Source, Content], bytes] = manifest.make,
     ) -> None:
-        """Of objects up to `max_bytes`, into `bucket`, under names that begin with `prefix`."""
+        """Derive from objects up to `max_bytes`; store under `prefix` in `bucket`."""
         self._connect = connect
         self._bucket = bucket
         self._prefix = prefix
@@ -59,7 +57,7 @@ class DerivedFiles:
 
     @classmethod
     def of(cls, settings: Settings, connect: "Callable[[], S3Client]") -> "DerivedFiles":
-        """As the settings say, which must name a bucket."""
+        """Return a maker for the settings, which must name a bucket."""
         return cls(
             connect,
             settings.derived_bucket or "",
@@ -68,7 +66,7 @@ class DerivedFiles:
         )
 
     def make(self, source: Source, size: int | None) -> DerivedFile:
-        """Read the object's content and store what is made of it; or say why there is none.
+        """Make and store the object's derived file, or say why there is none.
 
         Raises PermissionDeniedError and DerivedBucketMissingError.
         """
@@ -78,15 +76,13 @@ class DerivedFiles:
             if self._store(name, made):
                 return DerivedFile(key=name)
             made = f"S3 does not accept the derived file's name {name}"[:_LONGEST_REASON]
-        _logger.warning(
-            "no derived file", extra={"bucket": source.bucket, "key": source.key, "reason": made}
-        )
+        no_derived_file(source, made)
         return DerivedFile(reason=made)
 
     def name(self, source: Source) -> str:
-        """The key of the object's derived file.
+        """Return the key of the object's derived file.
 
-        What is too long for S3 ends with the SHA-256 of the whole instead.
+        A name that is too long for S3 is cut, and ends with the SHA-256 of the whole name.
         """
         name = f"{self._prefix}{source.key}.{source.etag}{manifest.SUFFIX}".encode()
         if len(name) > MAX_KEY_BYTES:
@@ -96,34 +92,34 @@ class DerivedFiles:
         return name.decode()
 
     def _made(self, source: Source, size: int | None) -> bytes | str:
-        """The derived file's bytes, or why there is none."""
+        """Return the derived file's bytes, or why there is none."""
         too_large = f"the object has more than {self._max_bytes} bytes"
         if size is not None and size > self._max_bytes:
             return too_large
         try:
-            with explained_read(source.bucket, source.key):
-                answer = self._connect().get_object(
+            with explained_read_denial(source.bucket, source.key):
+                response = self._connect().get_object(
                     Bucket=source.bucket, Key=source.key, IfMatch=f'"{source.etag}"'
                 )
         except ClientError as error:
             return _reason(error)
-        content = _Reader(answer["Body"], answer["ContentLength"])
-        with answer["Body"]:
-            # The content is the event's, but its size need not be what the event says.
-            if answer["ContentLength"] > self._max_bytes:
+        content = _Reader(response["Body"], response["ContentLength"])
+        with response["Body"]:
+            # The content is the one in the event, but the event may give another size.
+            if response["ContentLength"] > self._max_bytes:
                 return too_large
             try:
                 return bytes(self._derive(source, content))
-            except Exception as error:  # noqa: BLE001 # no content may keep a record from being written
+            except Exception as error:  # noqa: BLE001 # the record is written whatever the content
                 if content.error:
                     raise content.error from None
                 reason = f"{type(error).__name__}: {error}"[:_LONGEST_REASON]
                 return reason.encode(errors="backslashreplace").decode()
 
     def _store(self, name: str, data: bytes) -> bool:
-        """Store the derived file; False if S3 refuses its name."""
+        """Store the derived file; return False if S3 does not accept its name."""
         s3 = self._connect()
-        with explained("s3:PutObject", f"object {self._bucket}/{name}"):
+        with explained_denial("s3:PutObject", f"object {self._bucket}/{name}"):
             try:
                 s3.put_object(
                     Bucket=self._bucket, Key=name, Body=data, ContentType=manifest.MEDIA_TYPE
@@ -141,7 +137,7 @@ class DerivedFiles:
 
 
 class _Reader:
-    """The content; remembers an error of the connection, to tell it from one of the content."""
+    """Reads the content; remembers a read error, to tell it from bad content."""
 
     def __init__(self, body: Any, length: int) -> None:
         self._receive = _receiving(body)
@@ -178,10 +174,10 @@ class _Reader:
 
 
 def _receiving(body: Any) -> Callable[[int], bytes]:
-    """Return how to read what has arrived of a body, without waiting for the rest.
+    """Return a function that reads what has arrived of a body, without waiting for the rest.
 
-    botocore waits for every byte that is asked for, and a body that drips takes for ever. The
-    stream below, urllib3's response or http.client's, returns after one `recv`.
+    botocore waits for all the bytes requested, and a body that drips takes for ever. The stream
+    below, urllib3's response or http.client's, returns after one `recv`.
     """
     response: Any = getattr(body, "_raw_stream", body)
     below: Any = getattr(response, "_fp", None)

@@ -1,4 +1,4 @@
-"""Whether text is a table: comma, semicolon or tab separated values."""
+"""Tells whether text is a table of comma, semicolon or tab separated values."""
 
 import csv
 import io
@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 _ROWS = 20
-"""As many are sampled, after the header."""
+"""The number of rows to sample, after the header."""
 _MOST_COLUMNS = 200
 _LONGEST_NAME = 200
 """In characters."""
@@ -18,13 +18,13 @@ _SEPARATORS = {
     "\t": "text/tab-separated-values",
 }
 _OTHER_SEPARATORS = "|: "
-"""Of tables that are not claimed, and of much that is not a table: options, keys, instructions."""
+"""Separators of other tables, and of text that is not a table: options, keys, instructions."""
 _NAME = re.compile(r"[^\W\d][^={}<>\\]*|")
-"""A name, or none: prose has a space after its commas, a log begins with digits."""
+"""A name, or nothing: prose has a space after a comma, and a log line begins with digits."""
 
 
 def described(beginning: str, *, is_whole: bool) -> dict[str, Any] | None:
-    """Return media type, delimiter and header; None if it is not surely a table.
+    """Return media type, delimiter and header; None unless the text is surely a table.
 
     https://www.rfc-editor.org/rfc/rfc4180
     """
@@ -48,7 +48,7 @@ def described(beginning: str, *, is_whole: bool) -> dict[str, Any] | None:
 
 
 def _rows(beginning: str, separator: str, *, is_whole: bool) -> list[list[str]]:
-    """Return the sampled rows that are not blank; none if the sample cannot be read."""
+    """Return the sampled rows that are not blank; an empty list if they cannot be read."""
     file = io.StringIO(beginning, newline="")
     rows = []
     try:
@@ -58,9 +58,9 @@ def _rows(beginning: str, separator: str, *, is_whole: bool) -> list[list[str]]:
                 break
         else:
             if not is_whole:
-                rows.pop()  # the beginning may end within it
+                rows.pop()  # the sample may end within it
     except csv.Error:
-        # A quote that is still open where the beginning ends may be closed after it.
+        # A quote that is still open at the end of the sample may be closed later.
         if is_whole or file.read(1):
             return []
     return [row for row in rows if row]
@@ -75,5 +75,5 @@ def _is_even(rows: list[list[str]]) -> bool:
 
 
 def _has_content(rows: list[list[str]]) -> bool:
-    """Return whether each row has it in two columns: code has lines that end in a semicolon."""
+    """Return whether each row fills two columns; lines of code that end in a semicolon do not."""
     return all(sum(1 for cell in row if cell.strip()) >= _FEWEST_COLUMNS for row in rows)

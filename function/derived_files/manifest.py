@@ -1,18 +1,18 @@
-"""The derived file: a manifest that says what an object's content is.
+"""The derived file: a manifest that describes an object's content.
 
-The one place to change for another derived file, see docs/derived-files.md: `make` reads the
-content and returns the bytes to store, of the media type MEDIA_TYPE, under a name that ends with
-SUFFIX. It is called again when an event comes again, and the same content must give the same bytes.
-If it raises, the record is written with the reason and without a derived file.
+To make another derived file, change this module only, see docs/derived-files.md. `make` reads the
+content and returns the bytes to store; MEDIA_TYPE is their type, and SUFFIX ends their name. It
+runs again when an event is redelivered, and must return the same bytes for the same content. If it
+raises, the record is written with the reason and without a derived file.
 """
 
 import hashlib
 import json
 from typing import Protocol
 
+from ..record import Source
 from . import media_types
-from .record import Source
-from .text import Text
+from .text_content import Text
 
 SUFFIX = ".json"
 MEDIA_TYPE = "application/json"
@@ -24,11 +24,11 @@ class Content(Protocol):
     """An object's content, read once from its beginning."""
 
     def read(self, size: int = -1, /) -> bytes:
-        """The next bytes, at most so many, or all; none at the end."""
+        """Return the next bytes: at most `size`, or all if it is negative; none at the end."""
 
 
 def make(source: Source, content: Content) -> bytes:
-    """The manifest of the content, as JSON."""
+    """Return the manifest of the content, as JSON."""
     digest = hashlib.sha256()
     length = 0
     beginning = b""

@@ -1,14 +1,14 @@
-"""What binary content is, told from how it begins."""
+"""Recognizes binary content by its first bytes."""
 
 import re
 import struct
 from typing import Any
 
 BEGINNING = 1024 * 1024
-"""Bytes that suffice: a photograph's size comes after its preview and its colour profile."""
+"""Bytes to keep from the beginning: a photograph's size follows its preview and colour profile."""
 
 ENDING = 1024
-"""Bytes at the end that suffice: the last line of a PDF is short."""
+"""Bytes to keep from the end: the last line of a PDF is short."""
 
 UNKNOWN = {"media_type": "unknown"}
 
@@ -43,7 +43,7 @@ _SIGNATURES = [
     )
 ]
 _SIGNATURE_BYTES = 1024
-"""Readers of PDF search as many for the header."""
+"""PDF readers search this many bytes for the header."""
 _PDF = {"media_type": "application/pdf"}
 _PDF_HEADER = re.compile(rb"%PDF-\d\.\d[ \t]*(?![^\r\n])")
 _PDF_HEADER_LINE = re.compile(rb"(?<=[\r\n])" + _PDF_HEADER.pattern)
@@ -58,14 +58,14 @@ def described(beginning: bytes, ending: bytes) -> dict[str, Any] | None:
                 size = _SIZES[media_type](beginning)
                 found["image"] = {"width": size[0], "height": size[1]} if size else "unknown"
             return found
-    # Text that quotes a PDF does not end like one.
+    # Text that quotes a PDF does not end like a PDF.
     if not ending.rstrip().endswith(b"%%EOF"):
         return None
     return _PDF if _PDF_HEADER_LINE.search(beginning, 0, _SIGNATURE_BYTES) else None
 
 
 def described_behind_other_bytes(beginning: bytes) -> dict[str, Any] | None:
-    """Return the media type of content that is not text and begins with bytes of something else."""
+    """Return the media type of content that is not text, and whose header follows other bytes."""
     return _PDF if _PDF_HEADER.search(beginning, 0, _SIGNATURE_BYTES) else None
 
 
@@ -78,17 +78,17 @@ def _gif(beginning: bytes) -> tuple[int, int] | None:
 
 
 def _jpeg(beginning: bytes) -> tuple[int, int] | None:
-    """From the frame header, behind as many other segments as there are."""
-    place = 2
-    while segment := _numbers(">HH", beginning, place):
+    """Return the size in the frame header, which follows other segments."""
+    offset = 2
+    while segment := _numbers(">HH", beginning, offset):
         marker, length = segment
         if marker in _FRAMES:
-            found = _numbers(">HH", beginning, place + 5)
+            found = _numbers(">HH", beginning, offset + 5)
             return (found[1], found[0]) if found else None
-        if marker < 0xFF00:  # noqa: PLR2004 # none
+        if marker < 0xFF00:  # noqa: PLR2004 # not a marker
             return None
-        # Before a marker there may be bytes that only fill.
-        place += 1 if marker == 0xFFFF else 2 + max(length, 2)  # noqa: PLR2004
+        # Fill bytes may precede a marker.
+        offset += 1 if marker == 0xFFFF else 2 + max(length, 2)  # noqa: PLR2004
     return None
 
 
@@ -118,8 +118,8 @@ def _webp(beginning: bytes) -> tuple[int, int] | None:
 _SIZES = {"image/png": _png, "image/gif": _gif, "image/jpeg": _jpeg, "image/webp": _webp}
 
 
-def _numbers(form: str, data: bytes, place: int) -> tuple[int, int] | None:
-    if len(data) < place + struct.calcsize(form):
+def _numbers(form: str, data: bytes, offset: int) -> tuple[int, int] | None:
+    if len(data) < offset + struct.calcsize(form):
         return None
-    first, second = struct.unpack_from(form, data, place)
+    first, second = struct.unpack_from(form, data, offset)
     return first, second

@@ -1,11 +1,11 @@
-"""Whether content is text, and what a reader would want to know of it; in bounded memory."""
+"""Tells whether content is text, and describes it; in bounded memory."""
 
 import json
 import re
 import threading
 from typing import Any
 
-from . import encodings, tables
+from . import delimited_text, text_encoding
 
 LARGEST_JSON = 1024 * 1024
 """In characters. Longer text is not parsed, because that takes many times its memory."""
@@ -14,9 +14,9 @@ LONGEST_LINE = 200
 """In characters."""
 
 _BEGINNING = 64 * 1024
-# A control character, or a change to a set of characters other than Unicode's, as ISO-2022-JP has.
+# A control character, or a switch to a character set other than Unicode, as in ISO-2022-JP.
 _NO_TEXT = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f]|\x1b\\$")
-# JSON allows these, and a declaration of XML outweighs them. Other text has no use for them.
+# JSON allows these, and an XML declaration outweighs them. They are unusual in other text.
 _DOUBTFUL = re.compile("[\x7f\ufffe\uffff]")
 _LINE_END = re.compile("\r\n|\r|\n")
 _PLAIN = {"media_type": "text/plain"}
@@ -30,7 +30,7 @@ class Text:
 
     def __init__(self) -> None:
         self._undecoded = b""
-        self._stated: encodings.Stated | None = None
+        self._stated: text_encoding.Stated | None = None
         self._is_text = True
         self._is_doubtful = False
         self._lines = 0
@@ -40,16 +40,16 @@ class Text:
         self._parts: list[str] = []
 
     def add(self, chunk: bytes) -> None:
-        """Read on."""
+        """Add the next bytes."""
         if self._stated is None:
             self._undecoded += chunk
-            if len(self._undecoded) < encodings.LONGEST_DECLARATION:
+            if len(self._undecoded) < text_encoding.LONGEST_DECLARATION:
                 return
             chunk = self._start()
         self._decode(chunk, final=False)
 
     def described(self) -> dict[str, Any] | None:
-        """Return what is known at the end; None if the content is empty or not text."""
+        """Describe the text, at its end; return None if the content is empty or not text."""
         self._decode(self._start() if self._stated is None else b"", final=True)
         stated = self._stated
         if stated and stated.decoder is None:
@@ -69,7 +69,7 @@ class Text:
         }
 
     def _start(self) -> bytes:
-        self._stated = encodings.stated(self._undecoded)
+        self._stated = text_encoding.stated(self._undecoded)
         start, self._undecoded = self._undecoded, b""
         return start
 
@@ -101,8 +101,8 @@ class Text:
         return [line[:LONGEST_LINE] for line in lines[:FIRST_LINES]]
 
     def _xml(self) -> dict[str, Any] | None:
-        start = self._beginning[: encodings.LONGEST_DECLARATION]
-        return _XML if encodings.XML_DECLARATION.match(start) else None
+        start = self._beginning[: text_encoding.LONGEST_DECLARATION]
+        return _XML if text_encoding.XML_DECLARATION.match(start) else None
 
     def _json(self) -> dict[str, Any] | None:
         if not self._beginning.lstrip().startswith(("{", "[")):
@@ -116,15 +116,15 @@ class Text:
 
     def _table(self) -> dict[str, Any]:
         is_whole = len(self._beginning) == self._length
-        return tables.described(self._beginning, is_whole=is_whole) or _PLAIN
+        return delimited_text.described(self._beginning, is_whole=is_whole) or _PLAIN
 
 
 def _parses(text: str) -> bool | str:
     """Return whether it is JSON: https://www.rfc-editor.org/rfc/rfc8259."""
     try:
-        # Numbers are not made: some would take longer than the rest together.
+        # Numbers are not converted, because a long one takes longer than all the rest.
         json.loads(text, parse_int=len, parse_float=len, parse_constant=_refuse)
-    except RecursionError:  # so deep that this reader does not know
+    except RecursionError:  # nested too deep for this parser
         return "unknown"
     except ValueError:
         return False
@@ -132,4 +132,4 @@ def _parses(text: str) -> bool | str:
 
 
 def _refuse(constant: str) -> None:
-    raise ValueError(constant)  # NaN and its like are Python's, not JSON's
+    raise ValueError(constant)  # NaN and Infinity are not JSON

@@ -1,0 +1,188 @@
+"""The package's logging module: what an invocation did, as log lines and as metrics.
+
+Each object event and each unreadable message has a line of its own; the last line of an invocation
+is its summary. The summary carries the metrics in the embedded metric format, so they cost no call:
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+
+In Lambda the runtime writes every line as JSON (log format JSON) and decides the level. Elsewhere,
+if the root logger has no handler, lines of the same shape go to standard error.
+"""
+
+import json
+import logging
+import os
+import time
+import traceback
+from collections import Counter
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+from .errors import PermissionDeniedError
+from .events import ObjectEvent, Outcome
+from .record import Source
+
+NAMESPACE = "FileIndex"
+DIMENSION = "Deployment"
+MAX_VALUES = 100
+"""The format allows no more values of one metric."""
+
+_DEPLOYMENT = os.environ.get("AWS_LAMBDA_FUNCTION_NAME", "local")
+_PERMISSION_DENIED = "PermissionDenied"
+_LAG = "Lag"
+_WRITTEN = {Outcome.INDEXED, Outcome.REMOVED}
+_LEVELS = {Outcome.IGNORED: logging.WARNING, Outcome.FAILED: logging.ERROR}
+_LOG_RECORD_FIELDS = set(vars(logging.makeLogRecord({}))) | {"message", "aws_request_id"}
+
+_logger = logging.getLogger("file_index")
+
+
+def set_up() -> None:
+    """Make sure that lines are written, and keep botocore's out."""
+    logging.getLogger("botocore").setLevel(logging.WARNING)
+    root = logging.getLogger()
+    if not root.handlers:
+        handler = logging.StreamHandler()
+        handler.setFormatter(JsonFormatter())
+        root.addHandler(handler)
+        root.setLevel(logging.INFO)
+
+
+def no_derived_file(source: Source, reason: str) -> None:
+    """Log why an object gets no derived file; its record is written all the same."""
+    fields = {"bucket": source.bucket, "key": source.key, "reason": reason}
+    _logger.warning("no derived file", extra=fields)
+
+
+class Report:
+    """Logs and counts what one invocation does. For the thread that runs the invocation."""
+
+    def __init__(self, now: Callable[[], datetime]) -> None:
+        self.outcomes: Counter[Outcome] = Counter()
+        """Object events and unreadable messages, by outcome."""
+        self._now = now
+        self._started = time.monotonic()
+        self._permission_denied = 0
+        self._lags_ms: list[int] = []
+
+    def done(self, event: ObjectEvent, outcome: Outcome) -> None:
+        """Report an object event that did not fail."""
+        self.outcomes[outcome] += 1
+        lag_ms = self._log(event, outcome)
+        if lag_ms is not None and outcome in _WRITTEN:
+            # Clocks may differ, and CloudWatch computes no percentiles if a value is negative.
+            self._lags_ms.append(max(0, lag_ms))
+
+    def failed(self, events: Sequence[ObjectEvent], error: Exception) -> None:
+        """Report object events that failed for the same reason."""
+        self._count_failures(len(events), error)
+        for event in events:
+            self._log(event, Outcome.FAILED, error)
+
+    def malformed(self, error: Exception, message_id: str | None = None) -> None:
+        """Report a message, or a part of one, that cannot be read."""
+        self._count_failures(1, error)
+        _logger.error(
+            "malformed",
+            extra={"outcome": Outcome.FAILED} | ({"message_id": message_id} if message_id else {}),
+            exc_info=error,
+        )
+
+    def summary(self, *, messages: int, test_events: int = 0) -> None:
+        """Report the end of the invocation, with its metrics.
+
+        The line has the level in force if that is above INFO: it is wanted even if the lines of
+        object events are not, and Lambda drops lines below the level.
+        """
+        seconds = time.monotonic() - self._started
+        _logger.log(
+            max(logging.INFO, _logger.getEffectiveLevel()),
+            "summary",
+            extra=self._metrics()
+            | {
+                "messages": messages,
+                "test_events": test_events,
+                "duration_ms": round(seconds * 1000, 1),
+            },
+        )
+
+    def _count_failures(self, events: int, error: Exception) -> None:
+        self.outcomes[Outcome.FAILED] += events
+        self._permission_denied += events * isinstance(error, PermissionDeniedError)
+
+    def _log(
+        self, event: ObjectEvent, outcome: Outcome, error: Exception | None = None
+    ) -> int | None:
+        """Write the event's line; return the milliseconds since it happened, if it says when."""
+        lag = self._now() - event.time if event.time else None
+        lag_ms = None if lag is None else round(lag.total_seconds() * 1000)
+        fields = {
+            "outcome": outcome,
+            "bucket": event.bucket,
+            "key": event.key,
+            "event": event.name,
+            "sequencer": event.sequencer,
+            "version_id": event.version_id,
+            "lag_ms": lag_ms,
+            "s3_request_id": event.request_id,
+        }
+        _logger.log(
+            _LEVELS.get(outcome, logging.INFO),
+            outcome.value,
+            extra={name: value for name, value in fields.items() if value is not None},
+            exc_info=error,
+        )
+        return lag_ms
+
+    def _metrics(self) -> dict[str, Any]:
+        """Return the fields that make a log line one of metrics, with their values."""
+        counts = {outcome.capitalize(): self.outcomes[outcome] for outcome in Outcome}
+        counts[_PERMISSION_DENIED] = self._permission_denied
+        metrics = [{"Name": name, "Unit": "Count"} for name in counts]
+        lags = {_LAG: _thinned(self._lags_ms)} if self._lags_ms else {}
+        metrics += [{"Name": name, "Unit": "Milliseconds"} for name in lags]
+        return {
+            "_aws": {
+                "Timestamp": int(self._now().timestamp() * 1000),
+                "CloudWatchMetrics": [
+                    {"Namespace": NAMESPACE, "Dimensions": [[DIMENSION]], "Metrics": metrics}
+                ],
+            },
+            DIMENSION: _DEPLOYMENT,
+            **counts,
+            **lags,
+        }
+
+
+class JsonFormatter(logging.Formatter):
+    """Formats lines as Lambda's runtime for Python does with log format JSON."""
+
+    converter = staticmethod(time.gmtime)
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record as one line of JSON in ASCII."""
+        line = {
+            "timestamp": self.formatTime(record, "%Y-%m-%dT%H:%M:%SZ"),
+            "level": record.levelname,
+            "message": record.getMessage(),
+            "logger": record.name,
+            "requestId": getattr(record, "aws_request_id", None),
+        }
+        if record.exc_info and record.exc_info[0]:
+            line |= {
+                "errorType": record.exc_info[0].__name__,
+                "errorMessage": str(record.exc_info[1]),
+                "stackTrace": traceback.format_tb(record.exc_info[2]),
+            }
+        extra = vars(record).items()
+        line |= {k: v for k, v in extra if k not in _LOG_RECORD_FIELDS and k not in line}
+        return json.dumps({k: v for k, v in line.items() if v is not None}, default=str)
+
+
+def _thinned(values: Sequence[int]) -> list[int]:
+    """Return the values sorted, thinned evenly to MAX_VALUES; minimum and maximum stay."""
+    ordered = sorted(values)
+    if len(ordered) <= MAX_VALUES:
+        return ordered
+    step = (len(ordered) - 1) / (MAX_VALUES - 1)
+    return [ordered[round(rank * step)] for rank in range(MAX_VALUES)]

@@ -1,0 +1,115 @@
+"""The inputs that explain a denied call: those that grant the action are named, and no others."""
+
+import json
+import re
+from typing import Any
+
+from function.denials import _GRANTS
+from tests.terraform.terraform import Configuration
+from tools.module_copy import ROOT
+
+_PLAIN: dict[str, Any] = {
+    "name": "files",
+    "bucket": {"name": "watched", "versioned": False},
+    "trigger": "external",
+}
+
+# Input: how it is set.
+_SET: dict[str, dict[str, Any]] = {
+    "backfill_role": {"backfill_role": True},
+    "bucket.versioned": {"bucket": {"name": "watched", "versioned": True}},
+    "derived_files": {"derived_files": {"bucket_name": "manifests"}},
+    "kms_key": {
+        "kms_key": {
+            "arn": "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+        }
+    },
+    "object_metadata.enabled": {"object_metadata": {"enabled": True}},
+    "object_metadata.tags": {"object_metadata": {"enabled": True, "tags": True}},
+}
+_NEEDED = {"object_metadata.tags": {"object_metadata.enabled"}}
+
+# The inputs that grant nothing, all set at once.
+_OTHERS: dict[str, Any] = {
+    "bucket": {"create": True, "versioned": False},
+    "filters": [{"prefix": "in/"}],
+    "function": {"reserved_concurrency": 10},
+    "monitoring": {"sns_topics": ["arn:aws:sns:eu-west-1:111122223333:on-call"]},
+    "name": "others",
+    "queue": {},
+    "replace_bucket_notifications": False,
+    "role": {"path": "/service/"},
+    "table": {"partitions": 2, "stream": "NEW_IMAGE"},
+    "tags": {"team": "reports"},
+    "trigger": "eventbridge",
+    "workspace": "default",
+}
+
+_READERS = "to roles that are given its output index_read_policy"
+
+_ACTIONS = "flatten([for one in jsondecode({}).Statement : one.Action])"
+# Lambda itself makes the function's calls to CloudWatch Logs and SQS, so none of them is explained.
+_GRANTED = (
+    "[for action in distinct(flatten(["
+    "for policy in concat(values(aws_iam_role_policy.function), aws_iam_role_policy.key) : "
+    f"{_ACTIONS.format('policy.policy')}"
+    '])) : action if !startswith(action, "logs:") && !startswith(action, "sqs:")]'
+)
+
+
+def _named(words: str) -> set[str]:
+    """Return the inputs that words such as "if A, B or C is set" name."""
+    if words in ("always", _READERS):
+        return set()
+    (inputs,) = re.findall(r"^if (.+) is set$", words)
+    return set(re.split(r", | or ", inputs))
+
+
+def _run(inputs: set[str], values: dict[str, Any]) -> dict[str, Any]:
+    """Return a run that fails unless these inputs grant what the words say."""
+    said = [
+        action for action, words in _GRANTS.items() if words == "always" or _named(words) & inputs
+    ]
+    return {
+        "command": "plan",
+        "variables": values,
+        "assert": {
+            "condition": f"${{toset({_GRANTED}) == toset({json.dumps(said)})}}",
+            "error_message": (f"Granted: ${{jsonencode({_GRANTED})}}. Said to be granted: {said}."),
+        },
+    }
+
+
+def test_the_words_name_the_inputs_that_grant_an_action(module: Configuration) -> None:
+    runs = {"nothing": _run(set(), {}), "others": _run(set(), _OTHERS)}
+    for name, values in _SET.items():
+        runs[name.replace(".", "_")] = _run({name} | _NEEDED.get(name, set()), values)
+    readers = [action for action, words in _GRANTS.items() if words == _READERS]
+    runs["readers"] = {
+        "command": "plan",
+        "assert": {
+            "condition": (
+                f"${{length(setsubtract({json.dumps(readers)},"
+                f" {_ACTIONS.format('output.index_read_policy')})) == 0}}"
+            ),
+            "error_message": f"index_read_policy must grant {readers}.",
+        },
+    }
+    mocked = {"source": "./tests/terraform/mocks", "override_during": "plan"}
+    directory = module.directory / "tests/terraform/grants"
+    directory.mkdir()
+    (directory / "grants.tftest.json").write_text(
+        json.dumps({"mock_provider": {"aws": mocked}, "variables": _PLAIN, "run": runs}, indent=2)
+    )
+
+    module.succeed("test", "-test-directory=tests/terraform/grants")
+
+
+def test_the_words_name_inputs_that_there_are() -> None:
+    assert set().union(*map(_named, _GRANTS.values())) <= _SET.keys()
+
+
+def test_every_input_is_tried() -> None:
+    declared = re.findall(r'^variable "(\w+)"', (ROOT / "variables.tf").read_text(), re.MULTILINE)
+    tried = [_OTHERS, *_SET.values()]
+    assert {name for values in tried for name in values} == set(declared)

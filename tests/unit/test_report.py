@@ -1,0 +1,175 @@
+"""What an invocation tells: where its lines go, and the metrics in the last one."""
+
+import json
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from function.errors import ContentionError, MalformedEventError, PermissionDeniedError
+from function.events import ObjectEvent, Outcome
+from function.report import Report, set_up
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+def event(lag_ms: float | None) -> ObjectEvent:
+    time = None if lag_ms is None else NOW - timedelta(milliseconds=lag_ms)
+    return ObjectEvent(bucket="b", key="k", name="ObjectCreated:Put", time=time)
+
+
+def declared(fields: dict[str, Any]) -> dict[str, str]:
+    """The metrics that CloudWatch would take from the line, with their units."""
+    (directive,) = fields["_aws"]["CloudWatchMetrics"]
+    assert (directive["Namespace"], directive["Dimensions"]) == ("FileIndex", [["Deployment"]])
+    assert isinstance(fields["Deployment"], str)
+    return {metric["Name"]: metric["Unit"] for metric in directive["Metrics"]}
+
+
+Lines = Callable[[], list[dict[str, Any]]]
+
+
+@pytest.fixture
+def lines(caplog: pytest.LogCaptureFixture) -> Lines:
+    """The fields of what has been logged."""
+    caplog.set_level(logging.INFO)
+    return lambda: [vars(record) for record in caplog.records]
+
+
+def root_logger(monkeypatch: pytest.MonkeyPatch) -> logging.Logger:
+    """The root logger as a program starts with; pytest adds its handlers to each phase."""
+    root = logging.getLogger()
+    monkeypatch.setattr(root, "handlers", [])
+    monkeypatch.setattr(root, "level", root.level)
+    return root
+
+
+def test_a_root_logger_without_a_handler_gets_one_that_writes_json(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = root_logger(monkeypatch)
+
+    set_up()
+
+    try:
+        raise ValueError("bad")  # a traceback is wanted
+    except ValueError as error:
+        logging.getLogger("file_index").error("failed", extra={"n": 1}, exc_info=error)
+
+    line = json.loads(capsys.readouterr().err)
+    assert line["stackTrace"]
+    assert {
+        name: line[name] for name in ("level", "message", "errorType", "errorMessage", "n")
+    } == {
+        "level": "ERROR",
+        "message": "failed",
+        "errorType": "ValueError",
+        "errorMessage": "bad",
+        "n": 1,
+    }
+    assert root.level == logging.INFO
+
+
+def test_the_runtime_s_handler_and_level_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    root = root_logger(monkeypatch)
+    handler = logging.NullHandler()
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG)
+
+    set_up()
+
+    assert (root.handlers, root.level) == ([handler], logging.DEBUG)
+    assert logging.getLogger("botocore").level == logging.WARNING
+
+
+def test_every_outcome_is_counted_also_where_there_was_none(lines: Lines) -> None:
+    report = Report(lambda: NOW)
+    outcomes = [Outcome.INDEXED, Outcome.REMOVED, Outcome.SUPERSEDED, *[Outcome.INDEXED] * 2]
+
+    for lag_ms, outcome in zip((5, 7, 9, None, -3), outcomes, strict=True):
+        report.done(event(lag_ms), outcome)
+    report.summary(messages=2, test_events=1)
+
+    fields = lines()[-1]
+    assert declared(fields) == {
+        "Indexed": "Count",
+        "Removed": "Count",
+        "Superseded": "Count",
+        "Ignored": "Count",
+        "Failed": "Count",
+        "PermissionDenied": "Count",
+        "Lag": "Milliseconds",
+    }
+    assert {name: fields[name] for name in declared(fields)} == {
+        "Indexed": 3,
+        "Removed": 1,
+        "Superseded": 1,
+        "Ignored": 0,
+        "Failed": 0,
+        "PermissionDenied": 0,
+        "Lag": [0, 5, 7],  # of what was written and says when it happened
+    }
+    assert fields["_aws"]["Timestamp"] == NOW.timestamp() * 1000
+    assert (fields["messages"], fields["test_events"]) == (2, 1)
+
+
+def test_an_event_has_one_line_with_the_lag_that_is_counted(lines: Lines) -> None:
+    report = Report(lambda: NOW)
+
+    report.done(event(7), Outcome.INDEXED)
+    report.done(event(-3), Outcome.REMOVED)
+    report.done(event(None), Outcome.IGNORED)
+    report.summary(messages=1)
+
+    told = [(line["levelname"], line["message"], line.get("lag_ms")) for line in lines()]
+    assert told == [
+        ("INFO", "indexed", 7),
+        ("INFO", "removed", -3),
+        ("WARNING", "ignored", None),
+        ("INFO", "summary", None),
+    ]
+    assert lines()[-1]["Lag"] == [0, 7]
+
+
+def test_where_nothing_was_written_there_is_no_lag(lines: Lines) -> None:
+    report = Report(lambda: NOW)
+
+    report.done(event(5), Outcome.SUPERSEDED)
+    report.summary(messages=1)
+
+    assert "Lag" not in declared(lines()[-1])
+    assert "Lag" not in lines()[-1]
+
+
+def test_a_refusal_is_counted_beside_the_failure(lines: Lines) -> None:
+    report = Report(lambda: NOW)
+
+    report.failed([event(5)] * 3, PermissionDeniedError("role r is not authorized"))
+    report.failed([event(5)], ContentionError("again"))
+    report.malformed(MalformedEventError("no key"), "m1")
+    report.summary(messages=1)
+
+    *failures, malformed, summary = lines()
+    assert [line["outcome"] for line in failures] == ["failed"] * 4
+    assert (malformed["message"], malformed["message_id"]) == ("malformed", "m1")
+    assert (summary["Failed"], summary["PermissionDenied"]) == (5, 3)
+    assert report.outcomes == {Outcome.FAILED: 5}
+
+
+@pytest.mark.parametrize("events", [1, 99, 100, 101, 250, 10_000])
+def test_no_more_values_than_the_format_takes_and_the_distribution_stays(
+    lines: Lines, events: int
+) -> None:
+    report = Report(lambda: NOW)
+    for number in range(events):  # all below, in disorder
+        report.done(event((number * 7919) % events), Outcome.INDEXED)
+
+    report.summary(messages=1)
+
+    kept = lines()[-1]["Lag"]
+    assert len(kept) == min(events, 100)
+    assert (kept[0], kept[-1]) == (0, events - 1)
+    for rank in range(len(kept)):
+        assert abs(kept[rank] - rank * (events - 1) / max(len(kept) - 1, 1)) <= 1
