@@ -104,7 +104,6 @@ def test_a_wrong_value_is_refused_with_its_name_and_what_is_expected(
         (
             {"object_tags": True},
             "object_tags is set without object_metadata: set both, or leave object_tags out",
-,
         ),
     ],
 )
