@@ -68,7 +68,7 @@ def test_every_granted_action_is_needed_and_its_absence_explained(
     said = line["errorMessage"].replace("s3:GetObject or s3:ListBucket", action)
     expected = (
         f"role {stack.role} is not authorized to perform: {action}"
-        f" on resource: {on}. The module grants it {granted}; "
+        f" on resource: {on}. The module grants it {granted}. "
     )
     assert said.startswith(expected)
     # The manifest is written first, so a record never names one that is missing.
