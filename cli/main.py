@@ -1,17 +1,17 @@
 """The commands of `file-index`."""
 
 import io
+import math
 import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable
-from enum import StrEnum
-from functools import wraps
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import Annotated, ParamSpec
+from typing import Any
 
-import typer
+import click
 
 from . import backfill as backfilling
 from . import errors, job
@@ -20,146 +20,65 @@ from . import ls as listing_records
 from . import redrive as redriving
 from . import verify as verifying
 from .errors import FAILED, INTERRUPTED, PIPE_CLOSED, CommandError
+from .function import denials
 from .options import (
-    PARTITIONS,
-    TOMBSTONE_DAYS,
     Chosen,
-    EndpointUrl,
-    Env,
-    FilterTexts,
-    Index,
-    Json,
-    Key,
-    ObjectMetadata,
-    ObjectTags,
-    Partitions,
-    Prefix,
-    Profile,
-    Region,
-    Resume,
-    Table,
-    TombstoneDays,
-    Versioned,
+    connection_options,
+    deployment_options,
+    index_options,
+    json_option,
+    prefix_argument,
+    resume_option,
+    writing_options,
 )
+from .target import Target
 from .terminal import write_stderr
 
-Options = ParamSpec("Options")
 
-app = typer.Typer(
-    name="file-index",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    help="Read an index of files, fill it, verify it and repair it.\n\n"
-    "Exit codes: 0 yes or done; 1 no: no such record, drift found, something left; 2 the command "
-    "could not do it; 130 interrupted.",
-)
+@click.group()
+def app() -> None:
+    """Read an index of files, fill it, verify it and repair it.
+
+    Exit codes: 0 yes or done; 1 no: no such record, drift found, something left; 2 the command
+    could not do it; 130 interrupted.
+    """
 
 
-class Engine(StrEnum):
-    """What runs a backfill."""
-
-    LOCAL = "local"
-    BATCH_OPERATIONS = "batch-operations"
-
-
-def _command(function: Callable[Options, int]) -> Callable[Options, int]:
-    """Register a command. The function returns its exit code."""
-
-    @app.command()
-    @wraps(function)
-    def run(*arguments: Options.args, **options: Options.kwargs) -> None:
-        raise typer.Exit(_exit_code(lambda: function(*arguments, **options)))
-
-    return function
+def _target(**chosen: Any) -> Target:
+    """Return the index that the options choose. Errors name the user of its connection."""
+    target = Chosen(**chosen).target()
+    denials.ask_who_with(partial(target.client, "sts"))
+    return target
 
 
-def _exit_code(command: Callable[[], int]) -> int:
-    """Run a command; an error becomes a line on standard error and an exit code."""
-    try:
-        with errors.as_command_errors():
-            code = command()
-        sys.stdout.flush()
-    except CommandError as error:
-        write_stderr("file-index: {}", str(error))
-        return FAILED
-    except KeyboardInterrupt:
-        write_stderr("Interrupted.")
-        return INTERRUPTED
-    except BrokenPipeError:
-        # The reader of the pipe is gone, as after `| head`: the interpreter must not write either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return PIPE_CLOSED
-    except OSError as error:  # the user's file, or a full disk
-        write_stderr("file-index: {}", str(error))
-        return FAILED
-    except Exception:  # noqa: BLE001 # a bug of ours: its exit code must not say "no"
-        traceback.print_exc()
-        return FAILED
-    return code
-
-
-@_command
-def get(
-    key: Key,
-    *,
-    as_json: Json = False,
-    env: Env = None,
-    index: Index = None,
-    table: Table = None,
-    partitions: Partitions = PARTITIONS,
-    filters: FilterTexts = None,
-    profile: Profile = None,
-    region: Region = None,
-    endpoint_url: EndpointUrl = None,
-) -> int:
+@app.command()
+@click.argument("key", metavar="s3://BUCKET/KEY")
+@json_option
+@index_options
+def get(key: str, *, as_json: bool, **chosen: Any) -> int:
     """Show the record of an object."""
-    target = Chosen(
-        env=env,
-        index=index,
-        table=table,
-        partitions=partitions,
-        filters=filters,
-        profile=profile,
-        region=region,
-        endpoint_url=endpoint_url,
-    ).target()
+    target = _target(**chosen)
     return getting.get(target, target.objects(key), as_json=as_json)
 
 
-@_command
+@app.command()
+@prefix_argument
+@click.option("--recursive", is_flag=True, help="All below the prefix.")
+@click.option("--summarize", is_flag=True, help="Number and total size at the end.")
+@click.option("--human-readable", is_flag=True, help="Sizes in KiB, MiB, …")
+@json_option
+@index_options
 def ls(
-    prefix: Prefix,
+    prefix: str,
     *,
-    recursive: Annotated[bool, typer.Option("--recursive", help="All below the prefix.")] = False,
-    summarize: Annotated[
-        bool, typer.Option("--summarize", help="Number and total size at the end.")
-    ] = False,
-    human_readable: Annotated[
-        bool, typer.Option("--human-readable", help="Sizes in KiB, MiB, …")
-    ] = False,
-    as_json: Json = False,
-    env: Env = None,
-    index: Index = None,
-    table: Table = None,
-    partitions: Partitions = PARTITIONS,
-    filters: FilterTexts = None,
-    profile: Profile = None,
-    region: Region = None,
-    endpoint_url: EndpointUrl = None,
+    recursive: bool,
+    summarize: bool,
+    human_readable: bool,
+    as_json: bool,
+    **chosen: Any,
 ) -> int:
     """List records, as `aws s3 ls` lists objects."""
-    target = Chosen(
-        env=env,
-        index=index,
-        table=table,
-        partitions=partitions,
-        filters=filters,
-        profile=profile,
-        region=region,
-        endpoint_url=endpoint_url,
-    ).target()
+    target = _target(**chosen)
     return listing_records.ls(
         target,
         target.prefixes(prefix),
@@ -170,33 +89,35 @@ def ls(
     )
 
 
-@_command
+@app.command()
+@prefix_argument
+@click.option(
+    "--engine",
+    type=click.Choice(["local", "batch-operations"]),
+    default="local",
+    show_default=True,
+    help="This machine, or S3 Batch Operations for very many objects.",
+)
+@resume_option
+@click.option("--dry-run", is_flag=True, help="Count what would be written; write nothing.")
+@click.option(
+    "--report",
+    type=click.Path(path_type=Path),
+    help="Write each object that failed to this file, as JSON lines.",
+)
+@json_option
+@index_options
+@writing_options
+@click.option("--versioned", is_flag=True, help="With --table: bucket.versioned.")
 def backfill(
-    prefix: Prefix,
+    prefix: str,
     *,
-    engine: Annotated[
-        Engine, typer.Option(help="This machine, or S3 Batch Operations for very many objects.")
-    ] = Engine.LOCAL,
-    resume: Resume = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Count what would be written; write nothing.")
-    ] = False,
-    report: Annotated[
-        Path | None, typer.Option(help="Write each object that failed to this file, as JSON lines.")
-    ] = None,
-    as_json: Json = False,
-    env: Env = None,
-    index: Index = None,
-    table: Table = None,
-    partitions: Partitions = PARTITIONS,
-    filters: FilterTexts = None,
-    profile: Profile = None,
-    region: Region = None,
-    endpoint_url: EndpointUrl = None,
-    tombstone_days: TombstoneDays = TOMBSTONE_DAYS,
-    object_metadata: ObjectMetadata = False,
-    object_tags: ObjectTags = False,
-    versioned: Versioned = False,
+    engine: str,
+    resume: bool,
+    dry_run: bool,
+    report: Path | None,
+    as_json: bool,
+    **chosen: Any,
 ) -> int:
     """Insert a record for every object that has none.
 
@@ -204,20 +125,7 @@ def backfill(
     and what events write meanwhile, are left alone. Exit code 0: done; 1: no object has the prefix;
     2: some objects failed, or the command stopped.
     """
-    target = Chosen(
-        env=env,
-        index=index,
-        table=table,
-        partitions=partitions,
-        filters=filters,
-        profile=profile,
-        region=region,
-        endpoint_url=endpoint_url,
-        tombstone_days=tombstone_days,
-        object_metadata=object_metadata,
-        object_tags=object_tags,
-        versioned=versioned,
-    ).target()
+    target = _target(**chosen)
     if target.filters_are_chosen:
         raise CommandError(
             "--filter would insert objects that the deployment does not watch: leave it out, and"
@@ -226,7 +134,7 @@ def backfill(
     address = target.watched(prefix)
     if dry_run and (resume or report):
         raise CommandError("--dry-run only counts: leave --resume and --report out")
-    if engine is Engine.LOCAL:
+    if engine == "local":
         target.check_partitions(address.bucket)
         target.check_derived_files(address.bucket)
         return backfilling.backfill(
@@ -241,56 +149,45 @@ def backfill(
     return job.backfill(target, address, as_json=as_json)
 
 
-@_command
+@app.command()
+@prefix_argument
+@click.option("--repair", is_flag=True, help="Repair what differs.")
+@click.option("--versions", is_flag=True, help="Compare version ids too, in a versioned bucket.")
+@click.option(
+    "--grace",
+    type=click.FloatRange(min=0),
+    default=120,
+    show_default=True,
+    help="Seconds after which a difference is checked again: its event may be late.",
+)
+@resume_option
+@click.option(
+    "--report",
+    type=click.Path(path_type=Path),
+    help="Write each difference and each failure to this file, as JSON lines.",
+)
+@json_option
+@index_options
+@writing_options
 def verify(
-    prefix: Prefix,
+    prefix: str,
     *,
-    repair: Annotated[bool, typer.Option("--repair", help="Repair what differs.")] = False,
-    versions: Annotated[
-        bool, typer.Option("--versions", help="Compare version ids too, in a versioned bucket.")
-    ] = False,
-    grace: Annotated[
-        float,
-        typer.Option(
-            min=0, help="Seconds after which a difference is checked again: its event may be late."
-        ),
-    ] = 120,
-    resume: Resume = False,
-    report: Annotated[
-        Path | None,
-        typer.Option(help="Write each difference and each failure to this file, as JSON lines."),
-    ] = None,
-    as_json: Json = False,
-    env: Env = None,
-    index: Index = None,
-    table: Table = None,
-    partitions: Partitions = PARTITIONS,
-    filters: FilterTexts = None,
-    profile: Profile = None,
-    region: Region = None,
-    endpoint_url: EndpointUrl = None,
-    tombstone_days: TombstoneDays = TOMBSTONE_DAYS,
-    object_metadata: ObjectMetadata = False,
-    object_tags: ObjectTags = False,
+    repair: bool,
+    versions: bool,
+    grace: float,
+    resume: bool,
+    report: Path | None,
+    as_json: bool,
+    **chosen: Any,
 ) -> int:
     """Compare index and bucket.
 
     Exit code 0: no difference; 1: differences, repaired or not; 2: some keys could not be compared
     or repaired, or the command stopped.
     """
-    target = Chosen(
-        env=env,
-        index=index,
-        table=table,
-        partitions=partitions,
-        filters=filters,
-        profile=profile,
-        region=region,
-        endpoint_url=endpoint_url,
-        tombstone_days=tombstone_days,
-        object_metadata=object_metadata,
-        object_tags=object_tags,
-    ).target()
+    if not math.isfinite(grace):
+        raise CommandError(f"--grace is {grace}: expected a number of seconds")
+    target = _target(**chosen)
     if repair and target.filters_are_chosen:
         raise CommandError(
             "--repair would remove from the index what --filter leaves out: leave --filter out, and"
@@ -312,26 +209,53 @@ def verify(
     )
 
 
-@_command
-def redrive(
-    *,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count the messages.")] = False,
-    as_json: Json = False,
-    env: Env = None,
-    index: Index = None,
-    profile: Profile = None,
-    region: Region = None,
-    endpoint_url: EndpointUrl = None,
-) -> int:
+@app.command()
+@click.option("--dry-run", is_flag=True, help="Only count the messages.")
+@json_option
+@deployment_options
+@connection_options
+def redrive(*, dry_run: bool, as_json: bool, **chosen: Any) -> int:
     """Show the messages of the dead-letter queue by cause, then replay them."""
-    target = Chosen(
-        env=env,
-        index=index,
-        profile=profile,
-        region=region,
-        endpoint_url=endpoint_url,
-    ).target()
+    target = _target(**chosen)
     return redriving.redrive(target, dry_run=dry_run, as_json=as_json)
+
+
+def execute(arguments: Sequence[str]) -> int:
+    """Run a command. An error becomes a line on standard error and an exit code."""
+    try:
+        with errors.as_command_errors():
+            code = _invoke(arguments)
+        sys.stdout.flush()
+    except CommandError as error:
+        write_stderr("file-index: {}", str(error))
+        return FAILED
+    except KeyboardInterrupt:
+        write_stderr("Interrupted.")
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader of the pipe is gone, as after `| head`: the interpreter must not write either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return PIPE_CLOSED
+    except OSError as error:  # the user's file, or a full disk
+        write_stderr("file-index: {}", str(error))
+        return FAILED
+    except Exception:  # noqa: BLE001 # a bug of ours: its exit code must not say "no"
+        traceback.print_exc()
+        return FAILED
+    return code
+
+
+def _invoke(arguments: Sequence[str]) -> int:
+    # app.main would answer an interrupt and a closed pipe itself, with exit code 1: "no".
+    try:
+        with app.make_context("file-index", list(arguments)) as context:
+            code: int = app.invoke(context)
+            return code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except click.exceptions.Exit as shown:  # --help
+        return shown.exit_code
 
 
 def run() -> None:
@@ -342,4 +266,4 @@ def run() -> None:
     sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
-    app(prog_name=app.info.name)
+    sys.exit(execute(sys.argv[1:]))

@@ -1,76 +1,94 @@
 """Options that several commands have, and the index that they name."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
-from typing import Annotated
 
-import typer
+import click
 
 from .address import Filters
 from .connection import Connection
 from .deployment import find
 from .errors import CommandError
-from .function import denials
 from .function.settings import InvalidSettingError, Settings
 from .target import Target
 
 PARTITIONS = 1
 TOMBSTONE_DAYS = 30
 
-Key = Annotated[str, typer.Argument(metavar="s3://BUCKET/KEY", show_default=False)]
-Prefix = Annotated[str, typer.Argument(metavar="s3://BUCKET[/PREFIX]", show_default=False)]
-Resume = Annotated[
-    bool,
-    typer.Option(
-        "--resume", help="Retry what failed in the last run, then continue where it stopped."
-    ),
-]
-Json = Annotated[bool, typer.Option("--json", help="One JSON object a line on standard output.")]
+Command = Callable[..., int]
+"""A command's function. It returns the exit code."""
+Decorator = Callable[[Command], Command]
 
-Env = Annotated[
-    str | None,
-    typer.Option(
+
+def _stacked(*decorators: Decorator) -> Decorator:
+    """Return one decorator in place of these; help lists their options in this order."""
+
+    def apply(command: Command) -> Command:
+        for decorator in reversed(decorators):
+            command = decorator(command)
+        return command
+
+    return apply
+
+
+prefix_argument: Decorator = click.argument("prefix", metavar="s3://BUCKET[/PREFIX]")
+resume_option: Decorator = click.option(
+    "--resume",
+    is_flag=True,
+    help="Retry what failed in the last run, then continue where it stopped.",
+)
+json_option: Decorator = click.option(
+    "--json", "as_json", is_flag=True, help="One JSON object a line on standard output."
+)
+
+# Each of these options is named like the field of Chosen that it fills.
+deployment_options = _stacked(
+    click.option(
+        "--env",
         help="Workspace of the Terraform configuration in this directory; table, bucket and filters"
         " come from its outputs.",
         show_default="the selected one",
     ),
-]
-Index = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME",
-        help="Which index, if Terraform's outputs hold several.",
-        show_default=False,
+    click.option(
+        "--index", metavar="NAME", help="Which index, if Terraform's outputs hold several."
     ),
-]
-Table = Annotated[str | None, typer.Option(help="A table, without Terraform.")]
-Partitions = Annotated[int, typer.Option(min=1, help="With --table: table.partitions.")]
-FilterTexts = Annotated[
-    list[str] | None,
-    typer.Option(
+)
+table_options = _stacked(
+    click.option("--table", help="A table, without Terraform."),
+    click.option(
+        "--partitions",
+        type=click.IntRange(min=1),
+        default=PARTITIONS,
+        show_default=True,
+        help="With --table: table.partitions.",
+    ),
+    click.option(
         "--filter",
+        "filters",
+        multiple=True,
         metavar="PREFIX[*SUFFIX]",
         help="Override the deployment's filters. May be repeated.",
-        show_default=False,
     ),
-]
-TombstoneDays = Annotated[int, typer.Option(min=15, help="With --table: table.tombstone_days.")]
-ObjectMetadata = Annotated[
-    bool, typer.Option("--object-metadata", help="With --table: object_metadata.enabled.")
-]
-ObjectTags = Annotated[
-    bool, typer.Option("--object-tags", help="With --table: object_metadata.tags.")
-]
-Versioned = Annotated[bool, typer.Option("--versioned", help="With --table: bucket.versioned.")]
-
-Profile = Annotated[str | None, typer.Option(help="AWS profile.")]
-Region = Annotated[str | None, typer.Option(help="AWS Region.")]
-EndpointUrl = Annotated[
-    str | None, typer.Option(help="Endpoint of another AWS, such as a local emulator.")
-]
+)
+connection_options = _stacked(
+    click.option("--profile", help="AWS profile."),
+    click.option("--region", help="AWS Region."),
+    click.option("--endpoint-url", help="Endpoint of another AWS, such as a local emulator."),
+)
+index_options = _stacked(deployment_options, table_options, connection_options)
+writing_options = _stacked(
+    click.option(
+        "--tombstone-days",
+        type=click.IntRange(min=15),
+        default=TOMBSTONE_DAYS,
+        show_default=True,
+        help="With --table: table.tombstone_days.",
+    ),
+    click.option("--object-metadata", is_flag=True, help="With --table: object_metadata.enabled."),
+    click.option("--object-tags", is_flag=True, help="With --table: object_metadata.tags."),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +98,7 @@ class Chosen:
     env: str | None
     index: str | None
     table: str | None = None
-    filters: Sequence[str] | None = None
+    filters: Sequence[str] = ()
     partitions: int = PARTITIONS
     tombstone_days: int = TOMBSTONE_DAYS
     object_metadata: bool = False
@@ -135,13 +153,11 @@ class Chosen:
 
     def _connection(self, region: str | None = None) -> Connection:
         """`region` is the deployment's."""
-        connection = Connection.open(
+        return Connection.open(
             profile=self.profile,
             region=self.region or region or os.environ.get("AWS_REGION"),
             endpoint_url=self.endpoint_url,
         )
-        denials.ask_who_with(partial(connection.client, "sts"))
-        return connection
 
 
 def _option(setting: str) -> str:

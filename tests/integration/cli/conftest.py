@@ -3,19 +3,20 @@
 import json
 import os
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 import pytest
 from botocore.config import Config
-from typer.testing import CliRunner
 
 from cli.connection import Connection
 from cli.function.record import FileRecord
 from cli.function.repository import FileIndex
-from cli.main import app
+from cli.main import execute
 from tests.identity import identity
 from tests.integration.conftest import TABLE
 
@@ -65,10 +66,10 @@ def file_index(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FileIndexComm
     monkeypatch.setenv("TZ", "UTC")
 
     def run(*arguments: str, table: str = TABLE) -> Said:
-        done = CliRunner().invoke(app, [*arguments, "--table", table])
-        if done.exception and not isinstance(done.exception, SystemExit):
-            raise done.exception
-        return Said(done.exit_code, done.stdout, done.stderr)
+        answer, messages = StringIO(), StringIO()
+        with redirect_stdout(answer), redirect_stderr(messages):
+            code = execute([*arguments, "--table", table])
+        return Said(code, answer.getvalue(), messages.getvalue())
 
     return run
 

@@ -74,7 +74,7 @@ def test_it_runs_on_the_functions_own_package(environment: Path, tmp_path: Path)
 
 def test_an_application_reads_with_boto3_alone(environment: Path, tmp_path: Path) -> None:
     program = (
-        "import sys; sys.modules.update(rich=None, typer=None, click=None);"
+        "import sys; sys.modules.update(rich=None, click=None);"
         " from file_index.reader import IndexReader; print(IndexReader(None, 'files')._table_name)"
     )
 

@@ -1,14 +1,14 @@
 """How AWS is reached."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from cli.connection import Connection
 from cli.deployment import Deployment
 from cli.errors import CommandError
-from cli.function.denials import explained_read_denial
-from cli.function.errors import PermissionDeniedError
+from cli.main import execute
 from cli.options import Chosen
 from tests.unit.cli.deployments import OUTPUT
 from tests.unit.cli.sqs import refusal
@@ -73,12 +73,10 @@ def test_an_endpoint_that_is_not_a_url_is_refused() -> None:
         Connection.open(region="eu-west-1", endpoint_url="localhost").client("sqs")
 
 
-def chosen(
-    table: str | None = None, region: str | None = None, endpoint_url: str | None = None
-) -> Connection:
+def chosen(table: str | None, region: str | None) -> Connection:
     """The connection that these options choose."""
     options = Chosen(
-        env=None, index=None, table=table, profile=None, region=region, endpoint_url=endpoint_url
+        env=None, index=None, table=table, profile=None, region=region, endpoint_url=None
     )
     return options.target().connection
 
@@ -105,26 +103,28 @@ def test_the_region_is_the_one_given_or_the_deployments_or_the_environments(
 
 
 def test_a_refusal_without_a_name_asks_the_same_connection_who_was_refused(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     asked: list[tuple[str | None, str]] = []
 
-    class Sts:
+    class Client:
+        exceptions = SimpleNamespace(ResourceNotFoundException=KeyError)
+
+        def get_item(self, **_: object) -> None:
+            raise refusal("AccessDenied")
+
         def get_caller_identity(self) -> dict[str, str]:
             return {"Arn": "arn:aws:sts::123456789012:assumed-role/operator/me"}
 
-    def client(connection: Connection, service: str, config: object) -> Sts:
+    def client(connection: Connection, service: str, config: object) -> Client:
         del config
         asked.append((connection.endpoint_url, service))
-        return Sts()
+        return Client()
 
     monkeypatch.setattr(Connection, "client", client)
-    chosen("files", "eu-west-1", "http://given")
 
-    with (
-        pytest.raises(PermissionDeniedError, match=r"^role operator "),
-        explained_read_denial("b", "k"),
-    ):
-        raise refusal("403")
+    code = execute(["get", "s3://b/k", "--table", "files", "--endpoint-url", "http://given"])
 
-    assert asked == [("http://given", "sts")]
+    assert code == 2
+    assert capsys.readouterr().err.startswith("file-index: role operator is not authorized")
+    assert asked == [("http://given", "dynamodb"), ("http://given", "sts")]

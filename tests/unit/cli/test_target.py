@@ -3,12 +3,11 @@
 import os
 
 import pytest
-from typer.testing import CliRunner
 
 from cli.address import Filter, Filters
 from cli.deployment import Deployment
 from cli.errors import CommandError
-from cli.main import app
+from cli.main import execute
 from cli.target import Target
 from tests.unit.cli.deployments import CONNECTION, deployed, table
 
@@ -64,6 +63,8 @@ def test_a_table_has_no_bucket() -> None:
         (("backfill", "s3://reports", "--versioned"), "--versioned only goes with --table"),
         (("ls", "s3://reports", "--table", "t", "--env", "e"), "--table and --env name two"),
         (("get", "s3://reports", "--table", "t", "--index", "i"), "--table and --index name two"),
+        (("verify", "s3://reports", "--grace", "nan"), "--grace is nan: expected a number of"),
+        (("verify", "s3://reports", "--grace", "inf"), "--grace is inf: expected a number of"),
         (("redrive", "--index", "i"), "--index i was asked for"),
         (("get", "s3://reports/a", "--index", "i"), "--index i was asked for"),
         (("backfill", "s3://reports", "--index", "i"), "--index i was asked for"),
@@ -71,7 +72,10 @@ def test_a_table_has_no_bucket() -> None:
     ],
 )
 def test_options_that_do_not_go_together_are_refused(
-    monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], refusal: str
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: tuple[str, ...],
+    refusal: str,
 ) -> None:
     def find(_: str | None, index: str | None) -> Deployment:
         if index:
@@ -82,9 +86,10 @@ def test_options_that_do_not_go_together_are_refused(
     monkeypatch.setattr("cli.options.find", find)
 
     environment = dict(os.environ)
-    done = CliRunner().invoke(app, arguments)
+    code = execute(arguments)
 
-    assert (done.exit_code, refusal in done.stderr) == (2, True), done.stderr
+    messages = capsys.readouterr().err
+    assert (code, refusal in messages) == (2, True), messages
     assert dict(os.environ) == environment
 
 
