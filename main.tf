@@ -159,6 +159,25 @@ resource "aws_cloudwatch_log_group" "function" {
   tags              = var.tags
 }
 
+locals {
+  # The function's settings, which function/settings.py reads. file-index gets the same ones from the output `deployment`.
+  environment = merge(
+    {
+      BUCKET_NAME      = local.bucket_name
+      OBJECT_METADATA  = tostring(var.object_metadata.enabled)
+      OBJECT_TAGS      = tostring(var.object_metadata.tags)
+      TABLE_NAME       = aws_dynamodb_table.table.name
+      TABLE_PARTITIONS = tostring(local.partitions)
+      TOMBSTONE_DAYS   = tostring(var.table.tombstone_days)
+    },
+    var.derived_files == null ? {} : {
+      DERIVED_BUCKET    = var.derived_files.bucket_name
+      DERIVED_MAX_BYTES = tostring(var.derived_files.max_mb * 1024 * 1024)
+      DERIVED_PREFIX    = var.derived_files.prefix
+    },
+  )
+}
+
 resource "aws_lambda_function" "function" {
   function_name = var.name
   description   = "Keeps the DynamoDB table ${var.name} in step with the objects of an S3 bucket."
@@ -186,21 +205,7 @@ resource "aws_lambda_function" "function" {
   }
 
   environment {
-    variables = merge(
-      {
-        BUCKET_NAME      = local.bucket_name
-        OBJECT_METADATA  = tostring(var.object_metadata.enabled)
-        OBJECT_TAGS      = tostring(var.object_metadata.tags)
-        TABLE_NAME       = aws_dynamodb_table.table.name
-        TABLE_PARTITIONS = tostring(local.partitions)
-        TOMBSTONE_DAYS   = tostring(var.table.tombstone_days)
-      },
-      var.derived_files == null ? {} : {
-        DERIVED_BUCKET    = var.derived_files.bucket_name
-        DERIVED_MAX_BYTES = tostring(var.derived_files.max_mb * 1024 * 1024)
-        DERIVED_PREFIX    = var.derived_files.prefix
-      },
-    )
+    variables = local.environment
   }
 
   logging_config {

@@ -50,22 +50,19 @@ output "deployment" {
       arn = aws_sqs_queue.dead_letter.arn
       url = aws_sqs_queue.dead_letter.url
     }
-    derived_files = var.derived_files
-    filters       = var.filters
+    environment = local.environment
+    filters     = var.filters
     function = {
       arn  = aws_lambda_function.function.arn
       name = aws_lambda_function.function.function_name
     }
-    object_metadata = var.object_metadata
     queue = one([for queue in aws_sqs_queue.queue : {
       arn = queue.arn
       url = queue.url
     }])
     table = {
-      arn            = aws_dynamodb_table.table.arn
-      name           = aws_dynamodb_table.table.name
-      partitions     = local.partitions
-      tombstone_days = var.table.tombstone_days
+      arn  = aws_dynamodb_table.table.arn
+      name = aws_dynamodb_table.table.name
     }
   }
 }

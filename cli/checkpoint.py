@@ -27,10 +27,9 @@ _SECONDS = 1.0
 
 def identity(target: Target, address: Address) -> tuple[str, ...]:
     """Return the values that identify a run: a checkpoint resumes the same work only."""
-    settings = target.settings
-    what = f"{settings.object_metadata} {settings.object_tags} {settings.derived_bucket}"
-    region = target.connection.region or "no Region"
-    return settings.table_name, region, address.bucket, address.path, str(target.filters), what
+    table, region = target.settings.table_name, target.connection.region or "no Region"
+    filters, settings = str(target.filters), repr(target.settings)
+    return table, region, address.bucket, address.path, filters, settings
 
 
 @dataclass(frozen=True, slots=True)

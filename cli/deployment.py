@@ -5,7 +5,6 @@ import os
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any, Self
 
 from .address import Filters
@@ -13,7 +12,7 @@ from .errors import CommandError
 from .function.errors import SettingsError
 from .function.settings import Settings
 
-_MARKS = {"bucket", "dead_letter_queue", "filters", "function", "object_metadata", "table"}
+_MARKS = {"bucket", "dead_letter_queue", "filters", "function", "table"}
 """Attributes that tell a deployment from other outputs."""
 
 
@@ -52,22 +51,11 @@ class Deployment:
         `reference` names the value in errors. Raises CommandError if another release wrote it.
         """
         try:
-            table, metadata = output["table"], output["object_metadata"]
-            queue, backfill = output["queue"], output["backfill"]
-            derived = output["derived_files"] or {}
+            table, queue, backfill = output["table"], output["queue"], output["backfill"]
             return cls(
                 name=table["name"],
                 region=table["arn"].split(":")[3],
-                settings=Settings(
-                    table_name=table["name"],
-                    table_partitions=table["partitions"],
-                    tombstone_life=timedelta(days=table["tombstone_days"]),
-                    object_metadata=metadata["enabled"],
-                    object_tags=metadata["tags"],
-                    derived_bucket=derived.get("bucket_name"),
-                    derived_prefix=derived.get("prefix", ""),
-                    derived_max_bytes=derived.get("max_mb", 0) * 1024**2,
-                ),
+                settings=Settings.from_environment(output["environment"]),
                 filters=Filters.of(output["filters"]),
                 bucket=output["bucket"]["name"],
                 versioned=output["bucket"]["versioned"],
@@ -93,11 +81,6 @@ def find(env: str | None, index: str | None) -> Deployment:
     its name or its output. Raises CommandError.
     """
     outputs = _outputs(env)
-    if outputs.keys() >= _MARKS and "deployment" not in outputs:
-        raise CommandError(
-            "the index was applied by a release of the module without the output `deployment`:"
-            " apply this one"
-        )
     # An index may be in several outputs, as in that of the module and in one of its own.
     found = {one.table_arn: one for name, value in outputs.items() for one in _in(value, name)}
     if not found:

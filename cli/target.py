@@ -152,8 +152,7 @@ class Target:
             # A deployment's settings are complete: attributes that they leave out are dropped.
             index=self.index() if self.deployment else KeepingIndex(self.index(), settings),
             objects=WatchedObjects(objects, self.filters),
-            object_metadata=settings.object_metadata,
-            tombstone_life=settings.tombstone_life,
+            settings=settings,
             now=lambda: datetime.now(UTC),
             pause=time.sleep,
             derived_files=DerivedFiles.of(settings, objects.client)

@@ -219,8 +219,7 @@ def create_function(settings: Settings) -> Function:
             boto3.client("dynamodb", config=config), settings.table_name, settings.table_partitions
         ),
         objects=objects,
-        object_metadata=settings.object_metadata,
-        tombstone_life=settings.tombstone_life,
+        settings=settings,
         now=lambda: datetime.now(UTC),
         pause=time.sleep,
         derived_files=derived_files,

@@ -20,6 +20,7 @@ from .errors import ContentionError, EventTooOldError, PermissionDeniedError
 from .events import Change, ObjectEvent, Outcome
 from .record import DerivedFile, FileRecord, ObjectState, Source, WriteRefusedError
 from .repair import Settled
+from .settings import Settings
 
 REFRESH_ATTEMPTS = 10
 LONGEST_PAUSE = 1.0
@@ -53,8 +54,7 @@ class Indexer:
 
     index: Index
     objects: Bucket
-    object_metadata: bool
-    tombstone_life: timedelta
+    settings: Settings
     now: Callable[[], datetime]
     """Returns the time, with a time zone."""
     pause: Callable[[float], None]
@@ -99,7 +99,7 @@ class Indexer:
 
     def _needs_head(self, event: ObjectEvent) -> bool:
         return (
-            self.object_metadata
+            self.settings.object_metadata
             or event.change not in (Change.STORED, Change.REMOVED)
             or event.version_id is not None
             or event.sequencer is None
@@ -111,7 +111,7 @@ class Indexer:
 
         A multipart upload is as old as its start, because a later delete takes precedence.
         """
-        age = self.tombstone_life - timedelta(days=1)
+        age = self.settings.tombstone_life - timedelta(days=1)
         happened = event.began_at or event.time
         return happened is None or self.now() - happened > age
 
@@ -217,7 +217,7 @@ class Indexer:
             event,
             state,
             now=self.now(),
-            tombstone_life=self.tombstone_life,
+            tombstone_life=self.settings.tombstone_life,
             sequencer=sequencer,
             observed=observed,
             settled_at=settled_at,

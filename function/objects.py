@@ -110,7 +110,12 @@ class Objects:
             parts=int(parts[1]) if parts else None,
             tags=self._object_tags(bucket, key) if self._tags else None,
             user_metadata=_decoded(found.get("Metadata") or {}) or None,
-            **{name: found.get(field) or None for name, field in _METADATA.items()},
+            # S3 leaves a header out, or sends it empty.
+            **{
+                name: value
+                for name, field in _METADATA.items()
+                if (value := found.get(field)) not in (None, "")
+            },
         )
 
     def _object_tags(self, bucket: str, key: str) -> dict[str, str] | None:

@@ -35,7 +35,7 @@ def test_an_index_with_derived_files(shared: Shared, tmp_path: Path) -> None:
 
         terraform("apply", "-auto-approve")
         outputs = json.loads(terraform("output", "-json", "file_index"))
-        bucket, manifests = outputs["bucket"]["name"], outputs["derived_files"]["bucket_name"]
+        bucket, manifests = outputs["bucket"]["name"], outputs["environment"]["DERIVED_BUCKET"]
         s3.put_object(Bucket=bucket, Key="reports/q1.json", Body=b"{}")
         record = {"partition": {"S": bucket}, "key": {"S": "reports/q1.json"}}
         item = wait_for(

@@ -79,19 +79,23 @@ run "the_command_line_gets_one_output" {
         arn = "arn:aws:sqs:eu-west-1:111122223333:files-dead-letter"
         url = "https://sqs.eu-west-1.amazonaws.com/111122223333/files-dead-letter"
       }
-      derived_files = null
-      filters       = []
+      environment = {
+        BUCKET_NAME      = "existing"
+        OBJECT_METADATA  = "false"
+        OBJECT_TAGS      = "false"
+        TABLE_NAME       = "files"
+        TABLE_PARTITIONS = "1"
+        TOMBSTONE_DAYS   = "30"
+      }
+      filters = []
       function = {
         arn  = "arn:aws:lambda:eu-west-1:111122223333:function:files"
         name = "files"
       }
-      object_metadata = { enabled = false, tags = false }
-      queue           = null
+      queue = null
       table = {
-        arn            = "arn:aws:dynamodb:eu-west-1:111122223333:table/files"
-        name           = "files"
-        partitions     = 1
-        tombstone_days = 30
+        arn  = "arn:aws:dynamodb:eu-west-1:111122223333:table/files"
+        name = "files"
       }
     })
     error_message = "deployment must say all that file-index asks for."
@@ -134,18 +138,10 @@ run "the_command_line_is_told_of_every_setting" {
   }
 
   assert {
-    condition     = output.deployment.object_metadata == { enabled = true, tags = true }
-    error_message = "object_metadata must say what records carry."
-  }
-
-  assert {
-    condition     = output.deployment.derived_files == { bucket_name = "manifests", prefix = "of-files/", max_mb = 5 }
-    error_message = "derived_files must say where manifests go."
-  }
-
-  assert {
-    condition     = output.deployment.table.partitions == 4 && output.deployment.table.tombstone_days == 60
-    error_message = "table must say how its records are keyed, and how long tombstones live."
+    condition = jsonencode(output.deployment.environment) == jsonencode(
+      aws_lambda_function.function.environment[0].variables
+    )
+    error_message = "The command line must have the settings of the function."
   }
 
   assert {

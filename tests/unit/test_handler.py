@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future, as_completed
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import boto3
@@ -63,8 +63,7 @@ def test_a_second_is_left_to_report_what_is_not_finished(
         Indexer(
             index=ModelTable(),
             objects=None,  # type: ignore[arg-type] # nothing is looked at
-            object_metadata=False,
-            tombstone_life=timedelta(days=30),
+            settings=Settings(table_name="files"),
             now=lambda: datetime(2026, 11, 23, tzinfo=UTC),
             pause=lambda _seconds: None,
         )
@@ -92,15 +91,7 @@ def test_a_call_without_an_answer_ends_before_the_function_does(
         return made
 
     monkeypatch.setattr(boto3, "client", client)
-    objects: Any = create_function(
-        Settings(
-            table_name="files",
-            table_partitions=1,
-            tombstone_life=timedelta(days=30),
-            object_metadata=False,
-            object_tags=False,
-        )
-    )._indexer.objects
+    objects: Any = create_function(Settings(table_name="files"))._indexer.objects
     objects.client()
 
     config: Any = configs[service]

@@ -18,6 +18,7 @@ from function.record import (
     WriteRefusedError,
 )
 from function.repair import Settled
+from function.settings import Settings
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 
@@ -91,8 +92,7 @@ def indexer(
     return Indexer(
         index=table,
         objects=Looked(*(states or (None,))),
-        object_metadata=False,
-        tombstone_life=timedelta(days=30),
+        settings=Settings(table_name="files"),
         now=lambda: NOW,
         pause=(pauses if pauses is not None else []).append,
         derived_files=derived_files,
@@ -583,7 +583,8 @@ def test_an_object_is_looked_at_if_the_event_does_not_decide(
 ) -> None:
     table = Table()
     rule = dataclasses.replace(
-        indexer(table, ObjectState(etag="seen", size=1)), object_metadata=object_metadata
+        indexer(table, ObjectState(etag="seen", size=1)),
+        settings=Settings(table_name="files", object_metadata=object_metadata),
     )
 
     rule.process([about])

@@ -18,16 +18,13 @@ OUTPUT: dict[str, Any] = {
         "arn": f"arn:aws:sqs:eu-west-1:{ACCOUNT}:files-dead-letter",
         "url": "https://sqs/dead",
     },
-    "derived_files": None,
+    "environment": {"TABLE_NAME": "files"},
     "filters": [],
     "function": {"arn": f"arn:aws:lambda:eu-west-1:{ACCOUNT}:function:files", "name": "files"},
-    "object_metadata": {"enabled": False, "tags": False},
     "queue": None,
     "table": {
         "arn": f"arn:aws:dynamodb:eu-west-1:{ACCOUNT}:table/files",
         "name": "files",
-        "partitions": 1,
-        "tombstone_days": 30,
     },
 }
 """See tests/terraform/outputs.tftest.hcl."""

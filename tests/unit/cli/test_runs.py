@@ -96,7 +96,10 @@ def test_a_backfill_counts_what_it_did(run: Run, tmp_path: Path) -> None:
     assert [json.loads(line) for line in report.read_text().splitlines()] == failed
     assert run.noted["ranges"] == []
     assert run.noted["counts"] == {"objects": 7, "written": 4, "contended": 0, "failed": 3}
-    assert run.noted["backfill"] == ["table", "eu-west-1", "b", "", "*", "True False None"]
+    assert run.noted["backfill"] == [
+        *("table", "eu-west-1", "b", "", "*"),
+        repr(killed.DiskTarget.settings),
+    ]
 
     assert run("backfill", refused="d", resume=True, report=report) == [
         {"objects": 7, "refreshed": 6, "failed": 1}
@@ -166,7 +169,7 @@ def test_a_repair_counts_what_it_did(run: Run, tmp_path: Path) -> None:
     }
     assert run.code == 2
     assert run.messages[0] == "2 keys failed; --resume retries them:"
-    assert run.noted["verify"][-2:] == ["True False None", "True False"]
+    assert run.noted["verify"][-2:] == [repr(killed.DiskTarget.settings), "True False"]
     assert run.noted["counts"]["unrepaired"] == 2
 
     *found, counted = run("verify", resume=True, report=report)
@@ -259,6 +262,7 @@ def test_runs_are_told_from_one_another_by_what_they_work_on() -> None:
             address,
         ),
         (replace(target, settings=replace(settings, derived_bucket="d")), address),
+        (replace(target, settings=replace(settings, derived_max_bytes=1)), address),
         (replace(target, filters=Filters.parse(["in/"])), address),
         (target, Address("c", "in/")),
         (target, Address("b", "in")),

@@ -142,7 +142,7 @@ def apply_events_of_any_age(patch: pytest.MonkeyPatch) -> None:
 def leave_no_margin(patch: pytest.MonkeyPatch) -> None:
     def outlived(indexer: Indexer, event: ObjectEvent) -> bool:
         happened = event.began_at or event.time
-        return happened is None or indexer.now() - happened > indexer.tombstone_life
+        return happened is None or indexer.now() - happened > indexer.settings.tombstone_life
 
     patch.setattr(Indexer, "outlived_tombstones", outlived)
 

@@ -21,6 +21,7 @@ from function.indexer import Indexer
 from function.record import DerivedFile, FileRecord, ObjectState, Source, WriteRefusedError
 from function.repair import Settled
 from function.sequencer import CLOCKS_DIFFER
+from function.settings import Settings
 from tests.payloads import BUCKET, by_eventbridge, s3_document
 from tests.unit.rule.model_bucket import ModelBucket, Upload, Version, Versioning
 from tests.unit.rule.model_table import ModelTable
@@ -500,8 +501,11 @@ class Simulation:
         return Indexer(
             index=steps,
             objects=steps,
-            object_metadata=self.object_metadata,
-            tombstone_life=TOMBSTONE_LIFE,
+            settings=Settings(
+                table_name="files",
+                tombstone_life=TOMBSTONE_LIFE,
+                object_metadata=self.object_metadata,
+            ),
             now=steps.now,
             pause=lambda _seconds: None,
             derived_files=steps if self.derived_files else None,

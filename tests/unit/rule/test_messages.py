@@ -17,6 +17,7 @@ from function.events import ObjectEvent
 from function.handler import Function, _Group
 from function.indexer import Indexer
 from function.record import FileRecord, ObjectState
+from function.settings import Settings
 from tests.payloads import s3_document, sqs
 from tests.unit.rule.model_bucket import ModelBucket, Versioning
 from tests.unit.rule.model_table import ModelTable
@@ -68,8 +69,7 @@ class Deployment:
         indexer = Indexer(
             index=self.table,
             objects=self,
-            object_metadata=False,
-            tombstone_life=TOMBSTONE_LIFE,
+            settings=Settings(table_name="files", tombstone_life=TOMBSTONE_LIFE),
             now=self._clock.now,
             pause=lambda _seconds: None,
         )
