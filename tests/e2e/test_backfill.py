@@ -76,7 +76,7 @@ def differences(bare: Bare) -> list[tuple[object, ...]]:
     return sorted(bucket ^ index)
 
 
-def test_every_object_gets_a_record_and_every_record_stays(bare: Bare) -> None:
+def test_every_object_gets_a_record_and_existing_records_stay(bare: Bare) -> None:
     for key in KEYS:
         bare.put(key, key.encode())
     known = FileRecord(
@@ -110,7 +110,7 @@ def test_every_object_gets_a_record_and_every_record_stays(bare: Bare) -> None:
         assert record.known.last_modified
 
 
-def test_only_what_is_watched_is_inserted(bare: Bare) -> None:
+def test_only_watched_objects_are_inserted(bare: Bare) -> None:
     for key in ("in/1.csv", "in/2.txt", "in/b/3.csv", "out/4.csv", "zip/5"):
         bare.put(key)
 
@@ -160,7 +160,7 @@ def killing_at(number: int, fault: Fault) -> Decide:
 
 
 @pytest.mark.long  # tests/unit/cli/test_killed.py does it at every point
-def test_killed_it_goes_on_where_it_was(full: Bare) -> None:
+def test_a_killed_backfill_resumes_at_its_checkpoint(full: Bare) -> None:
     beginnings = []
     for number, fault in (
         (1, Fault.KILLED_BEFORE),  # before the first write
@@ -190,7 +190,7 @@ def test_killed_it_goes_on_where_it_was(full: Bare) -> None:
     assert again.messages == "There is nothing to resume: starting from the beginning.\n"
 
 
-def test_interrupted_it_says_how_to_go_on(full: Bare) -> None:
+def test_an_interrupted_backfill_says_how_to_resume(full: Bare) -> None:
     numbers, under_way, interrupted = count(1), Event(), Event()
 
     def hold(call: Call) -> None:
@@ -216,7 +216,7 @@ def test_interrupted_it_says_how_to_go_on(full: Bare) -> None:
     assert differences(full) == []
 
 
-def test_events_go_on_beside_it_and_win(unversioned: Stack) -> None:
+def test_events_during_a_backfill_win(unversioned: Stack) -> None:
     stack = unversioned
     prefix = f"{PREFIX}beside a backfill/"
     keys = [f"{prefix}{number}.csv" for number in range(40)]

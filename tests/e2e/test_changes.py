@@ -475,7 +475,9 @@ def test_a_changed_dependency_of_the_module_changes_nothing_in_it(
 
 
 @pytest.mark.long
-def test_a_changed_dependency_of_the_module_lets_no_new_name_through(depending: Depending) -> None:
+def test_a_changed_dependency_of_the_module_does_not_let_a_new_name_through(
+    depending: Depending,
+) -> None:
     depending.write("changed", name="change-parent-2")
 
     refusal = depending.parent.apply()
@@ -491,7 +493,7 @@ def test_a_changed_dependency_of_the_module_lets_no_new_name_through(depending: 
         for change in CHANGES
     ],
 )
-def test_a_change_takes_nothing_away_that_is_not_named(changes: Changes, change: Change) -> None:
+def test_a_change_destroys_only_what_the_page_names(changes: Changes, change: Change) -> None:
     result: Result = changes.result(change)
 
     assert result.destroyed == change.destroys

@@ -208,7 +208,7 @@ def life(shared: Shared) -> Life:
 
 
 @pytest.mark.long
-def test_a_deployment_lives_by_the_policy_alone(life: Life) -> None:
+def test_the_policy_alone_is_enough_for_a_deployment(life: Life) -> None:
     refused = {
         decision.action
         for decision in life.deployer.decisions

@@ -56,7 +56,7 @@ def indexed(bare: Bare) -> set[str]:
         (("verify", "--repair", "--grace", "0"), {"compared": 4, "repaired": 3, "failed": 1}),
     ],
 )
-def test_one_object_that_may_not_be_read_does_not_stop_the_others(
+def test_an_object_without_read_access_does_not_stop_the_others(
     bare: Bare, tmp_path: Path, command: tuple[str, ...], done: dict[str, int]
 ) -> None:
     name, *options = command
@@ -87,7 +87,7 @@ def test_one_object_that_may_not_be_read_does_not_stop_the_others(
     assert indexed(bare) == {*KEYS}
 
 
-def test_a_verification_is_resumed_in_the_middle_of_the_index(bare: Bare) -> None:
+def test_a_verification_resumes_in_the_middle_of_the_index(bare: Bare) -> None:
     """The table is read on from a key that has no record of its own."""
     for number in range(60):
         bare.put(f"in/{number:02}")

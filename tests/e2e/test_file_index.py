@@ -136,7 +136,7 @@ def test_a_live_bucket_has_no_drift(stack: Stack, least: int) -> None:
         assert lines(said)[-1]["compared"] > 0
 
 
-def test_a_function_does_the_tasks_of_a_job(metadata: Stack) -> None:
+def test_a_function_performs_the_tasks_of_a_job(metadata: Stack) -> None:
     stack = metadata
     key = f"{PREFIX}of a job+.csv"
     with without_events(stack.s3, stack.bucket):
@@ -231,7 +231,7 @@ def may(bare: Bare) -> Callable[[set[str]], dict[str, str]]:
         *(pytest.param(name, marks=pytest.mark.long) for name in ("get", "ls", "verify")),
     ],
 )
-def test_a_right_that_is_missing_is_named(
+def test_a_missing_permission_is_named(
     bare: Bare, may: Callable[[set[str]], dict[str, str]], command: str
 ) -> None:
     name, *options = command.split()
@@ -269,7 +269,7 @@ def test_another_region_has_no_such_table(bare: Bare, command: str) -> None:
     )
 
 
-def test_nobody_who_answers_is_said_in_one_line(bare: Bare) -> None:
+def test_an_endpoint_that_does_not_respond_is_reported_in_one_line(bare: Bare) -> None:
     done = bare.file_index("ls", bare.url(), "--endpoint-url", "https://127.0.0.1:9")
 
     assert (done.code, done.answer, done.messages.count("\n")) == (2, "", 1)
@@ -283,7 +283,7 @@ def test_nobody_who_answers_is_said_in_one_line(bare: Bare) -> None:
         pytest.param([("verify", "--grace", "0"), ("get",)], marks=pytest.mark.long),
     ],
 )
-def test_a_reader_who_has_seen_enough_ends_it(bare: Bare, commands: list[tuple[str, ...]]) -> None:
+def test_a_closed_pipe_ends_a_listing(bare: Bare, commands: list[tuple[str, ...]]) -> None:
     for number in range(300):
         bare.put(f"{number:03} {'x' * 900}")
     assert bare.file_index("backfill", bare.url()).code == 0
@@ -302,7 +302,7 @@ def test_a_reader_who_has_seen_enough_ends_it(bare: Bare, commands: list[tuple[s
         process.stderr.close()
 
 
-def test_interrupted_it_says_so(bare: Bare) -> None:
+def test_an_interrupted_command_says_so(bare: Bare) -> None:
     bare.put("a")
     looking = Event()
 
@@ -321,7 +321,7 @@ def test_interrupted_it_says_so(bare: Bare) -> None:
     assert (process.returncode, answer, messages) == (130, "", "Interrupted.\n")
 
 
-def test_in_a_terminal_progress_is_drawn(bare: Bare) -> None:
+def test_progress_is_drawn_in_a_terminal(bare: Bare) -> None:
     for number in range(60):
         bare.put(f"{number}\x1b[2J")
     mine, theirs = pty.openpty()

@@ -22,7 +22,7 @@ def made(stack: Stack) -> dict[str, list[str]]:
 
 
 @pytest.mark.waits
-def test_an_index_of_somebody_elses_bucket_from_plan_to_destroy(short_lived: Stack) -> None:
+def test_an_index_of_an_existing_bucket_from_plan_to_destroy(short_lived: Stack) -> None:
     s3 = short_lived.s3
     short_lived.put("in box/a b.txt", b"1", ContentType="text/csv")
     short_lived.put("elsewhere.txt")

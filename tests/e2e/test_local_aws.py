@@ -546,7 +546,7 @@ def test_notifications_that_overlap_are_rejected(
     assert refusal_of_notifications(uncorrected, one, other) is None
 
 
-def test_notifications_that_do_not_overlap_are_taken(emulator: Emulator) -> None:
+def test_notifications_that_do_not_overlap_are_accepted(emulator: Emulator) -> None:
     assert (
         refusal_of_notifications(
             emulator,
@@ -576,7 +576,7 @@ def test_every_invocation_is_measured(emulator: Emulator, uncorrected: Emulator)
     assert alone < 3
 
 
-def test_metrics_are_taken_from_logs(emulator: Emulator, uncorrected: Emulator) -> None:
+def test_metrics_are_extracted_from_logs(emulator: Emulator, uncorrected: Emulator) -> None:
     assert longest_lag(emulator) == [5]
     assert longest_lag(uncorrected) == []
 
@@ -609,7 +609,7 @@ def test_eventbridge_events_name_the_version(emulator: Emulator, uncorrected: Em
     assert stored != named
 
 
-def test_what_eventbridge_invokes_is_tried_three_times(
+def test_a_target_of_eventbridge_is_tried_three_times(
     emulator: Emulator, uncorrected: Emulator
 ) -> None:
     assert tries_of_a_failing_target(emulator, least=3) == 3
@@ -720,7 +720,7 @@ def test_a_call_is_authorized_by_its_action_on_its_resource(
         ),
     ],
 )
-def test_a_call_needs_all_actions_that_aws_asks_for(
+def test_a_call_needs_all_actions_that_aws_checks(
     emulator: Emulator,
     uncorrected: Emulator,
     allowed: tuple[str, str],
@@ -731,7 +731,7 @@ def test_a_call_needs_all_actions_that_aws_asks_for(
     assert refused_action(uncorrected, allowed, call) is None
 
 
-def test_another_stands_alone_and_leaves_nothing(
+def test_a_second_emulator_is_independent_and_leaves_nothing_behind(
     emulator: Emulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     emulator.client("s3").create_bucket(Bucket=new_name())
@@ -771,7 +771,7 @@ def test_another_stands_alone_and_leaves_nothing(
     assert list(temporary.iterdir()) == []
 
 
-def test_a_start_that_fails_shows_the_log_and_leaves_nothing(
+def test_a_failed_start_shows_the_log_and_leaves_nothing_behind(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))

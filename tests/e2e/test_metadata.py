@@ -96,7 +96,7 @@ def test_a_bucket_policy_that_denies_is_explained(metadata: Stack) -> None:
     metadata.wait_until_indexed(key)
 
 
-def test_a_key_that_refuses_is_explained(metadata: Stack) -> None:
+def test_a_kms_denial_is_explained(metadata: Stack) -> None:
     key = "denied by the key.csv"
     # The emulator asks no key. So AWS says it, for instance in github.com/aws/aws-cdk/issues/10010
     refusal = dynamodb_error(

@@ -172,7 +172,7 @@ def test_nothing_watches_a_metric_that_does_not_exist(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize("stack", ["unversioned", "external_queued"], indirect=True)
-def test_no_alarm_fires_when_all_is_well(stack: Stack) -> None:
+def test_no_alarm_fires_without_a_cause(stack: Stack) -> None:
     began = now()
     key = f"{PREFIX}all is well.csv"
     stack.put(key)
@@ -295,7 +295,7 @@ def test_an_alarm_fires_by_what_aws_measures(
     assert monitoring.fires(alarm, measure(ill, minutes, hour=2))
 
 
-def test_the_queries_ask_for_what_is_in_the_log(unversioned: Stack) -> None:
+def test_the_queries_use_fields_that_the_log_has(unversioned: Stack) -> None:
     queries = unversioned.emulator.client("logs").describe_query_definitions(
         queryDefinitionNamePrefix=f"{unversioned.name}/"
     )["queryDefinitions"]

@@ -42,7 +42,7 @@ def test_a_backlog_takes_few_invocations(external_queued: Stack, number: int) ->
     assert workload.differences(stack, prefix) == {}
 
 
-def test_a_poison_message_costs_itself_alone(external_queued: Stack) -> None:
+def test_a_poison_message_fails_alone(external_queued: Stack) -> None:
     stack = external_queued
     good = [f"{PREFIX}beside poison {number}.csv" for number in range(5)]
     sqs = stack.emulator.client("sqs")
@@ -68,7 +68,7 @@ def test_a_poison_message_costs_itself_alone(external_queued: Stack) -> None:
     assert any(line["messages"] > line["Failed"] == 1 for line in summaries)
 
 
-def test_poison_is_tried_five_times_and_keeps_its_body(external_queued: Stack) -> None:
+def test_a_poison_message_is_tried_five_times_and_keeps_its_body(external_queued: Stack) -> None:
     stack = external_queued
     started = time.time()
 
@@ -84,7 +84,7 @@ def test_poison_is_tried_five_times_and_keeps_its_body(external_queued: Stack) -
     assert "s3 is a string" in stack.log_lines(started, message="malformed")[0]["errorMessage"]
 
 
-def test_an_invocation_short_of_time_starts_nothing_and_the_rest_is_redelivered(
+def test_an_invocation_short_of_time_starts_no_key_and_the_rest_is_redelivered(
     queued: Stack,
 ) -> None:
     stack = queued

@@ -42,7 +42,7 @@ def dead_letters(stack: Stack, name: str) -> list[str]:
     return keys
 
 
-def test_without_a_queue_dead_letters_are_invoked_again(external: Stack) -> None:
+def test_without_a_queue_dead_letters_are_sent_to_the_function(external: Stack) -> None:
     stack = external
     code, said = stack.file_index("redrive")
     assert (code, "0 in the dead-letter queue." in said) == (0, True), said
@@ -125,7 +125,7 @@ def failure_record(payload: Any) -> dict[str, Any]:
     }
 
 
-def test_with_a_queue_dead_letters_go_there_again(external_queued: Stack) -> None:
+def test_with_a_queue_dead_letters_are_sent_to_the_queue(external_queued: Stack) -> None:
     stack = external_queued
     # A short visibility time-out may redeliver a message that is still being processed, so it
     # applies only while every attempt fails.
@@ -149,7 +149,7 @@ def test_with_a_queue_dead_letters_go_there_again(external_queued: Stack) -> Non
     assert stack.dead_letters() == 0
 
 
-def test_what_eventbridge_could_not_deliver_is_replayed(eventbridge: Stack) -> None:
+def test_an_event_that_eventbridge_could_not_deliver_is_replayed(eventbridge: Stack) -> None:
     stack = eventbridge
     key = f"{PREFIX}undelivered+.csv"
     stack.put(key)
@@ -183,7 +183,7 @@ def test_what_eventbridge_could_not_deliver_is_replayed(eventbridge: Stack) -> N
 
 
 @pytest.mark.parametrize("stack", ["external"], indirect=True)
-def test_what_lambda_refuses_stays(stack: Stack) -> None:
+def test_a_message_that_lambda_rejects_stays(stack: Stack) -> None:
     stack.emulator.client("sqs").send_message(
         QueueUrl=stack.outputs["dead_letter_queue"]["url"], MessageBody="not JSON"
     )

@@ -46,7 +46,7 @@ def test_no_other_action_on_table_or_bucket_is_granted(stack: Stack) -> None:
     [(name, action) for name in ("metadata", "derived") for action in sorted(GRANTED[name])],
     indirect=["stack"],
 )
-def test_every_granted_action_is_needed_and_its_absence_explained(
+def test_every_granted_action_is_needed_and_its_absence_is_explained(
     stack: Stack, action: str
 ) -> None:
     key = f"{PREFIX}without {action}"

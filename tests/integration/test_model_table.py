@@ -22,7 +22,7 @@ SEQUENCERS = ("0055AE", "0055AE8", "0055AF", "0", BEGAN, f"{BEGAN}8")
 Answer = FileRecord | tuple[str, FileRecord | None] | None
 
 
-def test_model_table_answers_as_the_table_does(
+def test_the_model_table_behaves_like_the_table(
     dynamodb: "DynamoDBClient", index: FileIndex
 ) -> None:
     random = Random(0)  # noqa: S311 # no secret

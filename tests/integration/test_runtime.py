@@ -160,7 +160,7 @@ def test_the_package_runs_as_lambda_runs_it(api: LambdaApi, tmp_path: Path) -> N
     assert (summary["message"], summary["Indexed"]) == ("summary", 1)
 
 
-def test_per_object_lines_turned_down_leave_the_summary(api: LambdaApi, tmp_path: Path) -> None:
+def test_without_the_lines_of_objects_the_summary_remains(api: LambdaApi, tmp_path: Path) -> None:
     api.events.put(s3_document(created()))
 
     with running(

@@ -28,7 +28,9 @@ def test_a_rejection_says_what_to_do(inputs: Configuration) -> None:
     assert "terraform workspace select -or-create prod" in words
 
 
-def test_the_provider_rejects_at_plan_what_the_module_leaves_to_it(module: Configuration) -> None:
+def test_the_provider_rejects_at_plan_the_values_that_the_module_does_not_check(
+    module: Configuration,
+) -> None:
     directory = module.directory / "tests/terraform/provider"
     directory.mkdir()
     wrong: dict[str, dict[str, Any]] = {

@@ -94,7 +94,7 @@ def test_no_event_of_an_external_owner_comes_before_the_rules_target_and_the_map
     } <= earlier["aws_s3_bucket_notification.eventbridge"]
 
 
-def test_the_function_comes_after_its_log_group_and_its_rights(
+def test_the_function_comes_after_its_log_group_and_its_permissions(
     earlier: dict[str, set[str]],
 ) -> None:
     assert {
@@ -105,7 +105,7 @@ def test_the_function_comes_after_its_log_group_and_its_rights(
 
 
 @pytest.mark.parametrize("name", ["queued", "eventbridge"])
-def test_what_aws_adopts_comes_after_what_aws_refuses(
+def test_resources_that_aws_overwrites_come_after_those_that_it_refuses(
     earlier: dict[str, set[str]], name: str
 ) -> None:
     # Each takes over what has its name, or stands beside it; a second role or function is refused.
@@ -130,7 +130,7 @@ def test_the_function_may_use_a_new_key_before_the_table_does_and_a_former_one_a
     assert table in earlier["module.notified.aws_iam_role_policy.function"]
 
 
-def test_no_job_comes_before_its_role_has_its_rights(earlier: dict[str, set[str]]) -> None:
+def test_no_job_comes_before_its_role_has_its_permissions(earlier: dict[str, set[str]]) -> None:
     assert {
         "module.backfilled.aws_iam_role_policy.backfill_bucket",
         "module.backfilled.aws_iam_role_policy.backfill_function",
@@ -157,7 +157,7 @@ def test_another_number_of_partitions_replaces_the_table(
         ("function_of_a_rule_replaced", "aws_lambda_permission.rule[0]"),
     ],
 )
-def test_what_aws_drops_with_the_function_is_replaced_with_it(
+def test_resources_that_aws_deletes_with_the_function_are_replaced_with_it(
     changes: dict[str, dict[str, str]], run: str, dropped: str
 ) -> None:
     planned = changes[run]
@@ -168,7 +168,7 @@ def test_what_aws_drops_with_the_function_is_replaced_with_it(
 @pytest.mark.parametrize(
     ("run", "failures"), [("role_replaced", "dead-letter"), ("role_of_a_queue_replaced", "queue")]
 )
-def test_a_role_that_is_replaced_gets_all_its_policies_again_and_nothing_else_changes(
+def test_a_replaced_role_gets_all_its_policies_again_and_nothing_else_changes(
     changes: dict[str, dict[str, str]], run: str, failures: str
 ) -> None:
     # IAM deletes policies with their role: one that Terraform leaves alone is gone.
@@ -181,7 +181,7 @@ def test_a_role_that_is_replaced_gets_all_its_policies_again_and_nothing_else_ch
     }
 
 
-def test_a_queue_that_is_added_leaves_s3_its_permission(
+def test_adding_a_queue_keeps_s3s_permission(
     changes: dict[str, dict[str, str]],
 ) -> None:
     planned = changes["queue_added"]

@@ -153,7 +153,7 @@ def test_xml_is_xml_even_if_its_encoding_is_unknown(content: bytes, encoding: st
         "<?xml version='1.0'?><a/>".encode("cp037"),
     ],
 )
-def test_what_does_not_decode_as_declared_is_unknown(content: bytes) -> None:
+def test_text_that_does_not_decode_as_declared_is_unknown(content: bytes) -> None:
     assert claims(content) == UNKNOWN
 
 
@@ -184,7 +184,7 @@ def test_a_declaration_is_read_up_to_a_length() -> None:
 
 
 @pytest.mark.parametrize("run", [b"+" + b"A" * 70_000, b"&" * 70_000, b"a" * 70_000])
-def test_no_decoder_holds_the_document(run: bytes) -> None:
+def test_no_decoder_buffers_the_whole_document(run: bytes) -> None:
     for encoding in sorted(set(encodings.aliases.aliases.values())):
         decoder = stated(xml(encoding, "", "ascii")).decoder
         if decoder:
@@ -197,7 +197,7 @@ def test_no_decoder_holds_the_document(run: bytes) -> None:
 
 
 @pytest.mark.parametrize("character", ["\x7f", "\ufffe", "\uffff"])
-def test_characters_that_json_allows_are_in_no_text_that_is_not_declared(character: str) -> None:
+def test_characters_that_only_json_allows_make_other_text_unknown(character: str) -> None:
     valid = json.dumps(["a,b", character], ensure_ascii=False)
 
     assert claims(valid.encode())["json"] == {"parses": True}
@@ -214,13 +214,13 @@ def test_large_json_with_such_a_character_is_unknown() -> None:
 
 
 @pytest.mark.parametrize("control", [b"\0", b"\x01", b"\x08", b"\x0e", b"\x1a", b"\x1f"])
-def test_control_characters_are_in_no_text(control: bytes) -> None:
+def test_text_with_control_characters_is_unknown(control: bytes) -> None:
     assert claims(b'["%b"]' % control) == UNKNOWN
 
 
 @pytest.mark.parametrize("most", [1, 2, 3, 2**20])
 @pytest.mark.parametrize(("encoding", "word"), [("iso-2022-jp", "東京"), ("iso-2022-kr", "서울")])
-def test_text_in_another_set_of_characters_is_not_taken_for_utf_8(
+def test_text_in_another_character_set_is_not_mistaken_for_utf_8(
     encoding: str, word: str, most: int
 ) -> None:
     assert claims(f"{word}\n".encode(encoding), most) == UNKNOWN
@@ -315,20 +315,20 @@ def test_a_table_has_two_columns_of_content_in_every_row(
         'a,b\n1,2\n"3,4\n',
     ],
 )
-def test_what_may_be_no_table_is_plain_text(content: str) -> None:
+def test_text_that_may_not_be_a_table_is_plain_text(content: str) -> None:
     found = claims(content.encode())
 
     assert (found["media_type"], "csv" in found) == ("text/plain", False)
 
 
-def test_of_a_long_table_twenty_rows_are_sampled() -> None:
+def test_twenty_rows_of_a_long_table_are_sampled() -> None:
     rows = "a,b\n" + "1,2\n" * 19
 
     assert media_type(f"{rows}1,\n".encode()) == "text/plain"
     assert media_type(f"{rows}1,2\n1,\n".encode()) == "text/csv"
 
 
-def test_a_malformed_row_is_not_taken_for_one_that_was_cut_off() -> None:
+def test_a_malformed_row_is_not_mistaken_for_a_truncated_one() -> None:
     long_row = "x" * 70_000
 
     assert media_type(f'a,b\n1,2\n"1"2,3\n{long_row},1\n'.encode()) == "text/plain"

@@ -61,7 +61,7 @@ def test_imports_run_one_way(package: str) -> None:
 
 
 @pytest.mark.parametrize("package", [*MAY_IMPORT, "benchmarks"])
-def test_derived_files_have_one_door(package: str) -> None:
+def test_derived_files_are_imported_through_their_package_only(package: str) -> None:
     doors = ("function.derived_files.", "cli.function.derived_files.")
     past = {
         (importer, name)

@@ -120,7 +120,7 @@ def test_a_key_is_observed_once_a_version_or_a_marker_is_known(
     assert table.written[0].observed is observed
 
 
-def test_a_refresh_that_others_disturb_is_tried_again_after_a_pause() -> None:
+def test_a_refresh_that_others_disturb_is_retried_after_a_pause() -> None:
     table, pauses = Table(refusals=REFRESH_ATTEMPTS - 1), list[float]()
 
     assert indexer(table, pauses=pauses).process([event()]) == [Outcome.REMOVED]
@@ -212,7 +212,7 @@ def test_a_derived_file_is_made_once_however_often_the_write_is_tried() -> None:
     assert table.written[-1].known.derived.key == "of e"
 
 
-def test_of_what_is_gone_nothing_is_made() -> None:
+def test_no_file_is_derived_from_a_deleted_object() -> None:
     table, making = Table(), Making()
 
     indexer(table, None, derived_files=making).process([event()])
@@ -230,7 +230,7 @@ def test_a_derived_file_is_not_kept_for_another_content() -> None:
     assert (table.written[-1].known.etag, table.written[-1].known.derived.key) == ("f", "of f")
 
 
-def test_a_reason_that_was_true_of_a_moment_is_not_kept() -> None:
+def test_a_reason_that_was_true_for_a_moment_is_not_kept() -> None:
     table, making = Table(refusals=2), Making("changed meanwhile", failures=1)
 
     indexer(table, ObjectState(etag="e", size=1), derived_files=making).process([event()])
@@ -242,7 +242,7 @@ def test_a_reason_that_was_true_of_a_moment_is_not_kept() -> None:
     )
 
 
-def test_a_derived_file_of_a_content_that_left_and_came_back_is_made_again() -> None:
+def test_a_derived_file_is_made_again_if_its_content_left_and_came_back() -> None:
     table, making = Table(refusals=2), Making()
     seen = ObjectState(etag="e", size=1), None, ObjectState(etag="e", size=1)
 
@@ -305,7 +305,7 @@ def test_the_greater_sequencer_is_kept(
     assert table.written[-1].sequencer == kept
 
 
-def test_what_was_refused_is_tried_again_over_what_stands_now() -> None:
+def test_a_refused_write_is_retried_over_the_current_record() -> None:
     now = standing(revision="now", sequencer="09", observed=True, settled_at=NOW)
     table = Table(refusals=1, refuses_with=now)
 
@@ -375,7 +375,7 @@ SAW = {"etag": "e", "last_modified": EARLIER}
         (AHEAD, ObjectState(etag="e"), SAW, False),
     ],
 )
-def test_a_repair_takes_a_sequencer_away_that_cannot_be_s3s_yet(
+def test_a_repair_removes_a_sequencer_that_cannot_be_s3s_yet(
     sequencer: str, state: ObjectState | None, changes: dict[str, Any], is_taken_away: bool
 ) -> None:
     table = Holding(standing(sequencer=sequencer))
@@ -385,7 +385,7 @@ def test_a_repair_takes_a_sequencer_away_that_cannot_be_s3s_yet(
     assert table.written[-1].sequencer == (None if is_taken_away else sequencer)
 
 
-def test_a_repair_takes_no_sequencer_away_after_its_write_was_refused() -> None:
+def test_a_repair_keeps_the_sequencer_after_its_write_was_refused() -> None:
     table = Holding(standing(sequencer=AHEAD), refusals=1)
     table.refuses_with = standing(sequencer=AHEAD, revision="other")
 
@@ -447,14 +447,14 @@ def test_an_event_that_is_too_old_fails_if_the_record_may_not_be_read(
     )
 
 
-def test_another_event_whose_record_may_not_be_read_fails_as_refused() -> None:
+def test_any_other_event_whose_record_may_not_be_read_fails_as_denied() -> None:
     with pytest.raises(
         PermissionDeniedError, match=r"^role r is not authorized to perform: dynamodb:GetItem\.$"
     ):
         indexer(Denying()).process([TOUCHED])
 
 
-def test_what_an_event_says_is_written() -> None:
+def test_the_fields_of_an_event_are_written() -> None:
     table = Table()
     about = event(**PUT, request_id="request")
 
@@ -475,7 +475,7 @@ def test_what_an_event_says_is_written() -> None:
     )
 
 
-def test_what_is_seen_is_written() -> None:
+def test_the_state_of_an_object_is_written() -> None:
     table = Table()
     metadata = ObjectMetadata(storage_class="STANDARD")
     seen = ObjectState(etag="e", size=1, last_modified=EARLIER, version_id="v", metadata=metadata)
@@ -494,7 +494,7 @@ def test_what_is_seen_is_written() -> None:
     )
 
 
-def test_what_is_seen_without_an_event_is_not_observed() -> None:
+def test_a_refresh_without_an_event_is_not_observed() -> None:
     table = Table()
 
     indexer(table, ObjectState(etag="e")).refresh(event(name="Backfill"))

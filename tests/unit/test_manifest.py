@@ -125,7 +125,7 @@ def test_a_manifest_says_what_the_content_is(
     }
 
 
-def test_every_claimed_signature_is_among_these() -> None:
+def test_every_claimed_signature_has_an_example() -> None:
     claimed = {media_type for _, media_type in media_types._SIGNATURES}
 
     assert claimed <= {expected["media_type"] for _, _, expected in CONTENTS}

@@ -31,7 +31,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return target
 
 
-def test_no_general_name_is_taken(environment: Path) -> None:
+def test_the_installation_adds_only_its_own_package_name(environment: Path) -> None:
     names = {path.name for path in environment.iterdir() if path.suffix != ".dist-info"}
 
     assert names == {"bin", "file_index"}

@@ -162,7 +162,7 @@ def test_indexes_of_one_name_are_chosen_by_their_output(says: Says) -> None:
     assert str(refused.value).endswith(f"choose one with --index ({choice})")
 
 
-def test_a_list_has_places_too(says: Says) -> None:
+def test_an_index_in_a_list_is_chosen_by_its_position(says: Says) -> None:
     says(printed("list"))
 
     assert find(None, "list[1]").bucket == "in-us"
@@ -180,7 +180,7 @@ def test_a_stack_without_an_index_is_told_what_to_add(says: Says, document: dict
     )
 
 
-def test_where_nothing_was_applied_there_are_no_outputs(says: Says) -> None:
+def test_a_directory_without_an_apply_has_no_outputs(says: Says) -> None:
     says({})
 
     with pytest.raises(
@@ -200,7 +200,7 @@ OLDER = {
 }
 
 
-def test_another_release_of_the_module_is_told(says: Says) -> None:
+def test_another_release_of_the_module_is_reported(says: Says) -> None:
     says({name: {"value": value} for name, value in OLDER.items()})
     with pytest.raises(CommandError, match=r"applied by a release .* apply this one"):
         find(None, None)
@@ -213,7 +213,7 @@ def test_another_release_of_the_module_is_told(says: Says) -> None:
         find(None, None)
 
 
-def test_an_index_of_another_release_does_not_stand_in_the_way(says: Says) -> None:
+def test_an_index_of_another_release_does_not_block_the_others(says: Says) -> None:
     old = OLDER | {"table": OUTPUT["table"] | {"name": "old", "arn": "old"}}
     says({"old": {"value": old}, "new": {"value": OUTPUT}})
 
@@ -232,7 +232,7 @@ def test_all_of_the_output_is_needed(name: str) -> None:
     Deployment.of(OUTPUT, "x")
 
 
-def test_what_terraform_says_of_a_failure_is_passed_on(says: Says, terraform: Path) -> None:
+def test_terraforms_error_is_passed_on(says: Says, terraform: Path) -> None:
     says({})
     (terraform / "failed").write_text("Error: Backend\n\n  initialization required\n")
 

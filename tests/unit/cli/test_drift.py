@@ -46,7 +46,7 @@ TOMBSTONE = FileRecord(bucket="b", key="in/a", indexed_at=NOW, revision="r", sta
 
 
 @given(objects=keys, records=keys, page_size=st.integers(1, 3))
-def test_every_key_is_met_once_with_all_that_there_is_of_it(
+def test_every_key_is_met_once_with_object_and_record(
     objects: list[str], records: list[str], page_size: int
 ) -> None:
     pages = [

@@ -60,7 +60,7 @@ class Home:
 
 
 @pytest.mark.parametrize("command", ["backfill", "verify"])
-def test_killed_at_any_point_it_goes_on_and_every_count_is_right(
+def test_a_run_killed_at_any_point_resumes_and_every_count_is_right(
     command: str, tmp_path: Path
 ) -> None:
     for point in count(1):
@@ -86,9 +86,7 @@ def test_killed_at_any_point_it_goes_on_and_every_count_is_right(
 
 
 @pytest.mark.parametrize("command", ["backfill", "verify"])
-def test_killed_while_it_tries_again_it_forgets_no_key_that_failed(
-    command: str, tmp_path: Path
-) -> None:
+def test_a_run_killed_during_retries_forgets_no_failed_key(command: str, tmp_path: Path) -> None:
     for point in count(1):
         home = Home(command, tmp_path / str(point))
         assert home.run(refused=REFUSED, resume=False) == 2

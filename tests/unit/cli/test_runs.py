@@ -125,7 +125,7 @@ def test_records_that_others_keep_writing_are_counted(
     assert run.noted["counts"]["contended"] == 3
 
 
-def test_what_is_left_is_backfilled_range_by_range(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_remaining_ranges_are_backfilled_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backfill, "MOST_AT_ONCE", 2)
 
     class Bucket:
@@ -182,7 +182,7 @@ def test_a_repair_counts_what_it_did(run: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("command", ["backfill", "verify"])
-def test_a_run_of_refusals_alone_leaves_nothing_behind(run: Run, command: str) -> None:
+def test_a_run_with_only_denials_leaves_nothing_behind(run: Run, command: str) -> None:
     with pytest.raises(Exception, match=r"^me is not authorized .* on resource: object b/a,"):
         run(command, refused="".join(KEYS))
 
@@ -224,9 +224,7 @@ def test_a_run_that_stops_says_where(
 
 
 @pytest.mark.parametrize("command", ["backfill", "verify"])
-def test_no_checkpoint_counts_what_a_full_disk_keeps_out_of_the_report(
-    run: Run, command: str
-) -> None:
+def test_a_checkpoint_does_not_count_lines_that_a_full_disk_lost(run: Run, command: str) -> None:
     with pytest.raises(CommandError, match="--report /dev/full: No space left on device"):
         run(command, refused="abc", report=Path("/dev/full"))
 
@@ -234,7 +232,7 @@ def test_no_checkpoint_counts_what_a_full_disk_keeps_out_of_the_report(
 
 
 @pytest.mark.parametrize("command", ["backfill", "verify"])
-def test_a_run_that_stops_before_anything_is_done_says_nothing(
+def test_a_run_that_stops_before_any_work_says_nothing(
     run: Run, command: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def stops(*_: Any) -> None:
@@ -247,7 +245,7 @@ def test_a_run_that_stops_before_anything_is_done_says_nothing(
     assert (run.messages, run.files) == ([], [])
 
 
-def test_runs_are_told_from_one_another_by_what_they_work_on() -> None:
+def test_runs_are_told_apart_by_their_work() -> None:
     target = table("t")
     address = Address("b", "in/")
     settings = target.settings
@@ -384,7 +382,7 @@ def test_directories_beyond_a_number_are_counted_as_one(monkeypatch: pytest.Monk
         ),
     ],
 )
-def test_what_a_backfill_did_is_said(
+def test_the_result_of_a_backfill_is_printed(
     counts: Counts, reads_objects: bool, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     target = table("t", object_metadata=reads_objects)
@@ -394,7 +392,7 @@ def test_what_a_backfill_did_is_said(
     assert capsys.readouterr().out == said
 
 
-def test_what_could_not_be_inserted_is_looked_at_and_inserted_again(
+def test_failed_keys_are_looked_at_and_inserted_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The listing of an earlier run is old; what is gone since is no object any more."""
@@ -442,7 +440,7 @@ def test_what_could_not_be_inserted_is_looked_at_and_inserted_again(
     assert counts == Counts(objects=10, written=8, failed=2)
 
 
-def test_an_error_of_the_run_is_not_an_objects_when_it_is_looked_at_again(
+def test_an_error_of_the_run_is_not_counted_for_a_retried_object(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     class Bucket:
@@ -541,7 +539,7 @@ def counting(listing: Any, work: Totals, left: Left) -> Any:
     return backfill._counting(cast(Listing, listing), "p", left, cast(Work, work))
 
 
-def test_what_is_left_is_counted_where_somebody_sees_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_total_is_counted_only_for_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     work = Totals()
     left = Left((Range("a", "d"), Range("f")))
     monkeypatch.setattr(backfill, "stderr_console", Terminal(is_terminal=True))

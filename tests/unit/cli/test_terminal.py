@@ -28,7 +28,7 @@ def is_harmless(char: str) -> bool:
 
 
 @given(st.one_of(hard_texts, st.text(st.characters())))
-def test_what_is_shown_is_one_harmless_line_that_can_be_read_back(text: str) -> None:
+def test_shown_text_is_one_harmless_line_that_can_be_read_back(text: str) -> None:
     line = escaped(text)
 
     assert all(map(is_harmless, line))
@@ -63,7 +63,7 @@ def test_a_line_without_an_escape_is_as_it_was(text: str) -> None:
         ("\U0001f469\u200d\U0001f4bb", "\U0001f469\u200d\U0001f4bb"),
     ],
 )
-def test_what_harms_is_escaped_and_nothing_else(text: str, line: str) -> None:
+def test_only_characters_of_harmful_categories_are_escaped(text: str, line: str) -> None:
     assert escaped(text) == line
 
 

@@ -168,7 +168,7 @@ def test_random_histories_converge() -> None:
     assert not found, "\n".join([*found.history, found.divergence() or ""])
 
 
-def test_handler_that_is_overtaken_every_time_fails_and_its_event_comes_again() -> None:
+def test_a_handler_that_is_overtaken_every_time_fails_and_its_event_is_redelivered() -> None:
     history = Simulation(versioning=Versioning.ENABLED)
     event = history.put()
     slow = history.deliver(event)
@@ -192,7 +192,7 @@ def test_handler_that_is_overtaken_every_time_fails_and_its_event_comes_again() 
         (TOMBSTONE_LIFE, EventTooOldError),
     ],
 )
-def test_event_that_may_not_be_looked_at_fails_and_comes_again(
+def test_an_event_whose_object_may_not_be_read_fails_and_is_redelivered(
     age: timedelta, error: type[FileIndexError]
 ) -> None:
     history = Simulation(versioning=Versioning.ENABLED)
@@ -207,7 +207,7 @@ def test_event_that_may_not_be_looked_at_fails_and_comes_again(
     assert not history.divergence()
 
 
-def test_outcomes_are_told_for_each_event_of_a_group() -> None:
+def test_each_event_of_a_group_has_an_outcome() -> None:
     history = Simulation()
     older, newer = history.put("A"), history.put("B")
 

@@ -184,14 +184,14 @@ def silent_and_in_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("function.handler.ThreadPoolExecutor", AtOnce)
 
 
-def test_group_that_fails_is_delivered_again_as_a_whole() -> None:
+def test_a_failed_group_is_redelivered_as_a_whole() -> None:
     end = two_puts_of_a_key_fail_together(Function)
 
     assert not end.queue
     assert not end.divergence()
 
 
-def test_group_that_is_half_reported_loses_its_newest_event() -> None:
+def test_a_half_reported_group_loses_its_newest_event() -> None:
     end = two_puts_of_a_key_fail_together(ReportsHalfAGroup)
 
     assert not end.queue
@@ -202,5 +202,5 @@ def test_messages_converge() -> None:
     assert not first_divergence(range(HISTORIES), Function)
 
 
-def test_search_finds_the_group_that_is_half_reported() -> None:
+def test_the_search_finds_the_half_reported_group() -> None:
     assert first_divergence(range(HISTORIES), ReportsHalfAGroup)
