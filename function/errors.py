@@ -57,7 +57,7 @@ class DerivedBucketMissingError(FileIndexError):
 
 
 class EventTooOldError(FileIndexError):
-    """An event is older than tombstones live, and the function may not look at the object."""
+    """An event outlived its tombstone, and the function is not allowed to look at the object."""
 
 
 class ContentionError(FileIndexError):
