@@ -1,4 +1,4 @@
-"""`file-index backfill` on the local AWS, whose BatchExecuteStatement is the one it needs."""
+"""`file-index backfill` on the local AWS: moto cannot insert with BatchExecuteStatement."""
 
 import json
 import os
@@ -60,7 +60,7 @@ def full_bucket(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture
 def full(emulator: Emulator, tmp_path: Path, full_bucket: str) -> Bare:
-    """A bucket with many objects, and an index with none of them."""
+    """A bucket with many objects, and an empty index."""
     return Bare(emulator, tmp_path, full_bucket)
 
 
@@ -164,9 +164,9 @@ def test_a_killed_backfill_resumes_at_its_checkpoint(full: Bare) -> None:
     beginnings = []
     for number, fault in (
         (1, Fault.KILLED_BEFORE),  # before the first write
-        (1, Fault.KILLED_AFTER),  # after a write, before a place is stored
-        (BEGUN, Fault.KILLED_BEFORE),  # after a place is stored
-        (BEGUN, Fault.KILLED_AFTER),  # after more writes than the place tells
+        (1, Fault.KILLED_AFTER),  # after a write, before a checkpoint is stored
+        (BEGUN, Fault.KILLED_BEFORE),  # after a checkpoint is stored
+        (BEGUN, Fault.KILLED_AFTER),  # after more writes than the checkpoint has
         (1, Fault.KILLED_BEFORE),  # before the first write of a resumed backfill
     ):
         with Proxy(full.emulator) as proxy, proxy.injecting(killing_at(number, fault)):
@@ -185,7 +185,7 @@ def test_a_killed_backfill_resumes_at_its_checkpoint(full: Bare) -> None:
     places = [said.removeprefix("Continuing after ") for said in beginnings[3:]]
     assert "000000" < places[0] < places[1] == places[2]
     assert json.loads(done.answer)["objects"] == MANY
-    # There is nothing to resume any more.
+    # Nothing is left to resume.
     again = full.file_index("backfill", full.url(), "--resume")
     assert again.messages == "There is nothing to resume: starting from the beginning.\n"
 
@@ -226,7 +226,7 @@ def test_events_during_a_backfill_win(unversioned: Stack) -> None:
     wait_for(
         lambda: not workload.differences(stack, prefix), lambda: workload.differences(stack, prefix)
     )
-    # As if half of it had been there before the index.
+    # As if half of the objects were older than the index.
     for record in list(stack.index.list_prefix(stack.bucket, prefix))[::2]:
         place = {"partition": {"S": stack.bucket}, "key": {"S": record.key}}
         dynamodb.delete_item(TableName=table, Key=place)

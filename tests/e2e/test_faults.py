@@ -1,4 +1,4 @@
-"""Whatever goes wrong between function and AWS, the index ends equal to the bucket.
+"""The index ends equal to the bucket, whatever goes wrong between the function and AWS.
 
 `make faults` runs it at length and shows the figures.
 """
@@ -47,7 +47,7 @@ console = Console(highlight=False, width=120)
 
 @dataclass(frozen=True)
 class Run:
-    """What was done to one deployment, and what became of it."""
+    """The operations on one deployment, and their results."""
 
     way: str
     prefix: str
@@ -79,12 +79,12 @@ class Run:
 
     @property
     def redelivered(self) -> int:
-        """Events that the log has more than once; of a killed invocation it has not all."""
+        """Return events that the log has more than once; it lacks some of killed invocations."""
         return len(self.events) - len({line["s3_request_id"] for line in self.events})
 
     @property
     def lost(self) -> int:
-        """Operations whose event was never dealt with."""
+        """Return the operations whose event was never processed."""
         return self.operations.total() - len(dealt_with(self.events))
 
 
@@ -100,7 +100,7 @@ def dealt_with(lines: list[dict[str, str]]) -> set[str]:
 
 
 def run_under_faults(stack: Stack, way: str) -> Run:
-    """Work on the bucket while calls fail and processes die, then wait, then replay."""
+    """Change the bucket while calls fail and processes die, then wait, then replay."""
     started = time.time()
     prefix = f"{PREFIX}faults {started}/"
     keys = [f"{prefix}{number}.csv" for number in range(KEYS)]

@@ -1,4 +1,4 @@
-"""`file-index` as its users run it: on deployments, with their rights, in their terminals."""
+"""`file-index` as its users run it: on deployments, with their permissions, in their terminals."""
 
 import json
 import os
@@ -63,7 +63,7 @@ def test_a_deployment_is_read_verified_and_repaired(stack: Stack) -> None:
         stack.wait_until_indexed(key)
     assert stack.wait_until_removed(gone).event_name == "Repair"
 
-    # And the index goes on following what was repaired.
+    # The index still follows the repaired keys.
     stack.put(gone)
     stack.delete(changed)
     stack.wait_until_indexed(gone)
@@ -188,7 +188,7 @@ NEEDED = {
 
 @pytest.fixture
 def may(bare: Bare) -> Callable[[set[str]], dict[str, str]]:
-    """Credentials, as environment variables, of somebody who may do these things alone."""
+    """Credentials, as environment variables, of a user who may do only these things."""
     iam, sts = bare.emulator.client("iam"), bare.emulator.client("sts")
     trust = {
         "Effect": "Allow",
@@ -225,7 +225,7 @@ def may(bare: Bare) -> Callable[[set[str]], dict[str, str]]:
 @pytest.mark.parametrize(
     "command",
     [
-        # These need all that any command needs.
+        # Together these commands need every permission.
         "backfill",
         "verify --repair",
         *(pytest.param(name, marks=pytest.mark.long) for name in ("get", "ls", "verify")),
@@ -248,7 +248,7 @@ def test_a_missing_permission_is_named(
         assert f"role {bare.name} is not authorized to perform: {missing}" in refusal
         assert bare.name in resource
 
-    # And with all of them it works.
+    # With all of them, it works.
     if command == "get":
         bare.file_index("backfill", bare.url())
     done = bare.file_index(*arguments, environment=may(NEEDED[command]))

@@ -1,4 +1,4 @@
-"""A queue between trigger and function: bursts, poison, lack of time, hot keys."""
+"""A queue between trigger and function: bursts, poison messages, lack of time, hot keys."""
 
 import time
 from collections import Counter
@@ -96,7 +96,7 @@ def test_an_invocation_short_of_time_starts_no_key_and_the_rest_is_redelivered(
     too_late = None
 
     def hold(call: Call) -> None:
-        """Hold all calls after the first records, until the invocation starts no more keys."""
+        """Hold all calls after the first records until the invocation starts no more keys."""
         nonlocal too_late
         if too_late is None:
             # The invocation began before its first call, so it starts no key after this.
@@ -111,7 +111,7 @@ def test_an_invocation_short_of_time_starts_no_key_and_the_rest_is_redelivered(
         proxy.before(stack),
         stack.redelivering_after(time_out + 1),
     ):
-        stack.invoke({"Event": "s3:TestEvent"})  # a cold start would take of its time
+        stack.invoke({"Event": "s3:TestEvent"})  # a cold start would use up some of its time
         with proxy.injecting(hold):
             with stack.queue_closed():
                 for key in keys:
@@ -151,7 +151,7 @@ def test_a_key_that_is_overwritten_many_times_ends_as_its_last_upload(
         lines = stack.log_lines(started, key=key)
         return len({line["s3_request_id"] for line in lines if line["outcome"] != "failed"})
 
-    # With a queue, events that others kept from writing come again after that time.
+    # With a queue, events that lost to other writers are redelivered after that time.
     again = stack.redelivering_after(16) if "queue" in stack.outputs else nullcontext()
     with again:
         for number in range(times):

@@ -1,4 +1,4 @@
-"""Replaying dead letters, whichever way they went: `file-index redrive`."""
+"""Replaying dead letters with `file-index redrive`, whichever way they came."""
 
 import json
 import signal
@@ -23,7 +23,7 @@ MORE_THAN_AT_ONCE = 12
 
 @contextmanager
 def outage(stack: Stack) -> Iterator[None]:
-    """DynamoDB refuses the deployment's writes."""
+    """Let DynamoDB reject the deployment's writes."""
     refusal = dynamodb_error(400, "ResourceNotFoundException", "Requested resource not found")
 
     def refuse(_: Any) -> Answer:
@@ -34,7 +34,7 @@ def outage(stack: Stack) -> Iterator[None]:
 
 
 def dead_letters(stack: Stack, name: str) -> list[str]:
-    """Upload files, which must fail, and wait until their events are dead letters; the keys."""
+    """Upload files, which must fail; return the keys once their events are dead letters."""
     keys = [f"{PREFIX}{name} {number}.csv" for number in range(FILES)]
     for key in keys:
         stack.put(key)

@@ -23,7 +23,7 @@ GRANTED = {  # by deployment: on table and buckets
 
 OBJECT = "object {bucket}/{key}, or bucket {bucket}"
 READS = "if bucket.versioned, object_metadata.enabled, backfill_role or derived_files is set"
-EXPLAINED = {  # on what, and how the module grants it
+EXPLAINED = {  # the resource, and how the module grants the action
     "dynamodb:GetItem": (
         "table {table}",
         "if bucket.versioned, object_metadata.enabled or backfill_role is set",

@@ -1,4 +1,4 @@
-"""Two indexes of one bucket in a stack of somebody's own, as the README has them."""
+"""Two indexes of one bucket in a user's stack, as in the README."""
 
 import json
 import re
@@ -52,7 +52,7 @@ output "file_index" {
 
 
 def write(parent: Parent, *, archive: str) -> None:
-    """The README's notification, with the prefix of the second index."""
+    """Write the README's notification, with the prefix of the second index."""
     section = (ROOT / "README.md").read_text().split("### Two indexes of one bucket")[1]
     snippet = re.search(r"```hcl\n(.*?)```", section, re.DOTALL)
     assert snippet

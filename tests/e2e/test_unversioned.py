@@ -108,7 +108,7 @@ def test_a_duplicate_and_a_late_event_are_superseded(unversioned: Stack) -> None
 def unversioned_events(
     stack: Stack, key: str, sequencer: str | None
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The key's latest upload as S3 reported it, and one that was before it."""
+    """The event of the key's latest upload as S3 reported it, and an earlier one."""
 
     def event(sequencer: str | None) -> dict[str, Any]:
         line = stack.wait_for_line(key=key)
@@ -207,7 +207,7 @@ def test_a_missing_table_is_explained_and_its_events_can_be_replayed(
 
 @contextmanager
 def without_table(stack: Stack) -> Iterator[None]:
-    """The deployment after somebody has deleted its table."""
+    """The deployment after somebody deleted its table."""
     dynamodb = stack.emulator.client("dynamodb")
     table = dynamodb.describe_table(TableName=stack.outputs["table"]["name"])["Table"]
     dynamodb.delete_table(TableName=table["TableName"])

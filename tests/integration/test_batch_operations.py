@@ -24,7 +24,7 @@ KEY = "a b+ü/1.csv"
 
 
 def job(*keys: str, schema: str = "2.0", **task: Any) -> dict[str, Any]:
-    """What S3 Batch Operations sends, in both of its schemas.
+    """The payload of S3 Batch Operations, in both of its schemas.
 
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/batch-ops-invoke-lambda.html
     """
@@ -86,7 +86,7 @@ def test_an_object_of_another_bucket_fails_permanently(
 
 
 class Refusing:
-    """S3 that refuses to look at one object."""
+    """S3 that denies HEAD of one object."""
 
     def __init__(self, s3: "S3Client", code: str) -> None:
         self._s3 = s3

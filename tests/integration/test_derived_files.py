@@ -1,4 +1,4 @@
-"""Derived files: made before their records, or the reason why not."""
+"""Derived files: made before their records, or the reason why there is none."""
 
 import hashlib
 import io
@@ -43,7 +43,7 @@ def derived_bucket(s3: "S3Client") -> None:
 
 
 def put(s3: "S3Client", key: str, body: bytes) -> dict[str, Any]:
-    """Upload; the event's entry about it."""
+    """Upload an object; return the event's record."""
     etag = s3.put_object(Bucket=BUCKET, Key=key, Body=body)["ETag"].strip('"')
     return recent(created(key, size=len(body), eTag=etag))
 
@@ -94,7 +94,7 @@ def test_a_record_points_to_the_manifest_of_its_object(
     answer = s3.get_object(Bucket=DERIVED, Key=name)
     assert answer["ContentType"] == "application/json"
 
-    # Again, and too late: nothing changes.
+    # A duplicate and a late event change nothing.
     function.handle(s3_document(event), Invocation())
     assert stored(s3) == {name: data}
 
@@ -175,7 +175,7 @@ def test_a_deleted_object_has_no_manifest(s3: "S3Client") -> None:
     assert maker(s3).make(elsewhere, 1).reason == "the object was deleted meanwhile"
 
 
-# As S3 says it: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+# S3's errors: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
 @pytest.mark.parametrize(
     ("code", "status", "message", "reason"),
     [
@@ -273,7 +273,7 @@ def _body(data: bytes) -> StreamingBody:
 
 
 def answering(body: Any, length: int) -> "S3Client":
-    """A client that answers the next GetObject with this body."""
+    """Return a client that responds to the next GetObject with this body."""
     s3 = boto3.client("s3")
     stubber = Stubber(s3)
     stubber.add_response(
@@ -307,7 +307,7 @@ def test_a_broken_connection_is_not_blamed_on_the_content(
 
 
 class Dripping(threading.Thread):
-    """Answers a GET with a byte every hundredth of a second."""
+    """Responds to a GET with one byte every hundredth of a second."""
 
     def __init__(self, length: int) -> None:
         super().__init__(daemon=True)
@@ -323,7 +323,7 @@ class Dripping(threading.Thread):
             head = f'HTTP/1.1 200 OK\r\nContent-Length: {self._length}\r\nETag: "e"\r\n\r\n'
             connection.sendall(head.encode())
             stopped = threading.Event()
-            with suppress(OSError):  # nobody reads any more
+            with suppress(OSError):  # the reader is gone
                 while self.sent < self._length and not stopped.wait(0.01):
                     connection.sendall(b"x")
                     self.sent += 1
@@ -331,7 +331,7 @@ class Dripping(threading.Thread):
 
 @pytest.mark.parametrize("urllib3", ["2", "1.26"])
 def test_a_slow_body_is_given_up(monkeypatch: pytest.MonkeyPatch, urllib3: str) -> None:
-    if urllib3 == "1.26":  # the one of some runtimes has no read1 of its own
+    if urllib3 == "1.26":  # some runtimes' response has no read1 of its own
         monkeypatch.delattr("urllib3.response.HTTPResponse.read1")
         monkeypatch.delattr("urllib3.response.BaseHTTPResponse.read1")
     monkeypatch.setattr(maker_module, "_SECONDS", 0.1)

@@ -40,7 +40,7 @@ VERSION = "096fKKXTRTtl3on89fVO.nfljtsv6qko"
 
 
 class Invocation:
-    """Lambda's context: how much time is left."""
+    """Lambda's context, with the remaining time."""
 
     def __init__(self, remaining_ms: int = 60_000) -> None:
         self._remaining_ms = remaining_ms
@@ -54,7 +54,7 @@ def recent(record: dict[str, Any], age: timedelta = timedelta(seconds=2)) -> dic
 
 
 def lives(tombstone: FileRecord, life: timedelta, after: datetime, before: datetime) -> bool:
-    """Whether a tombstone written between two times lives that long, to the second."""
+    """Return whether a tombstone written between two times lives that long, to the second."""
     assert tombstone.expires_at
     return int((after + life).timestamp()) <= tombstone.expires_at <= (before + life).timestamp()
 
@@ -422,7 +422,7 @@ def test_nothing_is_started_in_the_last_five_seconds(
 
 
 class TimeUpAtTheSecondKey(Invocation):
-    """Workers have time; the one who waits for them has none once all but the second are done."""
+    """Workers have time; the waiting thread has none once all keys but the second are done."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The bucket, on moto: what an object is right now."""
+"""The bucket, on moto: the current state of an object."""
 
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -30,7 +30,7 @@ def refuse(
     status: int = 403,
     headers: dict[str, str] | None = None,
 ) -> None:
-    """Answer an operation with an error, as S3 would."""
+    """Respond to an operation with an error, as S3 would."""
 
     def fail(**_: Any) -> None:
         raise ClientError(
@@ -194,7 +194,9 @@ def test_an_object_that_is_gone_when_it_is_listed_is_gone(s3: "S3Client", code: 
     ("status", "headers"),
     [(405, {}), (405, {"x-amz-delete-marker": "false"}), (500, MARKER)],
 )
-def test_any_other_405_is_an_error(s3: "S3Client", status: int, headers: dict[str, str]) -> None:
+def test_any_other_method_error_is_raised(
+    s3: "S3Client", status: int, headers: dict[str, str]
+) -> None:
     s3.put_object(Bucket=BUCKET, Key="a", Body=b"")
     refuse(s3, "GetObjectTagging", "MethodNotAllowed", status=status, headers=headers)
 
@@ -202,7 +204,7 @@ def test_any_other_405_is_an_error(s3: "S3Client", status: int, headers: dict[st
         Objects(lambda: s3, metadata=True, tags=True).head(BUCKET, "a")
 
 
-# As S3 returns what has other characters than ASCII:
+# S3 returns non-ASCII characters in this form:
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html
 @pytest.mark.parametrize(
     ("stored", "kept"),
@@ -213,7 +215,7 @@ def test_any_other_405_is_an_error(s3: "S3Client", status: int, headers: dict[st
         ("=?UTF-8?Q?j=C3=B6rg?=", "jörg"),
         ("=?UTF-8?Q?j=C3=B6rg?= =?UTF-8?Q?_m=C3=BCller?=", "jörg müller"),
         ("=?utf-8?b?5pel5pys?= and more", "日本 and more"),
-        # What does not decode stays.
+        # Text that does not decode stays as it is.
         ("=?UTF-8?B?w?=", "=?UTF-8?B?w?="),
         ("=?UTF-8?Q?=FF?=", "=?UTF-8?Q?=FF?="),
         ("=?KLINGON?Q?a?=", "=?KLINGON?Q?a?="),

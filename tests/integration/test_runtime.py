@@ -1,7 +1,7 @@
 """The built package under Lambda's own runtime interface client, with the API played by the test.
 
-It shows what nothing else does: imports that fail in the package, answers that are not JSON, and
-the log lines as they will be.
+No other test shows failed imports in the package, responses that are not JSON, and the real log
+lines.
 """
 
 import json
@@ -65,7 +65,7 @@ def api() -> Iterator[LambdaApi]:
         def reply(self, document: Any, headers: dict[str, str], status: int = 200) -> None:
             body = json.dumps(document).encode()
             self.send_response(status)
-            # The runtime's native client crashes where there is no content type.
+            # The runtime's native client crashes if there is no content type.
             always = {"Content-Type": "application/json", "Content-Length": str(len(body))}
             for name, value in (headers | always).items():
                 self.send_header(name, value)
@@ -170,7 +170,7 @@ def test_without_the_lines_of_objects_the_summary_remains(api: LambdaApi, tmp_pa
 
     (summary,) = package.lines()
     assert (summary["message"], summary["level"], summary["Indexed"]) == ("summary", "WARNING", 1)
-    # And with it the metrics, so that no alarm goes blind.
+    # The summary has the metrics, so alarms still work.
     (directive,) = summary["_aws"]["CloudWatchMetrics"]
     assert {metric["Name"] for metric in directive["Metrics"]} <= summary.keys()
 

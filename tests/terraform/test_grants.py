@@ -29,7 +29,7 @@ _SET: dict[str, dict[str, Any]] = {
 }
 _NEEDED = {"object_metadata.tags": {"object_metadata.enabled"}}
 
-# The inputs that grant nothing, all set at once.
+# The inputs that do not grant anything, all set at once.
 _OTHERS: dict[str, Any] = {
     "bucket": {"create": True, "versioned": False},
     "filters": [{"prefix": "in/"}],

@@ -1,4 +1,4 @@
-"""What a manifest claims of content, and where it says less rather than something wrong."""
+"""The claims of a manifest, and the cases in which it says less rather than something wrong."""
 
 import encodings.aliases
 import io
@@ -36,7 +36,7 @@ class Trickle(io.BytesIO):
 
 
 def claims(content: bytes, most: int = 2**20) -> dict[str, Any]:
-    """Return what the manifest says, except of the object and its bytes."""
+    """Return the manifest without its attributes of the object and its bytes."""
     source = Source(bucket="b", key="k", etag="e")
     found: dict[str, Any] = json.loads(manifest.make(source, Trickle(content, most)))
     return {
@@ -119,9 +119,9 @@ def test_an_xml_declaration_has_spaces_of_any_kind(space: str, rest: str) -> Non
         (b"\xff\xfe\0\0" + xml("UTF-32", LETTERS, "utf-32-le"), "utf-32"),
         (b"\0\0\xfe\xff" + xml("UTF-32", LETTERS, "utf-32-be"), "utf-32"),
         (f"<?xml version='1.0'?>{LETTERS}".encode("utf-16-le"), "utf-16-le"),
-        # The mark is right where both state something: https://www.rfc-editor.org/rfc/rfc7303
+        # The mark wins if both state something: https://www.rfc-editor.org/rfc/rfc7303
         (b"\xef\xbb\xbf" + xml("ISO-8859-1", LETTERS, "utf-8"), "utf-8-sig"),
-        # The bytes are right where they cannot be what is declared.
+        # The bytes win if they cannot be in the declared encoding.
         (xml("UTF-16", LETTERS, "utf-8"), "utf-8"),
         (xml("cp037", LETTERS, "utf-8"), "utf-8"),
         *(
@@ -301,7 +301,7 @@ def test_a_table_has_two_columns_of_content_in_every_row(
         "a,b;c\n1,2;3\n",
         "a|b,c\n1|2,3\n",
         "name;address,city;zip\nx;y,z;1\n",
-        # Columns of these there may be, but not of commas.
+        # Columns may be separated by these, but not by commas.
         "mov eax,ebx\nmov ecx,edx\n",
         "SELECT a,b\nFROM c,d\n",
         "Depends:a,b\nBreaks:c,d\n",

@@ -1,4 +1,4 @@
-"""What `make demo KEEP=1` tells a person to paste."""
+"""The commands that `make demo KEEP=1` prints to paste."""
 
 import subprocess
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Refusals of AWS, and the words that lead to the policy to change."""
+"""Calls that AWS denies, and the words that lead to the policy to change."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ DENIAL = (
 
 @pytest.fixture(autouse=True)
 def caller(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody answers who the function is."""
+    """STS does not say who the function is."""
 
     def unreachable(*_: object, **__: object) -> None:
         raise EndpointConnectionError(endpoint_url="https://sts.amazonaws.com")
@@ -32,7 +32,7 @@ def error(code: str, text: str = "") -> ClientError:
 
 
 def refused(text: str, code: str = "AccessDeniedException") -> str:
-    """How a refusal of a write to the table is explained."""
+    """Return the explanation of a denied write to the table."""
     with (
         pytest.raises(PermissionDeniedError) as denied,
         explained_denial("dynamodb:PutItem", "table files"),

@@ -1,4 +1,4 @@
-"""What the function reads out of everything that can invoke it."""
+"""The events in everything that can invoke the function."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -408,7 +408,7 @@ COMPLETED_AT = "2024-04-05T04:09:42.000Z"  # 660F7986
         ("ObjectCreated:CompleteMultipartUpload", "00660F7980D160712D", 6),
         ("ObjectCreated:CompleteMultipartUpload", "00660F7980", 6),
         ("ObjectCreated:CompleteMultipartUpload", "00660F798", 6),
-        # No time, or one that cannot be right.
+        # No time, or an impossible one.
         ("ObjectCreated:Put", "00660F7980D160712D", None),
         ("ObjectCreated:CompleteMultipartUpload", "00660F7987D160712D", None),
         ("ObjectCreated:CompleteMultipartUpload", "0055AED6DCD90281E5", None),
@@ -539,7 +539,7 @@ def test_an_upload_on_eventbridge_without_a_reason_is_an_upload() -> None:
 
 @pytest.fixture
 def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A machine that is not set to UTC."""
+    """A machine whose time zone is not UTC."""
     monkeypatch.setenv("TZ", "Asia/Tokyo")
     time.tzset()
     yield

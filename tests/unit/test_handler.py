@@ -1,4 +1,4 @@
-"""How long the function waits, without AWS; tests/integration/test_handler.py has all else."""
+"""How long the function waits, without AWS; tests/integration/test_handler.py has the rest."""
 
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future, as_completed

@@ -28,7 +28,7 @@ def imported(file: Path) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom):
             above = package[: len(package) - node.level + 1] if node.level else ()
             base = ".".join([*above, *filter(None, [node.module])])
-            # Of `from . import module` the module alone: a package imports what is in it.
+            # For `from . import module`, only the module: a package imports its own modules.
             modules = [f"{base}.{alias.name}" for alias in node.names]
             names = [name if is_module(name) else base for name in modules]
         else:

@@ -1,4 +1,4 @@
-"""The rule, one decision at a time; tests/unit/rule has it under any history."""
+"""The rule, one decision at a time; tests/unit/rule tests it under any history."""
 
 import dataclasses
 from datetime import UTC, datetime, timedelta
@@ -23,7 +23,7 @@ NOW = datetime(2026, 11, 23, tzinfo=UTC)
 
 
 class Table:
-    """A table whose next writes are refused as many times as told."""
+    """A table that refuses the given number of writes."""
 
     def __init__(self, refusals: int = 0, refuses_with: FileRecord | None = None) -> None:
         self.refusals = refusals
@@ -48,7 +48,7 @@ class Table:
 
 
 class Looked:
-    """An object that is seen in these states, one after the other; the last one stays."""
+    """An object in these states, one after the other; the last one stays."""
 
     def __init__(self, *states: ObjectState | None) -> None:
         self.states = list(states)
@@ -64,7 +64,7 @@ def event(**changes: Any) -> ObjectEvent:
 
 
 class Making:
-    """Makes a file of the object, or has a reason not to: as many times as told."""
+    """Makes a file from the object, or has a reason not to, the given number of times."""
 
     def __init__(self, reason: str | None = None, failures: int = 1000) -> None:
         self.reason = reason
@@ -167,7 +167,7 @@ class Holding(Table):
 
 
 class Denying(Table):
-    """A table that the function may write and not read."""
+    """A table that the function may write but not read."""
 
     def read(self, bucket: str, key: str) -> FileRecord | None:
         del bucket, key
@@ -177,7 +177,7 @@ class Denying(Table):
 @pytest.mark.parametrize(
     ("name", "record", "reason", "asked", "key"),
     [
-        # Nothing is read anew for an event that changes no content.
+        # An event that does not change the content causes no read.
         ("ObjectTagging:Put", derived("of e"), None, [], "of e"),
         ("ObjectRemoved:Delete", derived("of e"), None, [], "of e"),
         ("ObjectTagging:Put", derived("of f", etag="f"), None, ["e"], "of e"),
@@ -185,7 +185,7 @@ class Denying(Table):
         ("ObjectTagging:Put", derived(reason="too large"), None, ["e"], "of e"),
         ("ObjectCreated:Put", derived("of e"), None, ["e"], "of e"),
         ("Backfill", derived("of e"), None, ["e"], "of e"),
-        # What is there stays, as of what was archived since.
+        # An existing file stays, for example if the object was archived since.
         ("Repair", derived("of e"), "archived", ["e"], "of e"),
         ("Repair", derived("of f", etag="f"), "archived", ["e"], None),
     ],
@@ -203,7 +203,7 @@ def test_a_derived_file_is_made_where_content_may_be_new(
 
 
 def test_a_derived_file_is_made_once_however_often_the_write_is_tried() -> None:
-    # What stands points to no file, so nothing but the attempt before can have made one.
+    # The record points to no file, so only the previous attempt can have made one.
     table, making = Table(refusals=3, refuses_with=standing()), Making()
 
     indexer(table, ObjectState(etag="e", size=1), derived_files=making).process([event()])
@@ -360,11 +360,11 @@ SAW = {"etag": "e", "last_modified": EARLIER}
         ("FF", SEEN, SAW, True),
         (AHEAD, None, {}, True),
         (AHEAD, SEEN, {**SAW, "last_modified": EARLIER + timedelta(milliseconds=9)}, True),
-        # It may be S3's, as far as its hosts' clocks differ.
+        # It may be S3's, because the clocks of its hosts differ.
         (AT_NOW, SEEN, SAW, False),
         (f"00{int(NOW.timestamp()) + 5:X}", SEEN, SAW, False),
         ("0055AED6DCD90281E5", SEEN, SAW, False),
-        # Another record, or another object, than was looked at.
+        # The record or the object is not the one that was looked at.
         (AHEAD, SEEN, {**SAW, "revision": "other"}, False),
         (AHEAD, SEEN, {**SAW, "revision": None}, False),
         (AHEAD, SEEN, {**SAW, "etag": "f"}, False),
@@ -403,7 +403,7 @@ def test_a_record_without_a_sequencer_is_repaired() -> None:
 
 
 def completion(began: timedelta, **changes: Any) -> ObjectEvent:
-    """An event of now that completes an upload which began so long ago."""
+    """Return a current event that completes an upload which began that long ago."""
     values: dict[str, Any] = {
         "name": "ObjectCreated:CompleteMultipartUpload",
         "sequencer": f"00{int((NOW - began).timestamp()):X}",

@@ -1,4 +1,4 @@
-"""What a manifest says of content: of every media type, of any size, of any bytes."""
+"""Manifests of content of every media type, of any size, of any bytes."""
 
 import bz2
 import gzip
@@ -132,7 +132,7 @@ def test_every_claimed_signature_has_an_example() -> None:
 
 
 class Huge:
-    """Content that nobody holds."""
+    """Content too large to hold in memory."""
 
     def __init__(self, size: int, chunk: Callable[[int], bytes]) -> None:
         self._chunk = chunk

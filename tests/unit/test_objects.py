@@ -1,4 +1,4 @@
-"""What an object is, from S3's answers; tests/integration/test_objects.py has moto's."""
+"""An object's state from S3's responses; tests/integration/test_objects.py has moto's."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -23,7 +23,7 @@ def error(code: str, text: str = "") -> ClientError:
 
 
 class S3:
-    """S3 as far as it is asked. An answer that is an error is raised."""
+    """S3 with the given responses. A response that is an error is raised."""
 
     def __init__(self, head: Any = HEAD, listed: Any = None, tags: Any = None) -> None:
         self._answers = {"head": head, "list": listed, "tags": tags}

@@ -1,4 +1,4 @@
-"""Manifests claim nothing wrong of files that other tools write; `pytest -rP` prints numbers."""
+"""Manifests of files that other tools write claim nothing wrong; `pytest -rP` prints numbers."""
 
 import bz2
 import csv
@@ -185,7 +185,7 @@ def documents() -> Iterator[File]:
 
 
 def others() -> Iterator[File]:
-    """Yield what no media type is claimed of: sources and mails are text, the rest is unknown."""
+    """Yield files without a claimed media type: sources and mails are text, the rest is unknown."""
     sources = sorted(Path(json.__file__).parents[1].glob("*.py"))[:60]
     yield from (
         File("Python", source.read_bytes(), {"media_type": TEXT})

@@ -1,4 +1,4 @@
-"""function.zip: what is deployed is what is committed, byte for byte."""
+"""function.zip: the deployed package is the committed one, byte for byte."""
 
 import ast
 import os

@@ -42,7 +42,7 @@ def process_of(kept: KeptProvider) -> psutil.Process:
 
 
 def runs(process: psutil.Process) -> bool:
-    # Whoever inherits an orphan may leave it a zombie.
+    # The process that inherits an orphan may leave it a zombie.
     return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
 
 

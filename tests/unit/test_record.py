@@ -69,7 +69,7 @@ def item(**changes: Any) -> dict[str, Any]:
 
 
 def values_in(record: FileRecord) -> dict[str, Any]:
-    """What a record says, as items.json has it: all at one level, but for the metadata."""
+    """Return a record's values as items.json has them: all at one level, except the metadata."""
     found = asdict(record)
     state = found.pop("state") or {"derived": {}}
     found |= {f"derived_{name}": value for name, value in state.pop("derived").items()}
@@ -144,7 +144,7 @@ def test_attributes_of_others_are_ignored() -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grown(ObjectMetadata):
-    """What a release to come may keep: a field of every kind."""
+    """A dataclass of a future release, with a field of every kind."""
 
     text: str
     number: int

@@ -1,4 +1,4 @@
-"""What an invocation tells: where its lines go, and the metrics in the last one."""
+"""The output of an invocation: its log lines, and the metrics in the last one."""
 
 import json
 import logging
@@ -33,7 +33,7 @@ Lines = Callable[[], list[dict[str, Any]]]
 
 @pytest.fixture
 def lines(caplog: pytest.LogCaptureFixture) -> Lines:
-    """The fields of what has been logged."""
+    """The fields of the logged lines."""
     caplog.set_level(logging.INFO)
     return lambda: [vars(record) for record in caplog.records]
 
@@ -109,7 +109,7 @@ def test_every_outcome_is_counted_even_if_there_was_none(lines: Lines) -> None:
         "Ignored": 0,
         "Failed": 0,
         "PermissionDenied": 0,
-        "Lag": [0, 5, 7],  # of what was written and says when it happened
+        "Lag": [0, 5, 7],  # of written events with a time
     }
     assert fields["_aws"]["Timestamp"] == NOW.timestamp() * 1000
     assert (fields["messages"], fields["test_events"]) == (2, 1)

@@ -26,7 +26,7 @@ def no_mirrors(monkeypatch: pytest.MonkeyPatch) -> None:
 def fake_terraform(
     directory: Path, *, version: str = "1.11.4", init: str = "exit 0"
 ) -> dict[str, str]:
-    """An environment in which `terraform` is a script; `init` is what it does for that command."""
+    """An environment in which `terraform` is a script; `init` is its code for that command."""
     script = directory / "terraform"
     script.write_text(
         f"""#!/bin/sh

@@ -1,4 +1,4 @@
-"""Whether content is text, and what is said of it."""
+"""Whether content is text, and its description."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from function.derived_files.text_content import LARGEST_JSON, Text
 
 
 def described(data: bytes, most: int = 2**20) -> Any:
-    """What is said of content that comes at most so many bytes at a time."""
+    """Describe content that comes at most that many bytes at a time."""
     text = Text()
     for begin in range(0, len(data), most):
         text.add(data[begin : begin + most])

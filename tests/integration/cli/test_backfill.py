@@ -1,4 +1,4 @@
-"""`file-index backfill` where records are refreshed; tests/e2e/test_backfill.py inserts them."""
+"""`file-index backfill` that refreshes records; tests/e2e/test_backfill.py inserts them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -58,7 +58,7 @@ def test_an_unwritable_checkpoint_is_reported_and_does_not_stop_the_backfill(
 
 
 class Inserting:
-    """An insertion as DynamoDB does it: moto cannot."""
+    """An insertion as DynamoDB does it; moto cannot."""
 
     def __init__(self, _client: object, _table_name: str, index: FileIndex) -> None:
         self._index = index

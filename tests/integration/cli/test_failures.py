@@ -1,4 +1,4 @@
-"""What fails for one object, and what ends a run, in `backfill` and `verify --repair`."""
+"""Errors of one object, and errors that stop a run, in `backfill` and `verify --repair`."""
 
 import json
 from datetime import UTC, datetime
@@ -40,7 +40,7 @@ def faults(
     s3: "S3Client",
     index: FileIndex,  # noqa: ARG001 # the table exists
 ) -> Faults:
-    # Every step is a checkpoint: none is skipped for being too early.
+    # Every step is a checkpoint: none is skipped as too early.
     monkeypatch.setattr(checkpoint, "_SECONDS", 0)
     for key in KEYS:
         s3.put_object(Bucket=BUCKET, Key=key, Body=key.encode())
@@ -103,7 +103,7 @@ def test_an_error_of_one_object_does_not_stop_the_others(
     assert again.code == (0 if command is BACKFILL else 1)
     assert (done_of(again, command), "failed" in again.lines[-1]) == (4, False)
     assert indexed(reader) == list(KEYS)
-    # Nothing but the failed key was tried again.
+    # Only the failed key was retried.
     assert set(faults.keys("PutItem")) == {"b"}
     assert again.messages == "Retrying 1 failed first.\n"
     assert len(report.read_text().splitlines()) > len(lines) - (command is BACKFILL)
@@ -170,7 +170,7 @@ def test_if_every_object_is_denied_it_is_reported_once(
         in said.messages
     )
     assert not [line for line in said.lines if "key" not in line]
-    # Nothing was done: the next run begins anew.
+    # Nothing was done, so the next run starts over.
     assert checkpoints(tmp_path) == []
 
 
@@ -293,7 +293,7 @@ def test_a_verification_resumes_at_its_checkpoint_and_counts_everything(
     _interrupt(faults, stopped_at)
 
     said = run()
-    # Whatever was under way is over.
+    # No work is left in flight.
     faults.end()
     again = run("--resume")
 

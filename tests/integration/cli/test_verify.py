@@ -59,7 +59,7 @@ def verified(file_index: FileIndexCommand, *arguments: str, url: str = URL) -> S
 
 
 def drift(s3: "S3Client", store: Store) -> None:
-    """One of each kind, beside what is equal."""
+    """Create one drift of each kind, and keys without drift."""
     odd = "in/line\nbreak ü+ "
     for key in ("in/equal", odd, "in/mismatch", "in/orphan", "out/unwatched", "in/Same", "in/same"):
         s3.put_object(Bucket=BUCKET, Key=key, Body=key.encode())
@@ -304,10 +304,10 @@ def test_versions_are_compared_on_request(
     assert verified(file_index, "--versions").code == 0
 
 
-def test_an_unreadable_version_is_not_compared(
+def test_a_version_that_head_cannot_read_is_not_compared(
     file_index: FileIndexCommand, s3: "S3Client", store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An object that is encrypted with a key of its owner's (SSE-C), in a versioned bucket."""
+    """An object that is encrypted with a customer-provided key (SSE-C), in a versioned bucket."""
     s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
     s3.put_object(Bucket=BUCKET, Key="a", Body=b"1")
     # As the function leaves it: its event was applied before the bucket had versions.
@@ -444,12 +444,12 @@ def test_a_repair_after_lost_events_makes_index_and_bucket_equal(
     random.shuffle(late)
     for event in late:
         function.handle(s3_document(event), Invocation())
-    # A key that did not differ is not settled: for the next time.
+    # A key that did not differ is not settled, and is left for the next run.
     assert not [key for key, *_ in _differences(s3, reader) if key in repaired]
     verified(file_index, "--repair")
     assert _differences(s3, reader) == []
 
-    # And the index goes on following the bucket.
+    # The index still follows the bucket.
     for number in range(24, 36):
         event = _change(s3, random, keys, number, after=timedelta(seconds=30))
         function.handle(s3_document(event), Invocation())
@@ -463,7 +463,7 @@ def _change(
     number: int,
     after: timedelta = timedelta(seconds=-30),
 ) -> dict[str, Any]:
-    """Upload or delete an object; the event that S3 would send."""
+    """Upload or delete an object; return the event that S3 would send."""
     key = random.choice(keys)
     if random.random() < 0.3:
         s3.delete_object(Bucket=BUCKET, Key=key)
@@ -478,7 +478,7 @@ def _change(
 def _deliver_some(
     function: Function, random: Random, events: list[dict[str, Any]]
 ) -> list[dict[str, Any]]:
-    """Deliver some events in any order; of the others some are lost, and some will be late."""
+    """Deliver some events in any order. Some of the others are lost, and some will be late."""
     late = []
     for event in random.sample(events, len(events)):
         fate = random.random()

@@ -1,4 +1,4 @@
-"""Addresses, and which keys a deployment watches."""
+"""Addresses, and the keys that a deployment watches."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""Where a run goes on, and which keys it tries again."""
+"""Where a run resumes, and which keys it retries."""
 
 import json
 import os
@@ -114,7 +114,7 @@ def test_a_retried_key_is_not_retried_again(state: Path) -> None:
     (_, first), *_ = again.failures(left)
     again.add(Failure("a", "again"))
     again.write(Left(left.ranges, first))
-    # What fails anew waits for the next run.
+    # A key that fails again waits for the next run.
     assert failed(again, left) == ["a", "b", "c"]
 
     third, left = resumed()
@@ -159,7 +159,7 @@ def test_a_new_run_replaces_the_checkpoint_of_an_earlier_one(state: Path) -> Non
 
     new = Checkpoint("backfill", "table")
     assert new.begin(resume=False) is None
-    # Until it has something of its own the earlier one can still be resumed.
+    # Until it has a checkpoint of its own, the earlier run can still be resumed.
     assert failed(*resumed()) == ["a"]
     new.write(Left((Range("b"),)))
 

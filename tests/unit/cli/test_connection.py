@@ -1,4 +1,4 @@
-"""How AWS is reached."""
+"""The connection to AWS."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Which deployment Terraform's outputs describe."""
+"""The deployment that Terraform's outputs describe."""
 
 import json
 from collections.abc import Callable
@@ -24,7 +24,7 @@ Says = Callable[[dict[str, Any]], None]
 
 @pytest.fixture
 def terraform(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """A terraform on the path that says what it is told, and in which workspace it was asked."""
+    """A terraform on the path that prints the given output and notes the workspace of the call."""
     program = tmp_path / "terraform"
     program.write_text(
         f'#!/bin/sh\necho "$TF_WORKSPACE $*" >{tmp_path}/asked\ncat {tmp_path}/said\n'
@@ -189,7 +189,7 @@ def test_a_directory_without_an_apply_has_no_outputs(says: Says) -> None:
         find(None, None)
 
 
-# What the module had before it had an output for the command line.
+# The outputs of the module before it had one for the command line.
 OLDER = {
     "bucket": {"arn": "arn:aws:s3:::reports", "name": "reports"},
     "dead_letter_queue": {"arn": "a", "name": "n", "url": "u"},
@@ -228,7 +228,7 @@ def test_all_of_the_output_is_needed(name: str) -> None:
         CommandError, match=f"the output x is not of the same release .*KeyError.*{name}"
     ):
         Deployment.of({key: value for key, value in OUTPUT.items() if key != name}, "x")
-    # Nothing else may be read than what tests/terraform/outputs.tftest.hcl asserts.
+    # Only attributes that tests/terraform/outputs.tftest.hcl asserts may be read.
     Deployment.of(OUTPUT, "x")
 
 

@@ -1,4 +1,4 @@
-"""Which errors are of one object, and which end a run."""
+"""Errors of one object, and errors that stop a run."""
 
 from typing import Any
 

@@ -61,7 +61,7 @@ def test_every_key_is_counted_once(kept: list[Drift | Failure]) -> None:
     assert summary["compared"] == sum(summary["drift"].values()) + summary["unsettled"] + unread + 3
     assert summary.get("failed", 0) == unread + unrepaired
     assert summary["repaired"] == sum(isinstance(one, Drift) and one.repaired for one in kept)
-    # A run that goes on counts from there.
+    # A resumed run counts from there.
     assert Findings.of(json.loads(json.dumps(findings.counts))).counts == findings.counts
 
 

@@ -1,4 +1,4 @@
-"""Inserting where there is no record, against what DynamoDB may answer."""
+"""Inserting missing records, against DynamoDB's possible responses."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -34,7 +34,7 @@ DENIED = (
 
 
 class Table:
-    """A table that answers for each batch, named by its keys, what it is told."""
+    """A table with a given response for each batch, named by its keys."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         client = boto3.client(
@@ -47,7 +47,7 @@ class Table:
         self.insertion = Insertion(client, "my-files.v2", FileIndex(client, "my-files.v2"))
 
     def answers(self, **errors: str | None) -> None:
-        """Expect a request for the keys; the answer has an error's code for each, or None."""
+        """Expect a request for the keys; the response has an error code for each, or None."""
         keys = {record.key.replace("'", ""): record for record in RECORDS}
         statements = [
             {
@@ -67,7 +67,7 @@ class Table:
         )
 
     def refuses(self, code: str, message: str) -> None:
-        """Expect a request, and refuse all of it."""
+        """Expect a request, and reject all of it."""
         self._stubber.add_client_error("batch_execute_statement", code, message)
 
     def ended(self) -> None:
@@ -118,7 +118,7 @@ def test_retries_are_limited(table: Table, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_missing_permission_is_named(table: Table) -> None:
-    # AWS refuses each statement for itself, or all of the request.
+    # AWS denies each statement on its own, or the whole request.
     table.answers(one="AccessDenied", its=None, three=None)
     with pytest.raises(
         PermissionDeniedError,

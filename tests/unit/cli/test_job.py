@@ -1,4 +1,4 @@
-"""Jobs of S3 Batch Operations: what is asked for, and what becomes of it."""
+"""Jobs of S3 Batch Operations: requests and results."""
 
 import io
 import json
@@ -30,13 +30,13 @@ REPORT = (
 
 @pytest.fixture(scope="module")
 def clients() -> dict[str, Any]:
-    """What takes time to make; a stubber leaves nothing behind in them."""
+    """Clients, which take time to create; a stubber leaves nothing behind in them."""
     session = boto3.Session("a", "b", region_name="eu-west-1")
     return {name: session.client(name) for name in ("s3", "s3control")}
 
 
 class Stubs:
-    """AWS, as far as it answers what is expected."""
+    """AWS, with a response to each expected request."""
 
     def __init__(self, clients: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
         self.s3, self.s3control = Stubber(clients["s3"]), Stubber(clients["s3control"])
@@ -73,7 +73,7 @@ class Stubs:
         )
 
     def describe(self, status: str, succeeded: int = 0, failed: int = 0, **more: Any) -> None:
-        """Expect the question how the job is, and answer it."""
+        """Expect a request for the job's state, and respond to it."""
         job = {
             "JobId": JOB,
             "Status": status,
@@ -88,7 +88,7 @@ class Stubs:
         )
 
     def report(self) -> None:
-        """Expect that the report is read."""
+        """Expect a read of the report."""
         place = {"Bucket": "reports-of-jobs", "Key": "job-job-1/results/r.csv"}
         manifest = json.dumps({"Format": "Report_CSV_20180820", "Results": [place]})
         for key, text in (("job-job-1/manifest.json", manifest), (place["Key"], REPORT)):

@@ -19,7 +19,7 @@ context.set_forkserver_preload(["pytest", "tests.unit.cli.killed"])
 
 
 class Home:
-    """Where the runs of a command keep what outlives them."""
+    """The directory with everything that outlives a command's runs."""
 
     def __init__(self, command: str, path: Path) -> None:
         path.mkdir()
@@ -51,7 +51,7 @@ class Home:
 
     @property
     def writes(self) -> list[str]:
-        """The keys, each as often as it was written."""
+        """Return the keys, each as often as it was written."""
         return (self._path / "table").read_text().split()
 
     @property
@@ -71,7 +71,7 @@ def test_a_run_killed_at_any_point_resumes_and_every_count_is_right(
         assert home.run(refused=REFUSED, resume=True) == 2, home.messages
         assert set(home.writes) == set(KEYS) - set(REFUSED)
         assert (home.summary[OBJECTS[command]], home.summary["failed"]) == (len(KEYS), 2), point
-        # Little was done once more: no more than was under way.
+        # Little was repeated: no more than was in flight.
         assert len(home.writes) - len(set(home.writes)) <= begun
 
         before = home.writes

@@ -1,4 +1,4 @@
-"""What is read of a bucket's listing."""
+"""Reading a bucket's listing."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -145,7 +145,7 @@ def test_one_object_is_returned_with_the_time() -> None:
 
     assert listing(bucket).find("a") == (Listed("a", "a", 1, FIRST), FIRST)
     assert bucket.requests == [("list_objects_v2", "a", "", 1)]
-    # What only begins with the key is another object.
+    # A key that only begins with the given one is another object.
     assert listing(bucket).find("") == (None, FIRST + timedelta(seconds=1))
     assert listing(Bucket("a1")).find("a") == (None, FIRST)
     assert listing(Bucket("a"), Filters((Filter("b"),))).find("a") == (None, FIRST)

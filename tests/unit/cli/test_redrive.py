@@ -1,4 +1,4 @@
-"""Replaying dead letters from a queue that behaves as badly as SQS may."""
+"""Replaying dead letters from a queue that behaves as badly as SQS can."""
 
 import json
 import signal
@@ -22,7 +22,7 @@ from tests.unit.cli.sqs import BEGAN, Function, Queue, VirtualTime, refusal
 
 
 class Aws:
-    """A deployment's dead letters, its function, and who replays them."""
+    """A deployment's dead letters, its function, and the redrive."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, **outputs: Any) -> None:
         self.time = VirtualTime()
@@ -195,7 +195,7 @@ def test_messages_are_received_one_by_one_without_a_queue(aws: Aws) -> None:
 
     aws.redrive()
 
-    # What is received waits, and is hidden, until all before it are done.
+    # A received message waits, hidden, until all before it are done.
     assert most_held == [1] * 20
 
 
@@ -330,7 +330,7 @@ def test_messages_in_flight_at_an_interrupt_are_shown_before_it_ends(
 
 
 def test_messages_are_replayed_concurrently(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
-    at_once = 40  # more than Python takes by itself
+    at_once = 40  # more workers than Python's default
     monkeypatch.setattr(dead_letters, "WORKERS", at_once)
     aws.queue.add(*["good"] * at_once)
     all_at_once = threading.Barrier(at_once, timeout=HANG_SECONDS)
@@ -401,7 +401,7 @@ def test_messages_sent_in_the_second_of_the_start_are_replayed(
     assert aws.redrive(dry_run=dry_run) == (0 if dry_run else 1)
     assert "1 in the dead-letter queue." in capsys.readouterr().out
     assert aws.function.invoked == ([] if dry_run else ["good"])
-    # The late ones are expected to be there: there is no wait for the count.
+    # The late ones are expected, so there is no wait for the count.
     assert aws.time.seconds < 15
 
 
@@ -437,14 +437,14 @@ def test_another_receiver_does_not_lower_the_count(aws: Aws, capsys: Said) -> No
     assert len(aws.queue.messages) == 10
     said = capsys.readouterr()
     assert "2 replayed, 0 failed again, about 10 left in the dead-letter queue." in said.out
-    # They are seen again by now: only the count is waited for, a minute.
+    # They are visible again by now: the command waits only for the count, a minute.
     assert "hidden" not in said.err
 
 
 def test_two_redrives_at_once_replay_each_message_once_and_count_right(
     aws: Aws, capsys: Said, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # The other one runs within a call of this one, and so not in the main thread.
+    # The other one runs within a call of this one, so not in the main thread.
     monkeypatch.setattr(dead_letters, "_uninterrupted", nullcontext)
     aws.queue.add(*["good"] * 500)
     codes: list[int] = []
@@ -458,7 +458,7 @@ def test_two_redrives_at_once_replay_each_message_once_and_count_right(
     codes.append(aws.redrive())
 
     assert len(aws.function.invoked) == 500
-    # The other one ends while this one has a message in its hands.
+    # The other one ends while this one holds a message.
     assert codes == [1, 0]
     said = capsys.readouterr()
     assert "499 replayed, 0 failed again, about 1 left" in said.out
@@ -487,7 +487,7 @@ def test_a_redrive_does_not_say_0_while_another_holds_all_messages(aws: Aws, cap
 
 
 def stale(aws: Aws, *counts: int) -> None:
-    """Let SQS answer these counts at the end."""
+    """Let SQS return these counts at the end."""
 
     def at_the_end(_: str) -> None:
         aws.queue.stale_counts = list(counts)
@@ -566,7 +566,7 @@ def test_a_dry_run_that_has_seen_more_than_is_counted_has_seen_all(aws: Aws) -> 
 def test_a_redrive_of_many_hours_tries_every_message_and_counts_right(
     aws: Aws, capsys: Said, seconds: int
 ) -> None:
-    # With 930 seconds each it takes 20 hours: SQS hides nothing longer than 12.
+    # With 930 seconds each it takes 20 hours; SQS hides a message for at most 12.
     aws.queue.add(*[f"bad {number}" for number in range(80)])
     aws.function.seconds = seconds
 
@@ -598,7 +598,7 @@ def test_the_time_of_held_messages_is_extended_now_and_then(aws: Aws) -> None:
 
     aws.redrive()
 
-    # Each message once in half an hour, ten at a time: not with every message.
+    # Each message once in half an hour, ten at a time, and not after every message.
     extensions = [at for at, _ in aws.queue.changes if 10 < at < 10_000]
     assert 100 < len(extensions) < 300
 

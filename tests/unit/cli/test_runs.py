@@ -1,4 +1,4 @@
-"""`backfill` and `verify` as a whole, on a small bucket: what they say and count."""
+"""`backfill` and `verify` as a whole, on a small bucket: their output and counts."""
 
 import json
 import threading
@@ -129,7 +129,7 @@ def test_the_remaining_ranges_are_backfilled_in_turn(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(backfill, "MOST_AT_ONCE", 2)
 
     class Bucket:
-        """Its pages have three objects."""
+        """A bucket with pages of three objects."""
 
         def pages(self, prefix: str, after: str) -> Iterator[Page]:
             assert prefix == "p"
@@ -202,7 +202,7 @@ def test_a_run_that_stops_says_where(
 
     with monkeypatch.context() as patched:
         patched.setattr(killed.Disk, "refresh", stops)
-        # It stops before its first checkpoint would be due.
+        # It stops before its first checkpoint is due.
         patched.setattr(Checkpoint, "is_due", False)
         with pytest.raises(KeyboardInterrupt):
             run(command, refused="b")
@@ -224,7 +224,7 @@ def test_a_run_that_stops_says_where(
 
 
 @pytest.mark.parametrize("command", ["backfill", "verify"])
-def test_a_checkpoint_does_not_count_lines_that_a_full_disk_lost(run: Run, command: str) -> None:
+def test_no_checkpoint_is_written_after_lines_that_a_full_disk_lost(run: Run, command: str) -> None:
     with pytest.raises(CommandError, match="--report /dev/full: No space left on device"):
         run(command, refused="abc", report=Path("/dev/full"))
 
@@ -395,7 +395,7 @@ def test_the_result_of_a_backfill_is_printed(
 def test_failed_keys_are_looked_at_and_inserted_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The listing of an earlier run is old; what is gone since is no object any more."""
+    """The listing of an earlier run is old, and an object may be gone since."""
     inserted: list[FileRecord] = []
 
     class Table:
@@ -516,7 +516,7 @@ def test_a_dry_run_counts_objects_and_those_without_a_record(
 
 
 class Totals:
-    """Work that notes its totals."""
+    """Work that records its totals."""
 
     def __init__(self) -> None:
         self.totals: list[int] = []
@@ -529,7 +529,7 @@ class Totals:
 
 
 class Terminal:
-    """Standard error that somebody looks at, or nobody."""
+    """Standard error, as a terminal or not."""
 
     def __init__(self, is_terminal: bool) -> None:
         self.is_terminal = is_terminal

@@ -1,4 +1,4 @@
-"""Which index a command works on."""
+"""The index that a command works on."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""What a terminal is shown of text from outside."""
+"""The display of text from outside in a terminal."""
 
 import json
 import unicodedata
@@ -63,12 +63,12 @@ def test_a_line_without_an_escape_is_as_it_was(text: str) -> None:
         ("\U0001f469\u200d\U0001f4bb", "\U0001f469\u200d\U0001f4bb"),
     ],
 )
-def test_only_characters_of_harmful_categories_are_escaped(text: str, line: str) -> None:
+def test_harmful_characters_are_escaped_and_others_are_not(text: str, line: str) -> None:
     assert escaped(text) == line
 
 
 def test_escapes_of_another_encoding_are_read_too() -> None:
-    # As Python writes them where standard output has no such character.
+    # Python writes them like this if standard output's encoding lacks the character.
     assert unescaped("\\xe9\\u4e2d\\U0001f469") == "é中\U0001f469"
     assert unescaped("\\U00110000") == "\\U00110000"
 

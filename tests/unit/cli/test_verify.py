@@ -1,4 +1,4 @@
-"""When a difference is drift, and in which order a verification gets on."""
+"""When a difference is drift, and the order of a verification."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -74,7 +74,7 @@ class World:
         return START + self.seconds * SECOND
 
     def put(self, key: str, *states: tuple[Listed | None, FileRecord | None]) -> None:
-        """What the listing finds of a key, and each look after it."""
+        """Set what the listing finds for a key, and then each look."""
         self.objects[key] = [one for one, _ in states]
         self.records[key] = [other for _, other in states]
 
@@ -169,7 +169,7 @@ def test_a_repair_settles_what_happened_between_its_two_looks(world: World) -> N
         ((listed("a"), None), ("e", START, None)),
         ((listed("a"), record("a", "old")), ("e", START, "r")),
         ((None, record("a")), (None, None, "r")),
-        # A tombstone may be what shuts the key.
+        # A tombstone may block the key.
         ((listed("a"), replace(record("a"), state=None)), ("e", START, "r")),
     ],
 )
@@ -192,7 +192,7 @@ def test_a_repair_knows_what_was_seen_and_when(
 @pytest.mark.parametrize(
     "states",
     [
-        # The record is written anew, and says the same.
+        # The record is rewritten with the same content.
         [(listed("a"), record("a", "old", "1")), (listed("a"), record("a", "old", "2"))],
         # It comes, or goes.
         [(listed("a"), None), (listed("a"), record("a", "old", "2"))],
@@ -235,7 +235,7 @@ def test_an_unreadable_key_is_a_failure_of_that_key(world: World) -> None:
     cause = 'Read timeout on endpoint URL: "https://table"'
     assert first.found == Failure("a", cause)
     assert isinstance(second.found, Drift)
-    # In a run that goes on it is one still.
+    # In a resumed run, it still is.
     (again,) = world.steps(Left(()), [(Failure("a", "earlier"), 10)])
     assert again.found == Failure("a", cause)
 

@@ -1,9 +1,9 @@
 """A bucket, a table, and handlers between them that run one step at a time in any order.
 
-A step is one call to the table or to the bucket: read, look, write. Between two steps of a handler
-everything else may happen. No thread is needed: the code under test depends on nothing but the
-answers it gets, so a handler is run again from its start with the answers it got so far, up to the
-first call that has none. That call is made when the handler is advanced.
+A step is one call to the table or to the bucket: read, look, write. Anything may happen between two
+steps of a handler. No thread is needed: the code under test depends only on the responses it gets.
+So a handler is run again from its start with the responses so far, up to the first call without
+one. That call is made when the handler is advanced.
 """
 
 from collections.abc import Callable, Sequence
@@ -45,10 +45,10 @@ class Clock:
 
 
 class _Suspended(BaseException):
-    """The code under test has made a call that is not answered yet."""
+    """The code under test has made a call that has no response yet."""
 
 
-@dataclass(slots=True)  # not frozen: that doubles the time it takes to make one
+@dataclass(slots=True)  # not frozen, because that doubles the time to create one
 class _Answer:
     value: Any = None
     error: Exception | None = None
@@ -107,7 +107,7 @@ class Steps:
         return time
 
     def run(self, code: Callable[[], Sequence[Outcome]]) -> Sequence[Outcome] | None:
-        """Run the code until its next open call; what it returns if it comes to its end."""
+        """Run the code until its next open call; return its result if it ends."""
         self._position = 0
         self.pending = ""
         try:
@@ -123,12 +123,12 @@ class Steps:
             self._answers.append(_Answer(error=refused))
 
     def lose_answer(self) -> None:
-        """Make the open call, but let nobody know: botocore will send it again."""
+        """Make the open call, but lose the response: botocore will send it again."""
         with suppress(WriteRefusedError):
             self._call()
 
     def open_request(self) -> Callable[[], None]:
-        """The open call, to be made whenever it arrives; its answer reaches nobody."""
+        """Return the open call, to be made whenever it arrives; nobody gets its response."""
         call = self._call
 
         def arrive() -> None:
@@ -138,7 +138,7 @@ class Steps:
         return arrive
 
     def fail(self, error: Exception) -> None:
-        """Answer the open call with an error."""
+        """Let the open call fail with an error."""
         self._answers.append(_Answer(error=error))
 
     def _step(self, name: str, call: Callable[[], Any]) -> Any:
@@ -184,7 +184,7 @@ class Handler:
 
 @dataclass(slots=True, kw_only=True)
 class Simulation:
-    """One history. Every method is something that may happen at any time."""
+    """One history. Every method is an event that may happen at any time."""
 
     table: ModelTable = field(default_factory=ModelTable)
     versioning: Versioning = Versioning.NEVER
@@ -274,20 +274,20 @@ class Simulation:
         self._note(f"versioning {self.bucket.versioning.value}")
 
     def switch_object_metadata(self) -> None:
-        """Handlers under way keep their setting. What is there gets its metadata by a backfill."""
+        """Switch. Running handlers keep the setting; existing records get metadata from a backfill."""
         self.object_metadata = not self.object_metadata
         self.backfill_owed = self.backfill_owed or self.object_metadata
         self._note(f"{self.object_metadata=}")
 
     def deploy(self) -> None:
-        """The first backfill is for what was there before."""
+        """Deploy; the first backfill is for objects that exist already."""
         self.abort_what_cannot_be_told()
         self.deployed = True
         self.backfill_owed = True
         self._note("deploy")
 
     def backfill(self) -> Handler:
-        """List the key and insert it where there is no record; with metadata, refresh it."""
+        """List the key and insert a missing record; with metadata, refresh it."""
         self._note("backfill")
         looks = self.object_metadata or self.derived_files
         versioned = self.bucket.versioning is not Versioning.NEVER
@@ -305,14 +305,14 @@ class Simulation:
         self.pending.remove(event)
 
     def send_too_great(self, event: ObjectEvent) -> ObjectEvent:
-        """The event comes once more, with a sequencer that cannot be S3's."""
+        """Send the event again, with a sequencer that cannot be S3's."""
         self._note(f"too great a sequencer for {_shown(event)}")
         too_great = replace(event, sequencer=TOO_GREAT)
         self.pending.append(too_great)
         return too_great
 
     def verify(self) -> Settled | None:
-        """Look at the key twice, between which nothing changes: what was seen if it differs."""
+        """Look at the key twice without a change in between; return what was seen if it differs."""
         self._note("verify")
         seen_at = self.bucket.time()
         self.wait(GRACE)
@@ -335,7 +335,7 @@ class Simulation:
         return self._start(self._refresh(settled))
 
     def verify_and_repair(self) -> bool:
-        """Refresh the key if it differs: whether it did. Nothing changes while it is looked at."""
+        """Refresh the key if it differs; return whether it did. Nothing changes meanwhile."""
         settled = self.verify()
         if settled is None:
             return False
@@ -387,7 +387,7 @@ class Simulation:
         self._go_on(handler)
 
     def lose_answer(self, handler: Handler) -> None:
-        """A handler's write is done, but its answer is lost."""
+        """A handler's write is done, but its response is lost."""
         self._note(f"  {handler.name} {handler.steps.pending}, answer lost")
         handler.steps.lose_answer()
 
@@ -403,7 +403,7 @@ class Simulation:
         arrive()
 
     def redeliver(self, handler: Handler) -> None:
-        """A handler's events come again, though it goes on."""
+        """A handler's events are redelivered while it continues."""
         self._note(f"  {handler.name} goes on, its events come again")
         handler.redelivered = True
         self.pending.extend(handler.events)
@@ -425,12 +425,12 @@ class Simulation:
     # The end.
 
     def is_shut(self) -> bool:
-        """Whether a sequencer that is too great supersedes every event."""
+        """Return whether a sequencer that is too great supersedes every event."""
         record = self.table.read(BUCKET, KEY)
         return record is not None and record.sequencer == TOO_GREAT
 
     def abort_what_cannot_be_told(self) -> None:
-        """Abort the uploads whose completion would be taken for the newest: see test_limits.py."""
+        """Abort uploads whose completion would be mistaken for the newest: see test_limits.py."""
         record = self.table.read(BUCKET, KEY)
         for upload in list(self.uploads):
             told = record is not None and (
@@ -442,7 +442,7 @@ class Simulation:
                 self.abort(upload)
 
     def settle(self, random: Random) -> None:
-        """Everything is delivered and done, in any order."""
+        """Deliver everything and finish all work, in any order."""
         # Now and then a handler that began early writes after all others.
         overtakes = random.random() < 0.5
         if not self.deployed:
@@ -463,7 +463,7 @@ class Simulation:
         return [h for h in self.handlers if h.object_metadata is not self.object_metadata]
 
     def divergence(self) -> str | None:
-        """How the index differs from the bucket, if it does."""
+        """Return how the index differs from the bucket, if it does."""
         return divergence(
             self.table,
             self.bucket,
@@ -477,7 +477,7 @@ class Simulation:
 
     def _send(self, record: dict[str, Any]) -> ObjectEvent:
         self._tick()
-        # A bucket may send its events both ways: here by turns.
+        # A bucket may send its events in both forms: here by turns.
         natively = len(self.sent) % 2 == 0
         (message,) = parse(s3_document(record) if natively else by_eventbridge(record))
         (event,) = message.events
@@ -556,7 +556,7 @@ def divergence(
     metadata: bool,
     derived_files: bool = False,
 ) -> str | None:
-    """How the key's record differs from the object, if it does."""
+    """Return how the key's record differs from the object, if it does."""
     record = table.read(BUCKET, key)
     state = bucket.head(key, metadata=metadata)
     if state is None:
@@ -578,7 +578,7 @@ def _insertion(*, observed: bool) -> _Work:
 
 
 def _insert(steps: Steps, *, observed: bool) -> Sequence[Outcome]:
-    """What the backfill does with a key that the listing names: see `cli.backfill`."""
+    """Do what a backfill does with a listed key: see `cli.backfill`."""
     state = steps.head(BUCKET, KEY)
     if state is None:
         return ()

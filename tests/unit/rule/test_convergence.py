@@ -1,7 +1,7 @@
-"""Whatever happens in the bucket and to its events: when all is delivered, index = bucket.
+"""Index and bucket are equal once all events are delivered, whatever happens to them before.
 
-Two searches for a history in which that fails. The random histories are many, and are the proof:
-test_safeguards.py shows that they can fail. The state machine shrinks what it finds, but finds
+Two searches look for a history in which that fails. The many random histories are the proof:
+test_safeguards.py shows that they can fail. The state machine shrinks its findings, but finds
 little, and runs with the long tests. `SOAK=50` makes both 50 times longer, and different each time.
 """
 
@@ -43,7 +43,7 @@ one = st.integers(0, 7)
 
 
 class Histories(RuleBasedStateMachine):
-    """Everything that may happen, in any order; at the end everything is delivered."""
+    """Everything that may happen, in any order; in the end, everything is delivered."""
 
     @initialize(
         versioning=st.sampled_from(Versioning),
@@ -79,7 +79,7 @@ class Histories(RuleBasedStateMachine):
         objects = self.simulation.objects()
         self.simulation.tag(objects[version % len(objects)], tag)
 
-    # What is rare in practice shares a rule, so that it does not crowd out what is not.
+    # Rare events share a rule, so that they do not crowd out the common ones.
 
     @rule(switch=st.sampled_from([Simulation.switch_versioning, Simulation.switch_object_metadata]))
     def switch(self, switch: Callable[[Simulation], None]) -> None:

@@ -1,7 +1,7 @@
-"""Messages that come in batches, fail in part, and are delivered again until none is left.
+"""Messages that come in batches, fail in part, and are redelivered until none is left.
 
-Here whole invocations of the function are simulated, one after the other. What may happen between
-the steps of one is the subject of test_convergence.py.
+These tests simulate whole invocations of the function, one after the other. test_convergence.py
+covers what may happen between the steps of one.
 """
 
 import logging
@@ -34,7 +34,7 @@ Body = dict[str, Any]
 
 
 class ReportsHalfAGroup(Function):
-    """Of the messages that gave an event to a group only one is reported when it fails."""
+    """Reports only one of the messages that gave an event to a failed group."""
 
     def _group(self, events: Iterable[tuple[int, ObjectEvent]]) -> list[_Group]:
         groups = super()._group(events)
@@ -44,7 +44,7 @@ class ReportsHalfAGroup(Function):
 
 
 class FailingTable(ModelTable):
-    """Writes of some keys fail, as when DynamoDB throttles them."""
+    """A table in which writes of some keys fail, as if DynamoDB throttled them."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -85,7 +85,7 @@ class Deployment:
         self.queue.append(s3_document(*records))
 
     def receive(self, *bodies: Body, remaining_ms: int = ENOUGH_MS) -> None:
-        """Invoke the function with a batch; what it reports as failed stays in the queue."""
+        """Invoke the function with a batch; messages that it reports as failed stay in the queue."""
         self._remaining_ms = remaining_ms
         for body in bodies:
             self.queue.remove(body)
@@ -94,7 +94,7 @@ class Deployment:
         self.queue += [body for number, body in enumerate(bodies) if f"m{number}" in failed]
 
     def invoke(self, body: Body) -> None:
-        """Invoke the function directly; if it raises, the event comes again."""
+        """Invoke the function directly; if it raises, the event is redelivered."""
         self._remaining_ms = ENOUGH_MS
         self.queue.remove(body)
         try:
