@@ -142,7 +142,7 @@ def test_no_job_comes_before_its_role_has_its_permissions(earlier: dict[str, set
 def test_another_number_of_partitions_replaces_the_table(
     changes: dict[str, dict[str, str]],
 ) -> None:
-    planned = changes["other_partitions"]
+    planned = changes["another_number_of_partitions"]
     assert planned["aws_dynamodb_table.table"].startswith("replaced")
     # Updated in place it would remember a number that a protected table never got.
     assert planned["terraform_data.table_partitions"].startswith("replaced")

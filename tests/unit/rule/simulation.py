@@ -274,7 +274,7 @@ class Simulation:
         self._note(f"versioning {self.bucket.versioning.value}")
 
     def switch_object_metadata(self) -> None:
-        """Switch. Running handlers keep the setting; existing records get metadata from a backfill."""
+        """Switch it. Running handlers keep the setting; a backfill adds metadata to old records."""
         self.object_metadata = not self.object_metadata
         self.backfill_owed = self.backfill_owed or self.object_metadata
         self._note(f"{self.object_metadata=}")

@@ -85,7 +85,7 @@ class Deployment:
         self.queue.append(s3_document(*records))
 
     def receive(self, *bodies: Body, remaining_ms: int = ENOUGH_MS) -> None:
-        """Invoke the function with a batch; messages that it reports as failed stay in the queue."""
+        """Invoke the function with a batch; messages reported as failed stay in the queue."""
         self._remaining_ms = remaining_ms
         for body in bodies:
             self.queue.remove(body)
