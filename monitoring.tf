@@ -114,7 +114,7 @@ locals {
       statistic = "Sum", limit = local.limits.table_throttles, minutes = 3, of = 5, no_data = "notBreaching"
       wanted    = true
       about     = "DynamoDB throttles writes to the index, which are retried. Lower queue.max_concurrency, or see table.partitions."
-      section   = "dynamodb-or-s3-throttles-or-does-not-answer"
+      section   = "dynamodb-or-s3-throttles-or-does-not-respond"
     }
   }
 }
