@@ -23,7 +23,7 @@ from tests.e2e.stack import Stack
 from tools.module_copy import ModuleCopy
 
 OPTIONAL = ("uncorrected", *DEPLOYMENTS)
-"""What is made only for a test that asks for it by name."""
+"""Fixtures that are made only for a test that names them."""
 
 _HANGS_AFTER_SECONDS = 1800
 

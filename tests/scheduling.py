@@ -11,9 +11,9 @@ from xdist.scheduler import LoadScopeScheduling
 from tests.e2e.deployments import DEPLOYMENTS
 
 _TURNS = ("waits", "long deployment", "terraform", "integration", "e2e", "deployment", "unit")
-"""Long waits first, then what computes meanwhile; the many short tests fill the end."""
+"""Long waits first, then tests that compute meanwhile; the many short tests fill the end."""
 _WITH_LONG_TESTS = 3
-"""So many of the deployments have tests that wait for long; they come first."""
+"""The number of deployments whose tests wait long; they come first."""
 
 
 class Scheduling(LoadScopeScheduling):  # type: ignore[misc] # pytest-xdist has no types

@@ -39,7 +39,7 @@ class Done:
     answer: str
     messages: str
     peak_mb: float
-    """The most memory it had."""
+    """Its peak memory."""
 
 
 class Bare:
@@ -49,7 +49,7 @@ class Bare:
         """Use an existing bucket, or create one with the table's name."""
         self.emulator = emulator
         self.name = f"bare-{uuid4().hex[:12]}"
-        """The table's."""
+        """The name of the table."""
         self.bucket = bucket or self.name
         self._home = home
         self.s3: Any = emulator.client("s3")

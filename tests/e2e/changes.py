@@ -34,7 +34,7 @@ _HOLDERS = {
 }
 
 EVERYTHING = frozenset(_HOLDERS.values()) - {"rule", "queue"}
-"""What a deployment without a queue destroys if it is replaced as a whole."""
+"""The resources that replacing a whole deployment without a queue destroys."""
 
 
 class During(Enum):
@@ -57,9 +57,9 @@ class Change:
     destroys: frozenset[str] = frozenset()
     during: During = During.INDEXED
     refused: str | None = None
-    """What the plan says, if it refuses the change."""
+    """The plan's error, if it refuses the change."""
     around: Callable[[Stack], Any] | None = None
-    """A context manager: what happens right before the apply, and what is checked after it."""
+    """A context manager that acts right before the apply, and checks after it."""
 
     def __str__(self) -> str:
         return self.name
@@ -71,9 +71,9 @@ class Result:
 
     destroyed: frozenset[str]
     lost_files: frozenset[str]
-    """Neither in the index nor in the dead-letter queue, of those that arrived meanwhile."""
+    """Files that arrived meanwhile and are neither in the index nor in the dead-letter queue."""
     kept_files: frozenset[str]
-    """In the dead-letter queue."""
+    """Files in the dead-letter queue."""
     refusal: str | None
     second_plan: Sequence[str]
 

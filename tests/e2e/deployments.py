@@ -76,7 +76,7 @@ WAYS = {
 """Every combination of trigger and queue, by the deployment that has it."""
 
 PREFIX = "in box/ü+/"
-"""What all of these watch: keys that begin so and end with `.csv`."""
+"""All of them watch keys that begin with this and end with `.csv`."""
 
 
 def bucket_of(name: str) -> dict[str, Any]:

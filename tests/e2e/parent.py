@@ -18,7 +18,7 @@ class Parent:
 
     def __init__(self, copy: ModuleCopy) -> None:
         self.source = str(copy.directory)
-        """The module's source: absolute, because a provider that is kept runs in another folder."""
+        """The module's source: absolute, because a kept provider runs in another directory."""
         self.directory: Path = copy.directory.parent / "parent"
         self.directory.mkdir()
         self._environment = {

@@ -30,13 +30,13 @@ class Fault(StrEnum):
     UNAVAILABLE = "503"
     THROTTLED = "throttled"
     ANSWER_LOST = "answer lost"
-    """The call is made, and its connection dropped instead of answered."""
+    """The call is made, but the connection is dropped instead of a response."""
     DELAYED = "delayed"
     LATE = "made late"
     """The call is made after the caller has given up waiting for it."""
     KILLED_BEFORE = "killed before the call"
     KILLED_AFTER = "killed after the call"
-    """The call is made, and its caller is killed before the answer arrives."""
+    """The call is made, but its caller is killed before the response arrives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Answer:
 
 
 Decide = Callable[[Call], Fault | Answer | None]
-"""Decides what happens to a call: a fault, an answer of its own, or nothing unusual.
+"""Decides about a call: a fault, a response of its own, or nothing unusual.
 
 The call waits for the decision, so a decision may wait for a point of the program.
 """

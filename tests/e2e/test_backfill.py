@@ -27,7 +27,7 @@ OBJECTS = int(os.environ.get("OBJECTS", "3000"))
 MANY = 1700
 """Objects, enough for two interrupted backfills that each write up to BEGUN batches."""
 BEGUN = 2 * WORKERS + 2
-"""The first batch that is written only after the place of another has been stored."""
+"""The first batch that is written only after a checkpoint of another batch."""
 MOST_MB = 120
 KEYS = (
     "a/1",

@@ -307,7 +307,7 @@ CHANGES = [
         refused="the table is protected",
     ),
     Change(
-        "bucket handed over without a word",
+        "bucket handed over in silence",
         "change-protected",
         the_same_bucket_as_an_existing_one,
         refused="bucket.create = false would destroy it",
@@ -335,7 +335,7 @@ CHANGES = [
 
 # Changes that once destroyed something silently run in every `make test`, all in `make test-all`.
 OFTEN = {
-    "bucket handed over without a word",
+    "bucket handed over in silence",
     "key added",
     "key removed",
     "name and protection at once",

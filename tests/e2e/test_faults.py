@@ -25,18 +25,18 @@ from tests.e2e.stack import Stack
 OPERATIONS = int(os.environ.get("OPERATIONS", "80"))
 KEYS = min(300, max(20, OPERATIONS // 10))
 SEED = 792
-"""Its first 60 calls without a queue meet every fault, and its first 15 a kill in every way."""
+"""A seed whose first 60 calls without a queue have every fault, and the first 15 every kill."""
 ENOUGH_FOR_ALL_FAULTS = 5000
 
 MORE_OFTEN = max(1, 200 / OPERATIONS)
-"""Few operations make few calls, so more of them meet a fault."""
+"""Few operations make few calls, so more of the calls have a fault."""
 RATES = dict.fromkeys(
     (Fault.INTERNAL_ERROR, Fault.UNAVAILABLE, Fault.THROTTLED, Fault.ANSWER_LOST),
     0.015 * MORE_OFTEN,
 ) | {Fault.DELAYED: 0.02 * MORE_OFTEN, Fault.LATE: 0.001 * MORE_OFTEN}
 KILL_RATE = 0.004 * MORE_OFTEN
 KILL_RATE_OF_BATCHES = 0.001 * MORE_OFTEN
-"""For each call: a batch makes many, and dies with one."""
+"""The rate per call: a batch makes many calls, and dies with one."""
 
 REDELIVERED_AFTER = QUICK["timeout_seconds"] + 1
 MOST_SECONDS = HANG_SECONDS + OPERATIONS
@@ -51,15 +51,15 @@ class Run:
 
     way: str
     prefix: str
-    """Of the run's keys."""
+    """The prefix of the run's keys."""
     operations: Counter[str]
     faults: Counter[Fault]
     replayed: int
-    """Dead letters."""
+    """How many dead letters there were."""
     left: int
-    """Dead letters still there at the end."""
+    """How many dead letters were left at the end."""
     differences: Mapping[str, tuple[object, object]]
-    """Between bucket and index, at the end."""
+    """Differences between bucket and index, at the end."""
     seconds: float
     log: list[str]
     """The function's."""

@@ -38,7 +38,7 @@ Metric = tuple[str, str, str, str]
 Minutes = Sequence[datetime]
 """When each minute began, and when the last one ended.
 
-They stand for CloudWatch's minutes, and are as short as what happens in them.
+They stand for CloudWatch's minutes, but last only as long as their events.
 """
 
 Cause = Callable[[Stack], Iterator[None]]

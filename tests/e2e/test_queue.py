@@ -18,7 +18,7 @@ from tests.payloads import native, s3_document
 
 POISON = '{"Records": [{"eventName": "ObjectCreated:Put", "s3": "poison"}]}'
 MOST_HELD_SECONDS = 4
-"""Less than the function's read time-out (5 s), so that it does not retry the call."""
+"""Less than the function's read timeout (5 s), so that it does not retry the call."""
 
 
 @pytest.mark.parametrize("number", [300, pytest.param(1000, marks=pytest.mark.long)])

@@ -127,7 +127,7 @@ def failure_record(payload: Any) -> dict[str, Any]:
 
 def test_with_a_queue_dead_letters_are_sent_to_the_queue(external_queued: Stack) -> None:
     stack = external_queued
-    # A short visibility time-out may redeliver a message that is still being processed, so it
+    # A short visibility timeout may redeliver a message that is still being processed, so it
     # applies only while every attempt fails.
     with stack.redelivering_after(2), outage(stack):
         keys = dead_letters(stack, "sent again")

@@ -24,7 +24,7 @@ from tests.payloads import created, s3_document, sqs
 from tools.package import PACKAGE
 
 HANG_SECONDS = 600
-"""No machine that works is that slow."""
+"""No working machine is that slow."""
 
 
 @dataclass

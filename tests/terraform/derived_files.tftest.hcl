@@ -91,7 +91,7 @@ run "beside_the_watched_prefix" {
 
   assert {
     condition     = contains(keys(aws_iam_role_policy.function), "derived-files")
-    error_message = "Another prefix of the watched bucket is no loop."
+    error_message = "Another prefix of the watched bucket is not a loop."
   }
 }
 

@@ -19,7 +19,7 @@ LETTERS = "<a>Grüße, 東京, Привет</a>"
 UNKNOWN = {"media_type": "unknown"}
 BINARY_PDF = b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj\n<<>>\nendobj\n"
 FIRST_LINE = "x" * LONGEST_DECLARATION
-"""What follows is decoded in the pieces that it comes in."""
+"""The rest is decoded piece by piece as it comes."""
 TEXT_PDF = b"%PDF-1.4\n1 0 obj\n<<>>\nendobj\nstartxref\n9\n%%EOF\n"
 
 
@@ -297,7 +297,7 @@ def test_a_table_has_two_columns_of_content_in_every_row(
         "name\n1\n",
         "a,b\n",
         "a,b\n1,2,3\n",
-        # Which of these separate columns?
+        # Ambiguous separators.
         "a,b;c\n1,2;3\n",
         "a|b,c\n1|2,3\n",
         "name;address,city;zip\nx;y,z;1\n",

@@ -1,4 +1,4 @@
-"""Which module imports which."""
+"""Imports between modules."""
 
 import ast
 import subprocess

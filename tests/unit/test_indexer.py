@@ -30,7 +30,7 @@ class Table:
         self.refuses_with = refuses_with
         self.written: list[FileRecord] = []
         self.replaced: list[FileRecord | None] = []
-        """What every write was to replace, also those that were refused."""
+        """The record that every write was to replace, including refused writes."""
 
     def put_newer(self, record: FileRecord) -> None:
         self.replace(record, None)

@@ -241,7 +241,7 @@ def test_no_claim_is_wrong() -> None:
 
 
 CELLS = st.text(st.sampled_from("ab0 ,;\t|:\"'\\\n=-."), max_size=5)
-"""Short, and of few characters: those that could mislead."""
+"""Short texts of the few characters that could mislead."""
 
 
 @settings(max_examples=300, deadline=None)

@@ -30,7 +30,7 @@ URL = f"s3://{BUCKET}"
 NOW = datetime.now(UTC)
 HISTORIES = 12
 DIVERGENT = {3, 4, 5}
-"""Some of the five histories that diverge if a repair does not say when it looked."""
+"""Three of the five histories that diverge if a repair does not set `settled_at`."""
 SUMMARY = {
     "compared": 0,
     "drift": {"phantom": 0, "orphan": 0, "mismatch": 0, "filtered out": 0},

@@ -37,7 +37,7 @@ class Message:
     visible_at: float = 0.0
     received_at: float = 0.0
     receipt: str = ""
-    """Of the last time that it was received."""
+    """The handle of its last receive."""
     attributes: dict[str, str] = field(default_factory=dict)
 
 
@@ -49,11 +49,11 @@ class Queue:
     messages: dict[str, Message] = field(default_factory=dict)
     sent: list[str] = field(default_factory=list)
     stale_counts: list[int] = field(default_factory=list)
-    """What is answered first of how many there are, whatever is true."""
+    """The first counts to return, whether or not they are true."""
     changes: list[tuple[float, int]] = field(default_factory=list)
     """When visibility was changed, and of how many messages at once."""
     useless_changes: int = 0
-    """Of messages, to what it was."""
+    """How many changes set a visibility timeout to the value that it already had."""
     during_send: Callable[[str], None] = lambda _: None
     during_change: Callable[[], object] = lambda: None
     before_receive: Callable[[], None] = lambda: None
@@ -214,9 +214,9 @@ class Function:
 
     time: VirtualTime
     seconds: float = 0.0
-    """How long an invocation takes."""
+    """The duration of an invocation in seconds."""
     throttled: int = 0
-    """How many invocations are refused first."""
+    """How many invocations are throttled first."""
     invoked: list[str] = field(default_factory=list)
     during: Callable[[str], None] = lambda _: None
     lock: threading.Lock = field(default_factory=threading.Lock)

@@ -16,7 +16,7 @@ hard_texts = st.text(
     ),
     max_size=12,
 )
-"""Text with what is escaped, and what looks like it."""
+"""Text with escaped characters, and with text that looks like escapes."""
 
 
 def is_harmless(char: str) -> bool:

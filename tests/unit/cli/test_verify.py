@@ -50,7 +50,7 @@ class World:
 
     monkeypatch: pytest.MonkeyPatch
     objects: dict[str, list[Listed | None]] = field(default_factory=dict)
-    """What each look at an object finds, the listing first; the last answer stays."""
+    """The results of the looks at an object, the listing first; the last one stays."""
     records: dict[str, list[FileRecord | None]] = field(default_factory=dict)
     seconds: float = 0.0
     reading: float = 0.0
@@ -212,7 +212,7 @@ def test_a_key_that_changed_between_two_looks_is_looked_at_again(
 
     assert isinstance(step.found, Drift)
     assert [key for _, key in world.looks] == ["a", "a"]
-    # What is settled lies between the looks that saw the same.
+    # The settled time is between the looks with the same result.
     ((_, settled),) = world.repairs
     assert abs(settled.at - (START + 90 * SECOND)) < SECOND
 

@@ -166,7 +166,7 @@ class BrokenRule:
 
     name: str
     why: str
-    """What goes wrong."""
+    """The defect."""
     table: Callable[[], ModelTable] = ModelTable
     patch: Callable[[pytest.MonkeyPatch], None] = leave_alone
 

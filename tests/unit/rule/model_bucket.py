@@ -23,7 +23,7 @@ EMPTY_ETAG = "d41d8cd98f00b204e9800998ecf8427e"
 _SUFFIXES = ("4", "", "0C80", "", "0")
 """Digits after the usual 18, by turns: sequencers of one key are not all equally long."""
 _CLOCKS = (0, 2, -2, 1, -1)
-"""How many seconds the clocks of S3's hosts are ahead, by turns."""
+"""The seconds by which the clocks of S3's hosts are ahead, by turns."""
 _FIRST_OF_A_SECOND = 0x10000001
 
 
@@ -42,7 +42,7 @@ class Version:
     id: str
     last_modified: datetime
     order: int
-    """Among all that began in the bucket: the current version is the one that began last."""
+    """Its place among all changes begun in the bucket: the version begun last is current."""
     etag: str = EMPTY_ETAG
     size: int = 0
     tag: str | None = None

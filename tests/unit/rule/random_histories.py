@@ -14,7 +14,7 @@ from tests.unit.rule.model_table import ModelTable
 from tests.unit.rule.simulation import KEY, TOMBSTONE_LIFE, Simulation
 
 HISTORIES = 1500
-"""How many show that the rule converges.
+"""The number of histories that show that the rule converges.
 
 In how many of 1,500 histories each broken rule diverges, counted on two sets of seeds:
 
@@ -31,11 +31,11 @@ In how many of 1,500 histories each broken rule diverges, counted on two sets of
     sequencers are padded on the left            191  174
     the record is deleted, no tombstone is left  188  186
 
-Three diverge in none or one, and have their fixed histories alone: see test_safeguards.py.
+Three diverge in none or one, and have only their fixed histories: see test_safeguards.py.
 """
 
 REPAIRS = 4000
-"""How many show that a repair holds.
+"""The number of histories that show that a repair holds.
 
 In how many of 4,000 histories each broken rule diverges, counted on two sets of seeds:
 

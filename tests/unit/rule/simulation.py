@@ -29,7 +29,7 @@ KEY = "a.txt"
 TOMBSTONE_LIFE = timedelta(days=30)
 LONGEST_INVOCATION = timedelta(minutes=15)
 LONGEST_FREEZE = timedelta(hours=12)
-"""Lambda freezes what is not done at the end of an invocation, and the next one thaws it."""
+"""Lambda freezes unfinished work at the end of an invocation, and the next one resumes it."""
 GRACE = timedelta(minutes=2)
 START = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 TOO_GREAT = "00FFFF0001"
@@ -177,9 +177,9 @@ class Handler:
     """Delivered again if the handler fails."""
     backfills: bool = False
     redelivered: bool = field(init=False, default=False)
-    """Its events have come again already."""
+    """Its events have already been redelivered."""
     outcomes: Sequence[Outcome] = field(init=False, default=())
-    """How the events ended."""
+    """The outcomes of the events."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -191,7 +191,7 @@ class Simulation:
     object_metadata: bool = False
     derived_files: bool = False
     deployed: bool = True
-    """Before the deployment nobody hears of what happens in the bucket."""
+    """Before the deployment, no events of the bucket are received."""
 
     clock: Clock = field(init=False, default_factory=Clock)
     bucket: ModelBucket = field(init=False)
@@ -205,7 +205,7 @@ class Simulation:
     late_requests: list[tuple[datetime, Callable[[], None]]] = field(
         init=False, default_factory=list
     )
-    """Writes that were sent again before they arrived, and when they were sent."""
+    """Writes that were resent before they arrived, and when they were sent."""
     failures: list[FileIndexError] = field(init=False, default_factory=list)
     backfill_owed: bool = field(init=False, default=False)
     steps: int = field(init=False, default=0)
@@ -218,7 +218,7 @@ class Simulation:
             f" {self.deployed=}"
         )
 
-    # What happens in the bucket.
+    # Changes of the bucket.
 
     def put(self, content: str = "A") -> ObjectEvent:
         self._note(f"put {content}")
@@ -266,7 +266,7 @@ class Simulation:
     def objects(self) -> list[Version]:
         return [version for version in self.versions() if not version.marker]
 
-    # What its owner does.
+    # Actions of the bucket's owner.
 
     def switch_versioning(self) -> None:
         enabled = self.bucket.versioning is Versioning.ENABLED
@@ -361,7 +361,7 @@ class Simulation:
         self._note("expire")
         self.table.expire(self.clock.time)
 
-    # What becomes of events.
+    # Delivery of events.
 
     def duplicate(self, event: ObjectEvent) -> None:
         self._note(f"duplicate {_shown(event)}")

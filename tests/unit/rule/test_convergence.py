@@ -39,7 +39,7 @@ SOAK = int(os.environ.get("SOAK", "1"))
 EXAMPLES = 400 * SOAK
 
 one = st.integers(0, 7)
-"""Chooses one of what there is at the time."""
+"""Chooses one of the things that exist at the time."""
 
 
 class Histories(RuleBasedStateMachine):

@@ -25,12 +25,12 @@ from tests.unit.rule.test_convergence import SOAK
 
 KEYS = ("a.txt", "b c.txt", "ä+.txt")
 HISTORIES = 600 * SOAK
-"""Half a group reported fails in 21 to 26 of 600."""
+"""Reporting half a group fails in 21 to 26 of 600 histories."""
 
 ENOUGH_MS = 60_000
 
 Body = dict[str, Any]
-"""What one message holds: a document as S3 sends it."""
+"""The body of a message: a document as S3 sends it."""
 
 
 class ReportsHalfAGroup(Function):
