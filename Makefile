@@ -4,19 +4,19 @@ PYTHON ?= python3
 BIN := .venv/bin
 ENVIRONMENTS := $(patsubst environments/%.tfvars,%,$(wildcard environments/*.tfvars))
 
-# Written when what they are named after is installed.
+# Stamp files: written after the installation.
 LOCAL := .venv/installed-local
 DEV := .venv/installed-dev
 
 PARTS := unit integration terraform e2e
 
-# More than there are cores, because many tests wait.
+# More workers than cores, because many tests wait.
 WORKERS ?= 10
 PYTEST := $(BIN)/python -m pytest
 SIDE_BY_SIDE := --numprocesses $(WORKERS) --dist loadscope --no-loadscope-reorder
 LONG_TOO := -m 'long or not long'
 
-# The many Python processes of a run load each other's bytecode.
+# The many Python processes of a run share their bytecode.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
@@ -25,24 +25,24 @@ unexport PYTHONDONTWRITEBYTECODE
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
 
-demo: $(LOCAL) ## Apply the module to a local AWS and show it at work; KEEP=1 leaves it running until Ctrl-C
+demo: $(LOCAL) ## Apply the module to a local AWS and show what it does; KEEP=1 leaves it running until Ctrl-C
 	@$(BIN)/python -m local.demo $(if $(filter-out 0,$(KEEP)),--keep)
 
 test: part $(DEV) ## Run the tests; PART=unit, integration, terraform or e2e runs one part
 	@$(PYTEST) $(SIDE_BY_SIDE) $(if $(PART),$(PART:%=tests/%),--cov)
 
-test-quick: $(DEV) ## Run the unit tests, the rule's among them: for every save
+test-quick: $(DEV) ## Run the unit tests: for every save
 	@$(PYTEST) --numprocesses 2 tests/unit
 
-test-all: part $(DEV) ## Run all tests, the long ones too: for every release; PART=… runs one part
+test-all: part $(DEV) ## Run all tests, including the long ones: for every release; PART=… runs one part
 	@SOAK=10 OPERATIONS=10000 OBJECTS=100000 $(PYTEST) $(SIDE_BY_SIDE) $(LONG_TOO) $(if $(PART),$(PART:%=tests/%),--cov)
 
 part:
 ifneq ($(filter-out $(PARTS),$(PART)),)
-	@echo 'There is no part $(PART) of the tests. There are: $(PARTS)' >&2; exit 1
+	@echo 'PART=$(PART) is not a part of the tests. Use one of: $(PARTS)' >&2; exit 1
 endif
 
-soak: $(DEV) ## Search for histories that diverge 50 times longer than the tests, anew each time
+soak: $(DEV) ## Search 50 times longer than the tests, and with new seeds, for histories that diverge
 	@SOAK=50 $(PYTEST) $(LONG_TOO) tests/unit/rule
 
 faults: $(DEV) ## Inject faults under 10,000 operations in every combination of trigger and queue
@@ -54,7 +54,7 @@ large: $(DEV) ## Backfill and verify a bucket of 100,000 objects; prints memory 
 bench: $(DEV) ## Measure a backfill against a loop of put_item
 	@$(BIN)/python -m benchmarks.backfill $(OBJECTS)
 
-picture: $(DEV) ## Draw the dashboard anew from a load on the local AWS
+picture: $(DEV) ## Redraw the dashboard from a load on the local AWS
 	@$(BIN)/python -m local.dashboard docs/dashboard.png
 
 lint: $(DEV) ## Check style and types
@@ -73,7 +73,7 @@ plan: workspace ## Show what an apply would change; ENV=dev
 apply: workspace ## Deploy to AWS; ENV=dev
 	terraform apply -var-file=environments/$(ENV).tfvars
 
-destroy: initialised ## Remove a deployment from AWS unless something would be lost; ENV=dev
+destroy: initialised ## Remove a deployment from AWS; refuses if anything would be lost; ENV=dev
 	@$(BIN)/python -m tools.look_before_destroy $(ENV) terraform destroy -var-file=environments/$(ENV).tfvars
 
 workspace: initialised
@@ -84,10 +84,10 @@ initialised: environment $(LOCAL)
 
 environment:
 ifneq ($(words $(ENV)) $(filter $(ENV),$(ENVIRONMENTS)),1 $(ENV))
-	@echo 'Say which environment, such as `make $(firstword $(MAKECMDGOALS)) ENV=dev`. There are: $(ENVIRONMENTS)' >&2; exit 1
+	@echo 'Set ENV to one of: $(ENVIRONMENTS), as in `make $(firstword $(MAKECMDGOALS)) ENV=dev`' >&2; exit 1
 endif
 
-clean: ## Remove what the other targets installed and cached; never Terraform's state
+clean: ## Remove installed tools and caches, but never Terraform's state
 	rm -rf .venv .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache local/.terraform
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -97,11 +97,11 @@ $(BIN)/python:
 	@$(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }
 
 $(LOCAL): requirements-local.txt | $(BIN)/python
-	@echo 'Installing what the local AWS needs into .venv …'
+	@echo 'Installing the local AWS into .venv …'
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-local.txt
 	@touch $@
 
 $(DEV): requirements-dev.txt $(LOCAL)
-	@echo 'Installing what tests and lint need into .venv …'
+	@echo 'Installing the tools for tests and lint into .venv …'
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@

@@ -78,7 +78,7 @@ locals {
       statistic = "Sum", limit = local.limits.errors, minutes = 1, of = 1, no_data = "notBreaching"
       wanted    = true
       about     = "Invocations failed because of an event or of the function itself (memory, timeout, settings). The log says why."
-      section   = "what-becomes-of-a-failure"
+      section   = "retries-and-dead-letters"
     }
     failed-events = {
       metric    = local.metrics.failed
@@ -86,7 +86,7 @@ locals {
       # Otherwise a failed event is an error of its invocation.
       wanted  = var.queue != null || var.backfill_role
       about   = "Events could not be processed and are retried. The log says why."
-      section = "what-becomes-of-a-failure"
+      section = "retries-and-dead-letters"
     }
     permission-denied = {
       metric    = local.metrics.permission_denied
@@ -114,7 +114,7 @@ locals {
       statistic = "Sum", limit = local.limits.table_throttles, minutes = 3, of = 5, no_data = "notBreaching"
       wanted    = true
       about     = "DynamoDB throttles writes to the index, which are retried. Lower queue.max_concurrency, or see table.partitions."
-      section   = "dynamodb-or-s3-throttles-or-does-not-answer"
+      section   = "dynamodb-or-s3-throttles-or-does-not-respond"
     }
   }
 }

@@ -1,1 +1,1 @@
-"""What `make bench` runs."""
+"""Measurements: `make bench`, and the claims of manifests."""

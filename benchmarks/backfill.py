@@ -1,9 +1,9 @@
-"""How fast a backfill inserts, against a loop of put_item: run by `make bench`.
+"""Measure a backfill against a loop of put_item: run by `make bench`.
 
 python -m benchmarks.backfill [OBJECTS]
 
-Both write to the local AWS in the same run, at no latency and at 5 ms before every call, as a
-network would add. The ratio is what counts: the local AWS is no DynamoDB.
+Both write to the local AWS in the same run, first without latency and then with 5 ms before
+every call, as on a network. Only the ratio is meaningful: the local AWS is not DynamoDB.
 """
 
 import sys
@@ -27,12 +27,12 @@ BUCKET = "files"
 
 
 def main() -> None:
-    """Print objects a second of both, and the ratio."""
+    """Print both rates in objects per second, and their ratio."""
     objects = int(sys.argv[1]) if len(sys.argv) > 1 else 2000
     rows = Table(
         Column("latency"),
         *(Column(name, justify="right") for name in ("put_item loop", "backfill", "ratio")),
-        title=f"{objects:,} objects, objects a second",
+        title=f"{objects:,} objects, objects per second",
     )
     with Emulator() as emulator:
         for latency in LATENCIES_MS:

@@ -1,12 +1,12 @@
-"""Compare what manifests claim with what other tools say of the files on this machine.
+"""Compare the claims of manifests with other tools, for the files on this machine.
 
 python -m benchmarks.claims [DIRECTORY ...]
 
-Without a directory it takes Python's packages and /usr/share. Pillow, json, gzip, bz2, lzma and
-zipfile judge the files they know; the suffix of the name judges the others. For each kind of
-file the table counts right claims, claims that say less ("unknown", or text/plain of JSON, XML or
-CSV) and wrong claims. Every wrong claim is printed with its path, for a person to look at: the
-name may be what is wrong.
+Without a directory, it reads Python's packages and /usr/share. Pillow, json, gzip, bz2, lzma and
+zipfile judge the files they know; the suffix decides for the others. For each kind of file, the
+table counts right claims, claims that say less ("unknown", or text/plain for JSON, XML or CSV) and
+wrong claims. Every wrong claim is printed with its path, so that a person can look at it: the
+file's name may be wrong instead.
 """
 
 import bz2
@@ -78,7 +78,7 @@ def main() -> None:
 
 
 def _sampled(places: list[str]) -> Iterator[tuple[str, Path]]:
-    """Yield files that the table knows, the same ones each time, at most so many of a kind."""
+    """Yield up to MOST_OF_A_KIND files of each kind, the same ones each time."""
     known = {*TABLES, *ARCHIVES, *IMAGES, *TEXTS.split(), *BINARIES.split(), "pdf"}
     seen: Counter[str] = Counter()
     for place in places:
@@ -110,7 +110,7 @@ def _judged(kind: str, path: Path) -> tuple[str, str]:
 
 
 def _truth(kind: str, path: Path) -> tuple[set[str], set[str]]:
-    """Return the claims that are right, and those that are true but say less."""
+    """Return the right claims, and those that are true but say less."""
     if kind in IMAGES:
         return _image(path), set()
     if kind in ARCHIVES:

@@ -63,8 +63,8 @@ def run(
 ) -> dict[str, Any]:
     """Update the record of each task's object, one after the other.
 
-    `check` raises if an object of this bucket must not be started. Returns what the job expects;
-    raises MalformedEventError if the tasks cannot be read.
+    `check` raises if an object of this bucket must not be started. Returns the response for the
+    job. Raises MalformedEventError if the tasks cannot be read.
     """
     report = Report(indexer.now)
     try:

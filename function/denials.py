@@ -126,21 +126,21 @@ def _role(user: str | None) -> str:
 @dataclass(slots=True)
 class _Identity:
     connect: Callable[[Config], Any]
-    """Makes the client of STS that says who calls."""
+    """Makes the STS client that identifies the caller."""
 
 
 _identity = _Identity(lambda config: boto3.Session().client("sts", config=config))
 
 
 def ask_who_with(connect: Callable[[Config], Any]) -> None:
-    """Ask STS by another client than the default session's who calls."""
+    """Identify the caller with this STS client instead of the default session's."""
     _identity.connect = connect
     _caller.cache_clear()
 
 
 @cache
 def _caller() -> str | None:
-    """Return who calls, for denials without a message, as HEAD's. Needs no permission."""
+    """Return the caller, for denials without a message, such as HEAD's. Needs no permission."""
     quick = Config(connect_timeout=2, read_timeout=2, retries={"total_max_attempts": 1})
     with suppress(ClientError, BotoCoreError):  # the function's name says nearly as much
         return str(_identity.connect(quick).get_caller_identity()["Arn"])

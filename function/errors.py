@@ -39,7 +39,7 @@ class PermissionDeniedError(FileIndexError):
     def __init__(self, refusal: str, advice: str = "", said: str = "") -> None:
         super().__init__(" ".join(filter(None, (refusal, advice, said))))
         self.refusal = refusal
-        """Who is not authorized to perform which action on which resource."""
+        """The denial: the role, the action and the resource."""
         self.said = said
         """AWS's own words; empty if it gave none."""
 
@@ -57,7 +57,7 @@ class DerivedBucketMissingError(FileIndexError):
 
 
 class EventTooOldError(FileIndexError):
-    """An event is older than tombstones live, and the function may not look at the object."""
+    """An event outlived its tombstone, and the function is not allowed to look at the object."""
 
 
 class ContentionError(FileIndexError):

@@ -27,7 +27,7 @@ class Change(Enum):
     TOUCHED = "touched"
     """Tags, storage class or restore state changed, but not the content."""
     UNRELATED = "unrelated"
-    """The index holds nothing of it: ACL, retention, replication, annotation, unknown types."""
+    """The index does not hold it: ACL, retention, replication, annotation, unknown types."""
 
 
 _DELETES = {"ObjectRemoved:Delete", "LifecycleExpiration:Delete"}

@@ -64,7 +64,7 @@ class Function:
     """The function, independent of its environment: what the handler does with an indexer."""
 
     def __init__(self, indexer: Indexer, bucket: str | None = None) -> None:
-        """Events about a bucket other than `bucket` fail; None accepts any bucket."""
+        """Fail events about any bucket other than `bucket`; None accepts every bucket."""
         self._indexer = indexer
         self._bucket = bucket
         self._pool = ThreadPoolExecutor(WORKERS)

@@ -60,13 +60,13 @@ class Indexer:
     pause: Callable[[float], None]
     """Waits for a number of seconds."""
     derived_files: Maker | None = None
-    """None: none are made."""
+    """None if the deployment has no derived files."""
 
     def group_of(self, event: ObjectEvent) -> Hashable:
-        """Return what events to `process` together have in common.
+        """Return the group of the event; `process` takes the events of one group.
 
-        They are about one key. Events that may be too old to be applied form a group of their own:
-        they may fail, and must not take newer events of their key along.
+        A group is about one key. Events that may be too old to be applied form a group of their
+        own, because they may fail and must not make newer events of their key fail too.
         """
         return event.bucket, event.key, self.outlived_tombstones(event)
 

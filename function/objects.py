@@ -58,7 +58,7 @@ class Objects:
         self._tags = tags
 
     def head(self, bucket: str, key: str) -> ObjectState | None:
-        """Return the state of the current version; None if object or bucket are gone.
+        """Return the state of the current version; None if the object or the bucket is gone.
 
         Raises PermissionDeniedError.
         """

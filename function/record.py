@@ -133,7 +133,7 @@ class FileRecord:
         return self.state or ObjectState()
 
     def to_item(self) -> dict[str, Any]:
-        """Return the record as DynamoDB attributes, all at one level."""
+        """Return the record as DynamoDB attributes, with its state's at the top level."""
         item = to_attributes(self)
         if self.state is None:
             return item | {_DELETED: {"BOOL": True}}

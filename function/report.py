@@ -113,7 +113,7 @@ class Report:
     def _log(
         self, event: ObjectEvent, outcome: Outcome, error: Exception | None = None
     ) -> int | None:
-        """Write the event's line; return the milliseconds since it happened, if it says when."""
+        """Write the event's line; return the milliseconds since it happened, if that is known."""
         lag = self._now() - event.time if event.time else None
         lag_ms = None if lag is None else round(lag.total_seconds() * 1000)
         fields = {

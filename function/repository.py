@@ -109,7 +109,7 @@ class FileIndex:
 
 
 def partition_of(bucket: str, key: str, partitions: int) -> str:
-    """Return the partition that holds a key's record in a table with so many partitions."""
+    """Return the partition that holds a key's record in a table with `partitions` partitions."""
     return partition_name(bucket, zlib.crc32(key.encode()) % partitions, partitions)
 
 

@@ -23,7 +23,7 @@ def is_ahead(sequencer: str, clock: datetime) -> bool:
 def upload_began(name: str | None, sequencer: str | None, time: datetime | None) -> datetime | None:
     """Return when the multipart upload that this event completes began.
 
-    None if the event completes no upload or its sequencer does not say.
+    Return None if the event completes no upload or its sequencer does not say.
     """
     if name != _COMPLETION or sequencer is None or time is None:
         return None

@@ -45,9 +45,9 @@ class Settings:
     object_metadata: bool = False
     object_tags: bool = False
     bucket_name: str | None = None
-    """The only bucket to index; None: any."""
+    """The only bucket to index; None for any bucket."""
     derived_bucket: str | None = None
-    """The bucket for derived files; None: none are made."""
+    """The bucket for derived files; None if the deployment has none."""
     derived_prefix: str = ""
     derived_max_bytes: int = DERIVED_MAX_BYTES
     """Larger objects get no derived file."""

@@ -1,4 +1,4 @@
-"""The actions that IAM checks for a call, if the emulator checks others or fewer than AWS.
+"""The actions that IAM checks for a call, if the emulator's differ from AWS's.
 
 The actions, resources and condition keys are those of the Service Authorization Reference:
 https://docs.aws.amazon.com/service-authorization/latest/reference/
@@ -50,7 +50,7 @@ class _Call:
 _Pending = tuple[Mapping[str, str], tuple[_Check, ...]]
 _NOTHING_PENDING: _Pending = ({}, ())
 
-# Of the call that is being authorized: condition keys and further checks, and what was refused.
+# State of the call being authorized: condition keys, further checks, and denied actions.
 _pending: contextvars.ContextVar[_Pending] = contextvars.ContextVar(
     "pending", default=_NOTHING_PENDING
 )
@@ -61,9 +61,9 @@ def authorize_calls_as_aws_does() -> None:
     """A call needs the actions that AWS documents, on the resources that it documents.
 
     https://docs.aws.amazon.com/service-authorization/latest/reference/
-    The emulator takes some of Lambda's operations for others, names no resource or a wrong one for
-    tags, dashboards and roles with a path, and never asks for iam:PassRole, for the tags of what
-    is created, or for the key of a table.
+    The emulator mistakes some of Lambda's operations for others. It names no resource, or a wrong
+    one, for tags, dashboards and roles with a path. It never checks iam:PassRole, the tagging of
+    new resources, or the use of a table's key.
     """
     find_action = iam_actions.extract_iam_action
     find_resource = iam_actions.extract_resource_arn
@@ -249,4 +249,4 @@ _TAGGING = {
     "logs:CreateLogGroup": "logs:TagResource",
     "sqs:CreateQueue": "sqs:TagQueue",
 }
-"""The actions that AWS checks besides if a call creates something with tags."""
+"""The additional actions that AWS checks if a call creates something with tags."""

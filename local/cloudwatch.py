@@ -8,9 +8,9 @@ from typing import Any
 def values(
     cloudwatch: Any, metric: Sequence[str], statistic: str, period: int, since: datetime
 ) -> dict[datetime, float]:
-    """Return the statistic of a metric by the time at which each period began.
+    """Return the statistic of a metric, by the start of each period.
 
-    The metric is as a dashboard names it: namespace, name, dimension and its value.
+    The metric is given as in a dashboard: namespace, name, dimension and the dimension's value.
     """
     namespace, name, dimension, of = metric
     found = cloudwatch.get_metric_data(

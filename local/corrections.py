@@ -1,7 +1,7 @@
-"""Corrections of the emulator's responses that would make a test prove something wrong.
+"""Corrections of the emulator, where it differs from AWS and a test would prove something wrong.
 
-Each names what AWS does. tests/e2e/test_local_aws.py shows for each that the emulator alone is
-still wrong, so that a correction goes when it is no longer needed.
+Each docstring begins with what AWS does. tests/e2e/test_local_aws.py shows for each correction that
+the emulator alone is still wrong, so that it can be removed when it is no longer needed.
 """
 
 import contextvars
@@ -70,7 +70,7 @@ def associate_keys_with_log_groups() -> None:
 
 
 def compare_notification_filters_decoded() -> None:
-    """S3 wants the prefix and suffix of a notification filter encoded, a space as `+`.
+    """S3 expects prefix and suffix of a notification filter URL-encoded, with a space as `+`.
 
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-how-to-filtering.html
     The emulator compares them with the raw key.
@@ -185,13 +185,13 @@ def keep_all_lines_of_the_log() -> None:
     """A function's log contains everything that it printed before it returned.
 
     https://docs.aws.amazon.com/lambda/latest/dg/python-logging.html
-    The emulator gives up after 5 ms without a line; on a busy machine the rest comes into the log
+    The emulator gives up after 5 ms without a line. On a busy machine, the rest appears in the log
     of the next invocation, or is lost with the process.
     """
     answer = "        _real_stdout.flush()\n\nrun()"
     marked = f"        print({_END_OF_LOG!r}, file=sys.stderr, flush=True)\n{answer}"
     if lambda_runtime._PYTHON_WORKER_SCRIPT.count(answer) != 1:
-        message = "the emulator's worker for Python answers otherwise than this correction knows"
+        message = "this correction does not fit the emulator's worker for Python"
         raise RuntimeError(message)
     lambda_runtime._PYTHON_WORKER_SCRIPT = lambda_runtime._PYTHON_WORKER_SCRIPT.replace(
         answer, marked
@@ -219,9 +219,9 @@ def keep_all_lines_of_the_log() -> None:
 def keep_alarms_as_they_were_put() -> None:
     """An alarm on an expression has metrics, and no statistic or period of its own.
 
-    An alarm on a percentile says what it does with few samples.
+    An alarm on a percentile has a setting for few samples.
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricAlarm.html
-    The emulator drops both, and makes up the rest.
+    The emulator drops both, and makes up a statistic and a period.
     """
     put = cloudwatch._put_metric_alarm
 
@@ -314,7 +314,7 @@ def let_events_wait_for_a_free_worker() -> None:
 
     https://docs.aws.amazon.com/lambda/latest/dg/invocation-async.html
     The emulator starts a process of 46 MB for each concurrent event, until the memory is used up.
-    Here each function has a small concurrency of its own, so that none keeps others waiting.
+    Here each function has a small concurrency of its own, so that no function blocks the others.
     """
     execute = lambda_svc._execute_function
     free: dict[str, threading.BoundedSemaphore] = {}
@@ -328,7 +328,7 @@ def let_events_wait_for_a_free_worker() -> None:
 
 
 def measure_every_invocation() -> None:
-    """CloudWatch counts all invocations, and none that is throttled as one or as an error.
+    """CloudWatch counts every invocation. A throttled call is neither an invocation nor an error.
 
     https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
     The emulator counts only those whose caller waits for the response.
@@ -351,10 +351,10 @@ def measure_every_invocation() -> None:
 
 
 def name_actions_in_cloudtrail() -> None:
-    """CloudTrail has the name of every action, whatever protocol it came in.
+    """CloudTrail has the name of every action, in every protocol.
 
     https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html
-    The emulator does not read the action of a query, as IAM has it, from the body.
+    The emulator does not read the action from the body of a query-protocol call, such as IAM's.
     """
     record = app._maybe_record_cloudtrail
 
@@ -396,7 +396,7 @@ def reject_overlapping_notifications() -> None:
     """S3 rejects notifications for one event type if a key can match the filters of both.
 
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-how-to-filtering.html
-    The emulator takes them, and sends each event to both.
+    The emulator accepts them, and sends each event to both.
     """
     validate = s3._validate_notification_configs
 
@@ -444,10 +444,10 @@ def retry_what_eventbridge_invokes() -> None:
 
 
 def take_metrics_from_logs() -> None:
-    """CloudWatch takes the metrics out of log lines in the embedded metric format.
+    """CloudWatch extracts metrics from log lines in the embedded metric format.
 
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
-    The emulator keeps the lines alone.
+    The emulator only stores the lines.
     """
     append = cloudwatch_logs._append_log_events
 

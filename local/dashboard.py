@@ -25,7 +25,7 @@ from local.deployment import Deployment, without_policy
 from local.emulator import Emulator
 
 PERIOD = 2
-"""Seconds; CloudWatch draws minutes."""
+"""In seconds; CloudWatch's period is a minute."""
 SECONDS = 90
 COLUMNS = 24
 ROWS = 18
@@ -43,7 +43,7 @@ class Load:
         self._outputs = outputs
         self._chance = Random(1)  # noqa: S311 # no secret
         self.events = 0
-        """How many events S3 has sent, one a message."""
+        """How many events S3 has sent, one per message."""
 
     def run(self) -> None:
         """Upload and delete, with one burst, while a permission is removed and restored."""
@@ -71,9 +71,9 @@ class Load:
 
 
 class Meters:
-    """The metrics that CloudWatch has of the deployment.
+    """The deployment's metrics in CloudWatch.
 
-    Of queues the local AWS measures nothing: that is done here.
+    The local AWS does not measure queues, so this class does.
     """
 
     def __init__(self, emulator: Emulator, outputs: dict[str, Any]) -> None:
@@ -84,7 +84,7 @@ class Meters:
 
     @contextmanager
     def reading(self, load: Load) -> Iterator[None]:
-        """Record the lengths of the queues in each period meanwhile."""
+        """Record the lengths of the queues in each period while the block runs."""
         ending = threading.Event()
 
         def read() -> None:
@@ -119,7 +119,7 @@ class Meters:
         self._cloudwatch.put_metric_data(Namespace="AWS/SQS", MetricData=[datum])
 
     def series(self, metric: Sequence[str], statistic: str) -> dict[float, float]:
-        """Return the values of a dashboard's metric by second since the beginning."""
+        """Return the values of a dashboard's metric, by second since the start."""
         _, name, _, of = metric
         if name == "ConsumedWriteCapacityUnits":
             # One for each write, even if the condition refuses it.
@@ -209,7 +209,7 @@ def main(file: str) -> None:
             QueueUrl=outputs["queue"]["url"], Attributes={"VisibilityTimeout": "20"}
         )
         load, meters = Load(emulator, outputs), Meters(emulator, outputs)
-        console.print(f"{SECONDS} seconds of uploads, deletes and a refused call …")
+        console.print(f"{SECONDS} seconds of uploads, deletes and denied calls …")
         with meters.reading(load):
             load.run()
             time.sleep(PERIOD)

@@ -1,11 +1,11 @@
-"""The actions that IAM users needed on the local AWS: it writes them, tests read them."""
+"""The actions that IAM users needed: the local AWS writes them, tests read them."""
 
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 _FILE = "decisions.jsonl"
-_KEYS_OF_USERS = "AKIA"  # those of roles begin with ASIA
+_KEYS_OF_USERS = "AKIA"  # access keys of roles begin with ASIA
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class Decision:
 
 
 def write(home: Path, decision: Decision) -> None:
-    """Add a decision about an IAM user to those in the emulator's home; leave out all others."""
+    """Add a decision to those in the emulator's home if it is about an IAM user."""
     if decision.access_key.startswith(_KEYS_OF_USERS):
         with (home / _FILE).open("a") as file:
             file.write(json.dumps(asdict(decision)) + "\n")

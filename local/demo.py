@@ -1,4 +1,4 @@
-"""`make demo`: applies the module to a local AWS, shows it at work, and destroys it.
+"""`make demo`: applies the module to a local AWS, shows what it does, and destroys it.
 
 python -m local.demo [--keep]
 """
@@ -66,7 +66,7 @@ class Demo:
         self.show_repair()
 
     def upload(self) -> None:
-        """Put, overwrite and delete files with keys that other tools get wrong."""
+        """Put, overwrite and delete files, some with keys that other tools get wrong."""
         steps: list[tuple[str, str, bytes | None]] = [
             ("put", "hello.txt", b"hello"),
             ("put", "with space + plus.csv", b"a;b\n1;2\n"),
@@ -133,7 +133,7 @@ class Demo:
 
     def show_duplicate(self) -> None:
         """Deliver events twice and late, as S3 may."""
-        heading("4. S3 delivers at least once, in no promised order")
+        heading("4. S3 delivers at least once, and not always in order")
         for what, key in (
             ("the overwrite of hello.txt, delivered twice", "hello.txt"),
             ("the upload of draft.tmp, delivered after its delete", "draft.tmp"),
@@ -147,7 +147,7 @@ class Demo:
             console.print(f"  {what}: {said}; the record is {'unchanged' if same else 'CHANGED'}")
 
     def show_log(self) -> None:
-        """Show the function's own lines from CloudWatch Logs."""
+        """Show the lines that the function wrote to CloudWatch Logs."""
         heading(f"5. What the function wrote to CloudWatch Logs ({self.log_group})")
         lines = sorted(self.log_lines(), key=lambda line: str(line["timestamp"]))
         for line in lines:
@@ -165,7 +165,7 @@ class Demo:
 
     def show_failure(self) -> None:
         """Remove a permission, watch an upload fail, restore it, and replay."""
-        heading("6. When something fails, it is explained and kept, and can be replayed")
+        heading("6. A failed event is explained and kept, and can be replayed")
         key = "late report.csv"
         with without_policy(self.iam, self.role, "table"):
             console.print(f"  The role is no longer allowed to write to the table. Upload: {key}")
@@ -205,7 +205,7 @@ class Demo:
         self.show_command("verify", url, "--grace", "1")
 
     def dead_letters(self) -> int:
-        """Return about how many messages the dead-letter queue has."""
+        """Return the approximate number of messages in the dead-letter queue."""
         attributes = self.sqs.get_queue_attributes(
             QueueUrl=self.dead_letter_url, AttributeNames=["ApproximateNumberOfMessages"]
         )["Attributes"]
@@ -334,7 +334,7 @@ def instructions(deployment: Deployment) -> list[str]:
 
 
 def main() -> int:
-    """Run the demo. Nothing of it is left running, whatever happens."""
+    """Run the demo. It leaves nothing running, whatever happens."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, stop)  # also SIGINT: a background job is started with it ignored
     started = time.monotonic()
@@ -366,7 +366,7 @@ def main() -> int:
 
 
 def stop(number: int, _frame: object) -> None:
-    """Begin to clean up; silently if the terminal is gone."""
+    """Start the clean-up, without output if the terminal is gone."""
     if number == signal.SIGHUP:
         console.file = Path(os.devnull).open("w")  # noqa: SIM115 # for the rest of the process
     raise KeyboardInterrupt

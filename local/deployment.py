@@ -27,9 +27,9 @@ class DeploymentError(Exception):
 class Deployment:
     """One deployment of the module; a context manager around its temporary directory.
 
-    Entering initialises Terraform, leaving interrupts what still runs and deletes the directory;
-    `apply` and `destroy` are the caller's to call. Several may run beside each other in one
-    emulator under different names.
+    Entering initialises Terraform. Leaving interrupts a running command and deletes the directory.
+    The caller calls `apply` and `destroy`. Several deployments can run side by side in one emulator
+    under different names.
 
     `variables` go on top of environments/local.tfvars. `show` is called with a short line for each
     resource that is done. `provider` are environment variables for the provider: how to reach one
@@ -123,7 +123,7 @@ class Deployment:
         return {name: output["value"] for name, output in described.items()}
 
     def file_index(self, *arguments: str) -> subprocess.Popen[str]:
-        """Start `file-index` where this deployment was applied, with its output as a pipe."""
+        """Start `file-index` in this deployment's directory, with its output as a pipe."""
         return subprocess.Popen(
             [sys.executable, "-m", "cli", *arguments],
             cwd=self.directory,
@@ -135,7 +135,7 @@ class Deployment:
 
     def destroy(self) -> None:
         """Empty the buckets that the module created, then destroy everything."""
-        # force_destroy would do it on AWS; on the emulator it never ends where a key has a `+`.
+        # force_destroy would do it on AWS; on the emulator it never ends if a key has a `+`.
         for bucket in self._buckets():
             empty_bucket(self._emulator.client("s3"), bucket)
         self.destroy_with_objects()
@@ -145,14 +145,14 @@ class Deployment:
         self._run("destroy", "-auto-approve", *self._variable_files())
 
     def interrupt(self) -> None:
-        """Let a running Terraform stop as after Ctrl-C, and wait for it; from any thread."""
+        """Stop a running Terraform as Ctrl-C does, and wait for it. Callable from any thread."""
         if self._running is None:
             return
         self._send_interrupt(self._running)
         self._running.wait()
 
     def _send_interrupt(self, process: subprocess.Popen[str]) -> None:
-        # Once: at a second one, Terraform would stop without waiting for its resources.
+        # Only once: after a second signal, Terraform would stop without waiting for its resources.
         if not self._interrupted:
             self._interrupted = True
             process.send_signal(signal.SIGINT)
@@ -215,7 +215,7 @@ class Deployment:
     def _wait_after_interrupt(self, process: subprocess.Popen[str]) -> None:
         try:
             self._send_interrupt(process)
-            # A full pipe would block Terraform, a closed one end it before its state is written.
+            # A full pipe would block Terraform; a closed one would end it before it saves its state
             for _ in _messages(process):
                 pass
             process.wait()
@@ -234,7 +234,7 @@ def empty_bucket(s3: Any, bucket: str) -> None:
 
 @contextmanager
 def without_events(s3: Any, bucket: str) -> Iterator[None]:
-    """Remove the bucket's notifications meanwhile."""
+    """Remove the bucket's notifications while the block runs."""
     found = s3.get_bucket_notification_configuration(Bucket=bucket)
     notification = {name: found[name] for name in found if name != "ResponseMetadata"}
 
@@ -252,7 +252,7 @@ def without_events(s3: Any, bucket: str) -> Iterator[None]:
 
 @contextmanager
 def without_policy(iam: Any, role: str, name: str) -> Iterator[None]:
-    """Remove one of a role's policies meanwhile."""
+    """Remove one of a role's policies while the block runs."""
     policy = {"RoleName": role, "PolicyName": name}
     document = iam.get_role_policy(**policy)["PolicyDocument"]
     iam.delete_role_policy(**policy)

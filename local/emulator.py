@@ -45,9 +45,9 @@ class _PortTakenError(Exception):
 class Emulator:
     """A running local AWS; a context manager, and safe to run several times at once.
 
-    What it needs from the user's environment it takes explicitly: neither their AWS variables and
-    files reach it and its clients, nor does it change them. `corrected` is false only to show that
-    the corrections are still needed.
+    It is isolated from the user's environment: it and its clients do not see the user's AWS
+    variables and files, and do not change them. `corrected` is false only to show that the
+    corrections are still needed.
     """
 
     def __init__(self, *, corrected: bool = True) -> None:
@@ -94,7 +94,7 @@ class Emulator:
     @property
     def endpoint(self) -> str:
         """The endpoint of every service."""
-        # The address and not `localhost`: clients then write the bucket's name in the path.
+        # An address instead of `localhost` makes clients put the bucket's name in the path.
         return f"https://127.0.0.1:{self._port}"
 
     @property
@@ -109,7 +109,7 @@ class Emulator:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment in which aws, boto3 and terraform use this emulator and nothing else."""
+        """The environment in which aws, boto3 and terraform use only this emulator."""
         return {
             "AWS_ACCESS_KEY_ID": ACCESS_KEY,
             "AWS_CA_BUNDLE": str(self.ca_bundle),
@@ -193,7 +193,7 @@ class Emulator:
                     "GATEWAY_PORT": str(self._port),
                     "HOME": str(self._directory),
                     "IOT_MTLS_ENABLED": "0",
-                    # A failed event is retried after this and after twice as much; on AWS
+                    # A failed event is retried after this time and then after twice as long; on AWS
                     # after one and two minutes.
                     "LAMBDA_ASYNC_RETRY_BASE_SECONDS": "0.2",
                     "MINISTACK_REGION": REGION,
@@ -226,8 +226,8 @@ class Emulator:
         )
 
     def _is_healthy(self) -> bool:
-        # Only this emulator has the key to its certificate: another one that took the port first
-        # does not pass for it.
+        # Only this emulator has the key of its certificate, so another one that took the port first
+        # is not mistaken for it.
         try:
             trust = ssl.create_default_context(cafile=str(self.ca_bundle))
             opener = urllib.request.build_opener(
@@ -239,14 +239,14 @@ class Emulator:
             return False
 
     def _stop(self) -> None:
-        # The workers of functions too: their open connections would hold up its end.
+        # The functions' workers too: their open connections would delay its end.
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGTERM)
         try:
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(_STOP_SECONDS)
         finally:
-            # What is left of the group; an empty one is a PermissionError on macOS.
+            # The rest of the group. On macOS, an empty group is a PermissionError.
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
@@ -262,7 +262,7 @@ def _free_port() -> int:
 
 
 def _isolated_session() -> boto3.Session:
-    """Return a session that reads no profile and no file of the user."""
+    """Return a session that does not read the user's profiles and files."""
     core = botocore.session.Session(
         session_vars={
             "profile": (None, None, None, None),

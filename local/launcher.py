@@ -17,7 +17,7 @@ from local.corrections import correct
 def _stop_with_the_owner() -> None:
     """Stop when standard input ends. The process that started this one holds its other end.
 
-    So the emulator does not outlive an owner that was killed and could not stop it.
+    So the emulator ends even if its owner was killed and could not stop it.
     """
     # Not through sys.stdin, whose lock this thread would hold when the interpreter ends.
     os.read(0, 1)
@@ -30,10 +30,10 @@ def main() -> None:
         correct()
     sys.argv = sys.argv[:1]  # ministack reads the command line itself
     os.chdir(os.environ["HOME"])
-    # After 1,000 requests it would end a connection together with the requests that are under way;
-    # a provider that is kept makes more.
+    # After 1,000 requests it would close a connection with requests in flight; a kept provider
+    # makes more.
     Config.keep_alive_max_requests = sys.maxsize
-    # One port, the one asked for: several emulators side by side would race for 443.
+    # Only the given port: several emulators side by side would race for 443.
     app._port_is_bindable = lambda *_: False
     threading.Thread(target=_stop_with_the_owner, daemon=True).start()
     app.main()

@@ -1,6 +1,6 @@
 """Runs one AWS provider for many Terraform commands, each of which would start its own.
 
-Starting the provider is most of what a Terraform command costs. Started with `-debug`, it serves
+A Terraform command spends most of its time starting the provider. Started with `-debug`, it serves
 every command that finds its address in the environment:
 https://developer.hashicorp.com/terraform/plugin/debugging#running-terraform-with-a-provider-in-debug-mode
 """
@@ -26,8 +26,8 @@ _PACKAGE = ROOT / "function.zip"
 _START_SECONDS = 300  # it usually takes one
 _STOP_SECONDS = 5
 
-# The shell becomes the provider. Its child ends the provider when standard input ends, whose other
-# end the owner holds: the provider does not outlive an owner that was killed.
+# The shell becomes the provider. Its child kills the provider when standard input ends. The owner
+# holds the other end, so the provider ends even if the owner was killed.
 _WATCHED = 'exec 3<&0; (read -r _ <&3; kill $$) & exec "$0" -debug </dev/null 3<&-'
 
 
@@ -46,9 +46,8 @@ def provider_binary(data_directory: Path) -> Path:
 class KeptProvider:
     """A running AWS provider; a context manager that ends it.
 
-    Terraform uses it when it runs with `environment`, in several processes at once too. The
-    provider works on the account and endpoint that `variables` name, whatever Terraform's own
-    environment says.
+    Terraform uses it if it runs with `environment`, even in several processes at once. The provider
+    uses the account and endpoint in `variables`, whatever Terraform's own environment says.
     """
 
     def __init__(self, binary: Path, variables: Mapping[str, str]) -> None:
@@ -111,9 +110,9 @@ class KeptProvider:
 
 
 def _where_the_package_is_found(directory: Path) -> Path:
-    """Make a folder in which `function.zip` and `../../function.zip` lead to the package.
+    """Create a directory from which `function.zip` and `../../function.zip` lead to the package.
 
-    So the module's root and the stacks in examples/ name it, and the provider reads it.
+    The module's root and the stacks in examples/ name it by these paths, and the provider reads it.
     """
     example = directory / "examples" / "stack"
     example.mkdir(parents=True)
@@ -128,7 +127,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         with suppress(subprocess.TimeoutExpired):
             process.wait(_STOP_SECONDS)
     finally:
-        # What is left of the group; an empty one is a PermissionError on macOS.
+        # The rest of the group. On macOS, an empty group is a PermissionError.
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()

@@ -1,4 +1,4 @@
-"""What every test needs: settings, the frame that all processes share, and the account of time."""
+"""Settings for every test, the frame that all processes share, and the summary of times."""
 
 import json
 import os
@@ -75,7 +75,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_node_collection_finished(node: Any) -> None:
-    """Make what the workers want, which all of them know by now."""
+    """Make what the workers want; by now all of them know it."""
     stash = node.config.stash
     wanted = stash[_directory] / f"{_WANTED}.json"
     if _frame not in stash and wanted.exists():

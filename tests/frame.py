@@ -1,4 +1,4 @@
-"""What all tests share: one local AWS, one provider process, and the deployments they ask for.
+"""What all tests share: one local AWS, one provider process, and the requested deployments.
 
 The process in which pytest was started makes them in threads, because an apply waits more than it
 computes, and writes down where each can be found. The tests read that, in the same process or in
@@ -23,16 +23,16 @@ from tests.e2e.stack import Stack
 from tools.module_copy import ModuleCopy
 
 OPTIONAL = ("uncorrected", *DEPLOYMENTS)
-"""What is made only for a test that asks for it by name."""
+"""Fixtures that are made only for a test that names them."""
 
 _HANGS_AFTER_SECONDS = 1800
 
 
 class Frame:
-    """Makes what is shared, and ends it."""
+    """Makes the shared things, and ends them."""
 
     def __init__(self, directory: Path, wanted: Collection[str]) -> None:
-        """Make what all tests need, and what of `OPTIONAL` is wanted."""
+        """Make what all tests need, and the wanted parts of `OPTIONAL`."""
         deployments = [name for name in wanted if name in DEPLOYMENTS]
         self._shared = Shared(directory)
         self._stack = ExitStack()
@@ -85,7 +85,7 @@ class Frame:
 
 
 class Shared:
-    """Finds what a `Frame` has made; each answer waits until it is there."""
+    """Finds what a `Frame` has made; each property waits until it exists."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -102,17 +102,17 @@ class Shared:
 
     @cached_property
     def module(self) -> ModuleCopy:
-        """An initialised copy of the module, for others to take Terraform's data from."""
+        """An initialised copy of the module, from which others take Terraform's data."""
         return ModuleCopy.found_at(**self._find("module"))
 
     @cached_property
     def provider(self) -> dict[str, str]:
-        """The environment variables with which Terraform uses the provider that is running."""
+        """The environment variables with which Terraform uses the running provider."""
         found: dict[str, str] = self._find("provider")
         return found
 
     def deployment(self, name: str, variables: Mapping[str, Any]) -> Deployment:
-        """A deployment that is not applied yet, for the caller to enter."""
+        """A deployment that is not applied yet, and that the caller must enter."""
         return Deployment(
             self.emulator,
             {"name": name, **variables},

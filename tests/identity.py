@@ -1,4 +1,4 @@
-"""Who calls AWS is known to a process once; tests of commands leave that as it was."""
+"""A process remembers who calls AWS; tests of commands restore that."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Payloads as AWS sends them, built from what differs between them."""
+"""Payloads as AWS sends them, built from their differences."""
 
 import json
 from typing import Any
@@ -48,7 +48,7 @@ def removed(
 
 
 def s3_document(*records: dict[str, Any]) -> dict[str, Any]:
-    """What S3 sends."""
+    """Return the document that S3 sends."""
     return {"Records": list(records)}
 
 
@@ -114,7 +114,7 @@ def by_eventbridge(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def sqs(*bodies: Any) -> dict[str, Any]:
-    """A batch of SQS messages with ids m0, m1, …; a body that is no string is sent as JSON."""
+    """A batch of SQS messages with ids m0, m1, …; a body that is not a string is sent as JSON."""
     return {
         "Records": [
             {
@@ -158,7 +158,7 @@ def sns_body(document: Any) -> dict[str, Any]:
 
 
 def failure_record(payload: Any) -> dict[str, Any]:
-    """What Lambda's on-failure destination gets."""
+    """The record that Lambda sends to its on-failure destination."""
     return {
         "version": "1.0",
         "timestamp": "2026-11-23T08:20:00.000Z",

@@ -1,4 +1,4 @@
-"""In which order the tests run, and which of them one worker runs together."""
+"""The order of the tests, and which of them run together in one worker."""
 
 import json
 from functools import cached_property
@@ -11,9 +11,9 @@ from xdist.scheduler import LoadScopeScheduling
 from tests.e2e.deployments import DEPLOYMENTS
 
 _TURNS = ("waits", "long deployment", "terraform", "integration", "e2e", "deployment", "unit")
-"""Long waits first, then what computes meanwhile; the many short tests fill the end."""
+"""Long waits first, then tests that compute meanwhile; the many short tests fill the end."""
 _WITH_LONG_TESTS = 3
-"""So many of the deployments have tests that wait for long; they come first."""
+"""The number of deployments whose tests wait long; they come first."""
 
 
 class Scheduling(LoadScopeScheduling):  # type: ignore[misc] # pytest-xdist has no types
@@ -46,7 +46,7 @@ def turn(item: pytest.Item) -> tuple[int, int]:
 
 
 def group(item: pytest.Item) -> str | None:
-    """What tests have in common that one worker should run, one after another."""
+    """Return the group of tests that one worker should run, one after another."""
     if part(item.nodeid) == "terraform":
         return item.path.stem  # Terraform runs once for all tests of a file
     marked = item.get_closest_marker("xdist_group")
@@ -59,7 +59,7 @@ def part(nodeid: str) -> str:
 
 
 def wants(item: pytest.Item) -> set[str]:
-    """The names of fixtures and deployments that a test asks for."""
+    """Return the names of fixtures and deployments that a test uses."""
     names = set(getattr(item, "fixturenames", ()))
     if "shared" not in names:
         return set()  # other tests mean something else by these names

@@ -2,9 +2,9 @@
 
 python -m tools.look_before_destroy ENVIRONMENT COMMAND…
 
-It runs the command in the environment's workspace, unless nothing is deployed there or something
-stands against it. Terraform alone would first remove what it can, the bucket's hardening and the
-dead letters among it, and then fail on a protected table or a full bucket.
+It runs the command in the environment's workspace, unless nothing is deployed there or there is a
+reason to refuse. Terraform alone would first remove whatever it can, including the bucket's
+hardening and the dead letters, and then fail on a protected table or a full bucket.
 """
 
 import json
@@ -22,7 +22,7 @@ _GONE = ("NoSuchBucket", "ResourceNotFoundException", "AWS.SimpleQueueService.No
 def reasons_to_refuse(state: dict[str, Any], environment: str) -> list[str]:
     """Return the reasons not to destroy the resources of a state, each with what to do.
 
-    `state` is what `terraform show -json` says. AWS is asked for what is true now.
+    `state` is the output of `terraform show -json`; the current settings come from AWS.
     """
     reasons: list[str] = []
     for resource in managed_resources(state):
@@ -101,9 +101,9 @@ def _region(resource: dict[str, Any]) -> str:
 def main(environment: str, *command: str) -> int:
     """Check the environment's state, and run the command unless something would be lost.
 
-    Returns the command's exit code; 0 if nothing is deployed, 1 if something stands against it.
+    Return the command's exit code; 0 if nothing is deployed, 1 if there is a reason to refuse.
     """
-    # Not created where there is none: S3 and local states would keep an empty workspace.
+    # A missing workspace is not created: S3 and local states would keep an empty one.
     if environment not in _terraform("workspace", "list").replace("*", " ").split():
         print(f"Nothing is deployed in {environment}.")
         return 0

@@ -1,6 +1,6 @@
-"""A temporary copy of the module to run Terraform in, apart from the checkout it was made from.
+"""A temporary copy of the module to run Terraform in, isolated from the checkout.
 
-The checkout may hold a user's state, selected workspace, backend and variables: nothing that runs
+The checkout may hold a user's state, selected workspace, backend and variables. Nothing that runs
 in the copy sees or changes them.
 """
 
@@ -37,11 +37,11 @@ def isolated_environment(directory: Path) -> dict[str, str]:
     return {
         "TF_PLUGIN_CACHE_DIR": str(_PROVIDER_CACHE),
         **own,
-        # The lock file is as short-lived as the directory; a cached provider may be linked although
-        # that file does not know its checksum yet.
+        # The lock file is deleted with the directory, so a cached provider may be linked before its
+        # checksum is in it.
         "TF_PLUGIN_CACHE_MAY_BREAK_DEPENDENCY_LOCK_FILE": "true",
         "CHECKPOINT_DISABLE": "1",
-        "GOGC": "400",  # a third of Terraform's time goes into collecting schemas as garbage
+        "GOGC": "400",  # a third of Terraform's time is garbage collection of schemas
         "TF_DATA_DIR": str(directory / "data"),
         "TF_IN_AUTOMATION": "1",
         "TF_INPUT": "0",
@@ -124,7 +124,7 @@ class ModuleCopy:
             shutil.copytree(ROOT / directory, self.directory / directory, ignore=unwanted)
 
     def _copy_initialised(self, source: "ModuleCopy") -> None:
-        # The provider is a link there, into the cache or a mirror.
+        # The provider there is a link into the cache or a mirror.
         shutil.copytree(source.data_directory, self.data_directory, symlinks=True)
         shutil.copy(source.directory / _LOCK_FILE, self.directory)
 

@@ -1,4 +1,4 @@
-"""Writes function.zip, the package as it is deployed, with the same bytes on every machine.
+"""Write function.zip, the deployed package, with the same bytes on every machine.
 
 python -m tools.package [TARGET]
 """

@@ -82,7 +82,7 @@ def _platform(env: Mapping[str, str]) -> str:
         raise TerraformError(f"terraform is not installed; {install}") from None
     if done.returncode != 0:
         raise TerraformError(f"`terraform version` fails:\n{done.stdout}{done.stderr}")
-    # A warning about the command line's configuration may come first.
+    # A warning about the CLI configuration may come first.
     described = json.loads(done.stdout[done.stdout.index("{") :])
     version: str = described["terraform_version"]
     if tuple(map(int, version.split(".")[:2])) < _OLDEST_TERRAFORM:

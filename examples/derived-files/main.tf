@@ -23,7 +23,7 @@ module "file_index" {
 
 resource "aws_s3_bucket" "manifests" {
   bucket_prefix = "reports-index-manifests-"
-  force_destroy = true # each can be made again from its object
+  force_destroy = true # a backfill can make each of them again
 }
 
 resource "aws_s3_bucket_public_access_block" "manifests" {
@@ -35,13 +35,13 @@ resource "aws_s3_bucket_public_access_block" "manifests" {
   restrict_public_buckets = true
 }
 
-# A manifest outlives its object, and S3 cannot tell whose object is gone: so every manifest expires after two years.
-# `file-index backfill` makes that of an older object again.
+# A manifest outlives its object, and S3 cannot tell whether the object is gone, so every manifest expires after two years.
+# `file-index backfill` makes the manifests of older objects again.
 resource "aws_s3_bucket_lifecycle_configuration" "manifests" {
   bucket = aws_s3_bucket.manifests.bucket
 
   rule {
-    id     = "manifests-of-objects-long-gone"
+    id     = "expire-manifests"
     status = "Enabled"
 
     filter {

@@ -176,7 +176,7 @@ class _Reader:
 def _receiving(body: Any) -> Callable[[int], bytes]:
     """Return a function that reads what has arrived of a body, without waiting for the rest.
 
-    botocore waits for all the bytes requested, and a body that drips takes for ever. The stream
+    botocore waits for all the bytes requested, so a slow body could take forever. The stream
     below, urllib3's response or http.client's, returns after one `recv`.
     """
     response: Any = getattr(body, "_raw_stream", body)

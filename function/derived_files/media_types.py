@@ -50,7 +50,7 @@ _PDF_HEADER_LINE = re.compile(rb"(?<=[\r\n])" + _PDF_HEADER.pattern)
 
 
 def described(beginning: bytes, ending: bytes) -> dict[str, Any] | None:
-    """Return the media type, and the pixels of an image; None if it is none of these, or text."""
+    """Return the media type, and an image's size; None if the content is unknown or text."""
     for pattern, media_type in _SIGNATURES:
         if pattern.match(beginning, 0, _SIGNATURE_BYTES):
             found: dict[str, Any] = {"media_type": media_type}

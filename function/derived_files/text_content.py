@@ -26,7 +26,7 @@ _one_at_a_time = threading.Lock()
 
 
 class Text:
-    """Content that counts as text until it proves not to be."""
+    """Content that counts as text until a byte proves otherwise."""
 
     def __init__(self) -> None:
         self._undecoded = b""

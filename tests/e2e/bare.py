@@ -33,23 +33,23 @@ FILE_INDEX = (
 
 @dataclass(frozen=True)
 class Done:
-    """What a command did."""
+    """The result of a command."""
 
     code: int
     answer: str
     messages: str
     peak_mb: float
-    """The most memory it had."""
+    """Its peak memory."""
 
 
 class Bare:
-    """What operators have before they ever deployed the module, and their command line."""
+    """A bucket and a table, as before the module is deployed, and `file-index`."""
 
     def __init__(self, emulator: Emulator, home: Path, bucket: str | None = None) -> None:
-        """With a bucket that is there already, or a new one with the table's name."""
+        """Use an existing bucket, or create one with the table's name."""
         self.emulator = emulator
         self.name = f"bare-{uuid4().hex[:12]}"
-        """The table's."""
+        """The name of the table."""
         self.bucket = bucket or self.name
         self._home = home
         self.s3: Any = emulator.client("s3")
@@ -72,7 +72,7 @@ class Bare:
         return IndexReader(self.emulator.client("dynamodb"), self.name)
 
     def store(self, record: FileRecord) -> None:
-        """Write a record where there is none."""
+        """Write a record for a key that has none."""
         FileIndex(self.emulator.client("dynamodb"), self.name).replace(record, None)
 
     def url(self, key: str = "") -> str:
@@ -110,9 +110,9 @@ class Bare:
         return Done(process.returncode, answer, messages, 0)
 
     def measured(self, *arguments: str) -> Done:
-        """Run a command that says little, and see how much memory it takes."""
+        """Run a command with little output, and measure its memory."""
         process = self.start(*arguments)
-        # Not by wait4, which counts what the tests' own process had at the fork.
+        # Not with wait4, which counts the memory of the tests' own process at the fork.
         seen = psutil.Process(process.pid)
         most = 0
         while process.poll() is None:

@@ -1,4 +1,4 @@
-"""What was asked of the local AWS, in order, as CloudTrail has it."""
+"""The calls to the local AWS, in order, as CloudTrail has them."""
 
 import json
 import ssl
@@ -16,7 +16,7 @@ Call = tuple[str, dict[str, Any]]
 
 @contextmanager
 def recorded_calls(emulator: Emulator, actions: Sequence[str]) -> Iterator[list[Call]]:
-    """Record the calls of these actions meanwhile; the list is filled at the end.
+    """Record the calls of these actions while the block runs; the list is filled at the end.
 
     CloudTrail looks up 50 calls of an action at most.
     """

@@ -1,4 +1,4 @@
-"""Changes of a deployed index: each is applied while files arrive, and what it did is kept."""
+"""Changes of a deployed index: each is applied while files arrive, and its result is kept."""
 
 import json
 import threading
@@ -20,7 +20,7 @@ from tests.frame import Shared
 
 _SECONDS_BETWEEN_FILES = 1
 
-# What holds something, and what loses its rights or events when it is replaced.
+# Resources that hold data, and resources whose replacement loses permissions or events.
 _HOLDERS = {
     "aws_cloudwatch_event_rule.bucket[0]": "rule",
     "aws_cloudwatch_log_group.function": "log group",
@@ -34,11 +34,11 @@ _HOLDERS = {
 }
 
 EVERYTHING = frozenset(_HOLDERS.values()) - {"rule", "queue"}
-"""What a deployment without a queue destroys if it is replaced as a whole."""
+"""The resources that replacing a whole deployment without a queue destroys."""
 
 
 class During(Enum):
-    """What becomes of the files that arrive while a change is applied."""
+    """The fate of the files that arrive while a change is applied."""
 
     INDEXED = "each is in the index"
     INDEXED_OR_KEPT = "each is in the index or in the dead-letter queue"
@@ -57,9 +57,9 @@ class Change:
     destroys: frozenset[str] = frozenset()
     during: During = During.INDEXED
     refused: str | None = None
-    """What the plan says, if it refuses the change."""
+    """The plan's error, if it refuses the change."""
     around: Callable[[Stack], Any] | None = None
-    """A context manager: what happens right before the apply, and what is checked after it."""
+    """A context manager that acts right before the apply, and checks after it."""
 
     def __str__(self) -> str:
         return self.name
@@ -67,13 +67,13 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a change did."""
+    """The result of a change."""
 
     destroyed: frozenset[str]
     lost_files: frozenset[str]
-    """Neither in the index nor in the dead-letter queue, of those that arrived meanwhile."""
+    """Files that arrived meanwhile and are neither in the index nor in the dead-letter queue."""
     kept_files: frozenset[str]
-    """In the dead-letter queue."""
+    """Files in the dead-letter queue."""
     refusal: str | None
     second_plan: Sequence[str]
 
@@ -133,7 +133,7 @@ class Changes:
             raise
 
     def _stack(self, deployment: Deployment) -> Stack:
-        """What is deployed now."""
+        """Return the deployed stack."""
         stack = Stack(self._shared.emulator, deployment)
         stack.configure_bucket_as_its_owner()
         table = stack.outputs["table"]
@@ -143,7 +143,7 @@ class Changes:
         return stack
 
     def _apply(self, stack: Stack, change: Change, shown: list[str]) -> tuple[Stack, Result]:
-        """Apply a change; what is deployed then, and what it did."""
+        """Apply a change; return the stack after it, and the result."""
         prefix = f"in/{uuid4().hex[:8]}"
         marker = _leave_a_dead_letter(stack)
         stack.put(f"{prefix}/before")
@@ -188,7 +188,7 @@ class Changes:
 
 
 def _missing(stack: Stack, change: Change, arrived: list[str]) -> frozenset[str]:
-    """The files that arrived and are not indexed, after waiting for all that must arrive."""
+    """Return the files that are not indexed, after waiting for those that must be."""
     missing = set(arrived)
 
     def all_indexed() -> bool:
@@ -211,7 +211,7 @@ def _leave_a_dead_letter(stack: Stack) -> str:
 
 @contextmanager
 def _files_arriving(stack: Stack, prefix: str) -> Iterator[list[str]]:
-    """Put files into the bucket meanwhile; their keys."""
+    """Put files into the bucket while the block runs; yield their keys."""
     arrived: list[str] = []
     ended = threading.Event()
 

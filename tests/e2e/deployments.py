@@ -1,13 +1,13 @@
-"""What the end-to-end tests deploy."""
+"""The deployments of the end-to-end tests."""
 
 from typing import Any
 
 BUCKET = {"create": True, "force_destroy": True, "abort_uploads": False}
 
-# What a queue's message waits before it is tried again follows from the function's time-out.
+# The function's timeout decides how long a message waits in the queue before a retry.
 QUICK = {"timeout_seconds": 15}
 
-# By fixture name, on top of environments/local.tfvars. All ways that events can take are here.
+# By fixture name, on top of environments/local.tfvars. Events take every possible way here.
 # Those with the longest tests come first.
 DEPLOYMENTS: dict[str, dict[str, Any]] = {
     "external": {
@@ -76,10 +76,10 @@ WAYS = {
 """Every combination of trigger and queue, by the deployment that has it."""
 
 PREFIX = "in box/ü+/"
-"""What all of these watch: keys that begin so and end with `.csv`."""
+"""All of them watch keys that begin with this and end with `.csv`."""
 
 
 def bucket_of(name: str) -> dict[str, Any]:
-    """The `bucket` that a deployment is given."""
+    """Return the input `bucket` of a deployment."""
     bucket: dict[str, Any] = DEPLOYMENTS[name].get("bucket", BUCKET)
     return bucket

@@ -1,4 +1,4 @@
-"""A stack of a user's own that uses the module."""
+"""A user's stack that uses the module."""
 
 import json
 import subprocess
@@ -18,7 +18,7 @@ class Parent:
 
     def __init__(self, copy: ModuleCopy) -> None:
         self.source = str(copy.directory)
-        """The module's source: absolute, because a provider that is kept runs in another folder."""
+        """The module's source: absolute, because a kept provider runs in another directory."""
         self.directory: Path = copy.directory.parent / "parent"
         self.directory.mkdir()
         self._environment = {
@@ -28,16 +28,16 @@ class Parent:
         }
 
     def init(self) -> None:
-        """Initialise it, after its files were written."""
+        """Initialise it after its files are written."""
         init(self.directory, self._environment)
 
     def apply(self) -> str | None:
-        """Apply it; what Terraform says if that fails."""
+        """Apply it; return Terraform's errors if that fails."""
         ran = self._terraform("apply", "-auto-approve")
         return ran.stdout + ran.stderr if ran.returncode else None
 
     def planned(self) -> dict[str, str]:
-        """Resource: what a plan would do to it."""
+        """Return what a plan would do, by resource."""
         ran = self._terraform("plan")
         assert ran.returncode == 0, ran.stdout + ran.stderr
         messages: list[dict[str, Any]] = [json.loads(line) for line in ran.stdout.splitlines()]
@@ -68,7 +68,7 @@ class Parent:
 
 @contextmanager
 def parent_stack(shared: Shared) -> Iterator[Parent]:
-    """Make room for a stack beside a copy of the module, for the test to write."""
+    """Create a directory beside a copy of the module, in which the test writes a stack."""
     environment = {**shared.emulator.environment, **shared.provider}
     with ModuleCopy(environment, shared.module) as copy:
         yield Parent(copy)

@@ -24,19 +24,19 @@ from tests.e2e.stack import Stack
 
 
 class Fault(StrEnum):
-    """What can happen to a call."""
+    """A failure that can happen to a call."""
 
     INTERNAL_ERROR = "500"
     UNAVAILABLE = "503"
     THROTTLED = "throttled"
     ANSWER_LOST = "answer lost"
-    """The call is made, and its connection dropped instead of answered."""
+    """The call is made, but the connection is dropped instead of a response."""
     DELAYED = "delayed"
     LATE = "made late"
     """The call is made after the caller has given up waiting for it."""
     KILLED_BEFORE = "killed before the call"
     KILLED_AFTER = "killed after the call"
-    """The call is made, and its caller is killed before the answer arrives."""
+    """The call is made, but its caller is killed before the response arrives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +50,13 @@ class Call:
 
     @property
     def to_s3(self) -> bool:
-        """Else to DynamoDB or SQS."""
+        """Whether the call is to S3, and not to DynamoDB or SQS."""
         return self.operation in ("GET", "HEAD")
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What AWS, or who stands in for it, answers."""
+    """The response of AWS or of its stand-in."""
 
     status: int
     body: bytes
@@ -64,16 +64,16 @@ class Answer:
 
 
 Decide = Callable[[Call], Fault | Answer | None]
-"""Decides what happens to a call: a fault, an answer of its own, or nothing unusual.
+"""Decides about a call: a fault, a response of its own, or nothing unusual.
 
 The call waits for the decision, so a decision may wait for a point of the program.
 """
 
 
 def at_random(rates: Mapping[Fault, float], seed: int) -> Decide:
-    """Each fault at its rate, at most one a call; and one write in a hundred is always throttled.
+    """Each fault at its rate, at most one per call; and one write in a hundred is always throttled.
 
-    It is so for each of its tries; the next delivery of the event makes another write of it.
+    Each of its retries is throttled too; the next delivery of the event makes a new write.
     """
     chance = random.Random(seed)  # noqa: S311 # no secret
     faults, weights = list(rates), list(rates.values())
@@ -136,7 +136,7 @@ class Proxy:
 
     @contextmanager
     def injecting(self, decide: Decide) -> Iterator[None]:
-        """Decide so about the calls made meanwhile."""
+        """Decide in this way about the calls made while the block runs."""
         self.decide = decide
         try:
             yield
@@ -161,7 +161,7 @@ class Proxy:
             self.injected[decided] += 1
 
     def _break_off(self, handler: "_Handler", call: Call, fault: Fault) -> None:
-        """Let the caller never see an answer."""
+        """Let the caller never see a response."""
         if fault is Fault.LATE:
             handler.wait_until_given_up()
         if fault is not Fault.KILLED_BEFORE:
@@ -200,7 +200,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def handle(self) -> None:
-        with suppress(OSError):  # the function may be dead, or have given up
+        with suppress(OSError):  # the function may be dead or have given up
             super().handle()
 
     def handle_call(self, call: Call) -> None:
@@ -247,7 +247,7 @@ def dynamodb_error(status: int, code: str, message: str) -> Answer:
 
 
 def s3_error(status: int, code: str, message: str) -> Answer:
-    """An error as S3 writes it; the answer to a HEAD has no body."""
+    """An error as S3 writes it; the response to a HEAD has no body."""
     body = f"<Error><Code>{code}</Code><Message>{message}</Message></Error>"
     return Answer(status, body.encode(), {"content-type": "application/xml"})
 

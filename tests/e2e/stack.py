@@ -21,11 +21,11 @@ from tests.e2e.bare import FILE_INDEX
 from tests.payloads import created, s3_document
 from tools.module_copy import ROOT
 
-_LOG_EVENTS = 10_000  # the most that one FilterLogEvents answers
+_LOG_EVENTS = 10_000  # the most that one FilterLogEvents returns
 
 
 def messages_in(sqs: Any, url: str) -> int:
-    """How many messages a queue holds, in flight or not."""
+    """Return how many messages a queue holds, in flight or not."""
     counts = sqs.get_queue_attributes(
         QueueUrl=url,
         AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
@@ -34,7 +34,7 @@ def messages_in(sqs: Any, url: str) -> int:
 
 
 class Stack:
-    """What a deployment made, and what a user does with it."""
+    """A deployment's resources, and what a user does with them."""
 
     def __init__(
         self, emulator: Emulator, deployment: Deployment, second_plan: Sequence[str] = ()
@@ -79,7 +79,7 @@ class Stack:
         return url
 
     def configure_bucket_as_its_owner(self) -> None:
-        """Do what the output `notification` tells the owner of a bucket to do."""
+        """Configure the bucket with the output `notification`."""
         told = self.outputs.get("notification")
         if told is None:
             return
@@ -112,7 +112,7 @@ class Stack:
         return variables
 
     def set_environment(self, variables: dict[str, str]) -> None:
-        """Start the function anew with these environment variables."""
+        """Restart the function with these environment variables."""
         awslambda = self.emulator.client("lambda")
         awslambda.update_function_configuration(
             FunctionName=self.name, Environment={"Variables": variables}
@@ -134,7 +134,7 @@ class Stack:
         return self.index.read(self.bucket, key)
 
     def wait_until_indexed(self, key: str) -> FileRecord:
-        """Wait until the record says what HeadObject says."""
+        """Wait until the record agrees with HeadObject."""
 
         def equal() -> FileRecord | None:
             head = self.s3.head_object(Bucket=self.bucket, Key=key)
@@ -157,7 +157,7 @@ class Stack:
         return wait_for(tombstone, lambda: (self.record(key), self.log_lines()[-3:]))
 
     def invoke(self, payload: Any) -> tuple[str | None, Any]:
-        """Invoke the function directly: the kind of its error, if it failed, and its answer."""
+        """Invoke the function directly; return the kind of error, if any, and the response."""
         answer = self.emulator.client("lambda").invoke(
             FunctionName=self.name, Payload=json.dumps(payload)
         )
@@ -216,18 +216,18 @@ class Stack:
         return s3_document(event | {"eventTime": format_time(datetime.now(UTC) - age)})
 
     def dead_letters(self) -> int:
-        """How many messages lie in the dead-letter queue."""
+        """Return how many messages are in the dead-letter queue."""
         return messages_in(self.emulator.client("sqs"), self.outputs["dead_letter_queue"]["url"])
 
     def waiting_messages(self) -> int:
-        """How many messages the queue holds, in flight or not; 0 without a queue."""
+        """Return how many messages the queue holds, in flight or not; 0 without a queue."""
         if "queue" not in self.outputs:
             return 0
         return messages_in(self.emulator.client("sqs"), self.queue_url)
 
     @contextmanager
     def redelivering_after(self, seconds: int) -> Iterator[None]:
-        """Let what failed come from the queue again sooner than a deployment should."""
+        """Redeliver failed messages from the queue sooner than a deployment should."""
         sqs = self.emulator.client("sqs")
         names = ["VisibilityTimeout"]
         own = sqs.get_queue_attributes(QueueUrl=self.queue_url, AttributeNames=names)["Attributes"]
@@ -241,7 +241,7 @@ class Stack:
 
     @contextmanager
     def queue_closed(self) -> Iterator[None]:
-        """Let messages gather in the queue, which is empty at first, until the end."""
+        """Let messages gather in the queue, empty at first, while the block runs."""
         # S3 sends a test event when it is configured.
         wait_for(lambda: not self.waiting_messages(), self.waiting_messages)
         awslambda = self.emulator.client("lambda")
@@ -275,13 +275,13 @@ class Stack:
     def file_index(
         self, *arguments: str, environment: Mapping[str, str] = MappingProxyType({})
     ) -> tuple[int, str]:
-        """What `file-index` does: its exit code and its words."""
+        """Run `file-index`; return its exit code and its output."""
         with self.start(*arguments, environment=environment) as process:
             said, _ = process.communicate()
         return process.returncode, said
 
     def log(self, since: float = 0) -> list[str]:
-        """All lines since that Unix time, the runtime's own too, oldest first."""
+        """Return all lines since that Unix time, including the runtime's own, oldest first."""
         logs = self.emulator.client("logs")
         group = self.outputs["log_group"]["name"]
         start = int(since * 1000)
@@ -291,7 +291,7 @@ class Stack:
             events += page
             if len(page) < _LOG_EVENTS:
                 return [event["message"] for event in events]
-            # The emulator cuts off here and gives no token for the rest.
+            # The emulator stops here and returns no token for the rest.
             start = page[-1]["timestamp"]
             events = [event for event in events if event["timestamp"] < start]
 
@@ -305,13 +305,13 @@ class Stack:
         return wait_for(lambda: self.log_lines(**fields), lambda: self.log_lines()[-5:])[-1]
 
     def wait_for_dead_letter(self, key: str) -> dict[str, Any]:
-        """Wait until an event about the key lies in the dead-letter queue, and take it."""
+        """Wait until an event about the key is in the dead-letter queue, and take it."""
         sqs = self.emulator.client("sqs")
         url = self.outputs["dead_letter_queue"]["url"]
         encoded = quote_plus(key, safe="/")
 
         def found() -> dict[str, Any] | None:
-            # Other tests' letters stay; they are hidden for a second.
+            # Other tests' messages stay; they are hidden for a second.
             messages = sqs.receive_message(
                 QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=1
             ).get("Messages", [])
@@ -325,7 +325,7 @@ class Stack:
         return wait_for(found, lambda: (self.dead_letters(), self.log_lines()[-3:]))
 
     def take_dead_letters(self) -> list[str]:
-        """Take all messages out of the dead-letter queue; their bodies."""
+        """Take all messages out of the dead-letter queue; return their bodies."""
         sqs = self.emulator.client("sqs")
         url = self.outputs["dead_letter_queue"]["url"]
         bodies = []

@@ -1,4 +1,4 @@
-"""`file-index backfill` on the local AWS, whose BatchExecuteStatement is the one it needs."""
+"""`file-index backfill` on the local AWS: moto cannot insert with BatchExecuteStatement."""
 
 import json
 import os
@@ -27,7 +27,7 @@ OBJECTS = int(os.environ.get("OBJECTS", "3000"))
 MANY = 1700
 """Objects, enough for two interrupted backfills that each write up to BEGUN batches."""
 BEGUN = 2 * WORKERS + 2
-"""The first batch that is written only after the place of another has been stored."""
+"""The first batch that is written only after a checkpoint of another batch."""
 MOST_MB = 120
 KEYS = (
     "a/1",
@@ -60,7 +60,7 @@ def full_bucket(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture
 def full(emulator: Emulator, tmp_path: Path, full_bucket: str) -> Bare:
-    """A bucket with many objects, and an index with none of them."""
+    """A bucket with many objects, and an empty index."""
     return Bare(emulator, tmp_path, full_bucket)
 
 
@@ -76,7 +76,7 @@ def differences(bare: Bare) -> list[tuple[object, ...]]:
     return sorted(bucket ^ index)
 
 
-def test_every_object_gets_a_record_and_every_record_stays(bare: Bare) -> None:
+def test_every_object_gets_a_record_and_existing_records_stay(bare: Bare) -> None:
     for key in KEYS:
         bare.put(key, key.encode())
     known = FileRecord(
@@ -110,7 +110,7 @@ def test_every_object_gets_a_record_and_every_record_stays(bare: Bare) -> None:
         assert record.known.last_modified
 
 
-def test_only_what_is_watched_is_inserted(bare: Bare) -> None:
+def test_only_watched_objects_are_inserted(bare: Bare) -> None:
     for key in ("in/1.csv", "in/2.txt", "in/b/3.csv", "out/4.csv", "zip/5"):
         bare.put(key)
 
@@ -160,13 +160,13 @@ def killing_at(number: int, fault: Fault) -> Decide:
 
 
 @pytest.mark.long  # tests/unit/cli/test_killed.py does it at every point
-def test_killed_it_goes_on_where_it_was(full: Bare) -> None:
+def test_a_killed_backfill_resumes_at_its_checkpoint(full: Bare) -> None:
     beginnings = []
     for number, fault in (
         (1, Fault.KILLED_BEFORE),  # before the first write
-        (1, Fault.KILLED_AFTER),  # after a write, before a place is stored
-        (BEGUN, Fault.KILLED_BEFORE),  # after a place is stored
-        (BEGUN, Fault.KILLED_AFTER),  # after more writes than the place tells
+        (1, Fault.KILLED_AFTER),  # after a write, before a checkpoint is stored
+        (BEGUN, Fault.KILLED_BEFORE),  # after a checkpoint is stored
+        (BEGUN, Fault.KILLED_AFTER),  # after more writes than the checkpoint has
         (1, Fault.KILLED_BEFORE),  # before the first write of a resumed backfill
     ):
         with Proxy(full.emulator) as proxy, proxy.injecting(killing_at(number, fault)):
@@ -185,12 +185,12 @@ def test_killed_it_goes_on_where_it_was(full: Bare) -> None:
     places = [said.removeprefix("Continuing after ") for said in beginnings[3:]]
     assert "000000" < places[0] < places[1] == places[2]
     assert json.loads(done.answer)["objects"] == MANY
-    # There is nothing to resume any more.
+    # Nothing is left to resume.
     again = full.file_index("backfill", full.url(), "--resume")
     assert again.messages == "There is nothing to resume: starting from the beginning.\n"
 
 
-def test_interrupted_it_says_how_to_go_on(full: Bare) -> None:
+def test_an_interrupted_backfill_says_how_to_resume(full: Bare) -> None:
     numbers, under_way, interrupted = count(1), Event(), Event()
 
     def hold(call: Call) -> None:
@@ -216,7 +216,7 @@ def test_interrupted_it_says_how_to_go_on(full: Bare) -> None:
     assert differences(full) == []
 
 
-def test_events_go_on_beside_it_and_win(unversioned: Stack) -> None:
+def test_events_during_a_backfill_win(unversioned: Stack) -> None:
     stack = unversioned
     prefix = f"{PREFIX}beside a backfill/"
     keys = [f"{prefix}{number}.csv" for number in range(40)]
@@ -226,7 +226,7 @@ def test_events_go_on_beside_it_and_win(unversioned: Stack) -> None:
     wait_for(
         lambda: not workload.differences(stack, prefix), lambda: workload.differences(stack, prefix)
     )
-    # As if half of it had been there before the index.
+    # As if half of the objects were older than the index.
     for record in list(stack.index.list_prefix(stack.bucket, prefix))[::2]:
         place = {"partition": {"S": stack.bucket}, "key": {"S": record.key}}
         dynamodb.delete_item(TableName=table, Key=place)

@@ -1,7 +1,7 @@
-"""A deployed index is changed: nothing is taken away that the operations page does not name.
+"""Changes of a deployed index: each destroys only what the operations page names.
 
-Each change is one entry of CHANGES: the deployment it is made to, the inputs that change, what
-may be destroyed, and what becomes of the files that arrive meanwhile.
+Each change is one entry of CHANGES: its deployment, the inputs that change, what it may destroy,
+and the fate of the files that arrive meanwhile.
 """
 
 import json
@@ -68,7 +68,7 @@ def with_the_rule_disabled(stack: Stack) -> Iterator[None]:
 
 @contextmanager
 def with_a_second_deployment_of_the_name(stack: Stack) -> Iterator[None]:
-    """Somebody else applies the same name with a state of their own, and destroys what they got."""
+    """Somebody else applies the same name with another state, and destroys what they created."""
     events = stack.emulator.client("events")
     rule = events.describe_rule(Name=stack.name)
     module = stack.deployment._module
@@ -90,7 +90,7 @@ def with_a_second_deployment_of_the_name(stack: Stack) -> Iterator[None]:
 
 
 def other_key(stack: Stack) -> dict[str, Any]:
-    """A new key of the account's."""
+    """Return a new key in the account."""
     key = stack.emulator.client("kms").create_key()["KeyMetadata"]["Arn"]
     return {"kms_key": {"arn": key}}
 
@@ -126,7 +126,7 @@ def with_the_key_allowed(stack: Stack) -> Iterator[None]:
 
 
 def _key_of_the_table(stack: Stack) -> str | None:
-    """The customer's key that the table is encrypted with; null for AWS's own."""
+    """Return the customer's key that encrypts the table; null if it is AWS's own."""
     described = stack.emulator.client("dynamodb").describe_table(TableName=stack.name)["Table"]
     encryption = described.get("SSEDescription", {})
     if encryption.get("Status") != "ENABLED":
@@ -171,7 +171,7 @@ def the_same_bucket_as_an_existing_one(stack: Stack) -> dict[str, Any]:
 
 @contextmanager
 def with_the_bucket_out_of_the_state(stack: Stack) -> Iterator[None]:
-    """As the operations page says."""
+    """Take the bucket out of the state as the operations page says."""
     environment = {**stack.deployment.environment, "PATH": os.environ["PATH"]}
     listed = _terraform(stack, environment, "state", "list").split()
     moved = [
@@ -307,7 +307,7 @@ CHANGES = [
         refused="the table is protected",
     ),
     Change(
-        "bucket handed over without a word",
+        "bucket handed over in silence",
         "change-protected",
         the_same_bucket_as_an_existing_one,
         refused="bucket.create = false would destroy it",
@@ -333,9 +333,9 @@ CHANGES = [
     ),
 ]
 
-# In every `make test`: what once took something away in silence. All run in `make test-all`.
+# Changes that once destroyed something silently run in every `make test`, all in `make test-all`.
 OFTEN = {
-    "bucket handed over without a word",
+    "bucket handed over in silence",
     "key added",
     "key removed",
     "name and protection at once",
@@ -348,7 +348,7 @@ OFTEN = {
 
 @pytest.fixture(scope="module")
 def changes(request: pytest.FixtureRequest, shared: Shared) -> Iterator[Changes]:
-    """All changes that are asked for, which begin at once."""
+    """All requested changes; they begin at once."""
     asked = [
         item.callspec.params["change"]
         for item in request.session.items
@@ -400,7 +400,7 @@ _NAMED = {
     'terraform_data.kept["table"]',
 }
 
-# Beside a changed dependency: the inputs that change, and what that destroys by itself.
+# Together with a changed dependency: the inputs that change, and what they destroy on their own.
 WITH_DEPENDENCY: dict[str, tuple[dict[str, Any], set[str]]] = {
     "filters": ({"filters": [{"prefix": "in/"}]}, set()),
     "key": ({"kms_key": _KEY}, set()),
@@ -475,7 +475,9 @@ def test_a_changed_dependency_of_the_module_changes_nothing_in_it(
 
 
 @pytest.mark.long
-def test_a_changed_dependency_of_the_module_lets_no_new_name_through(depending: Depending) -> None:
+def test_a_changed_dependency_of_the_module_does_not_let_a_new_name_through(
+    depending: Depending,
+) -> None:
     depending.write("changed", name="change-parent-2")
 
     refusal = depending.parent.apply()
@@ -491,7 +493,7 @@ def test_a_changed_dependency_of_the_module_lets_no_new_name_through(depending: 
         for change in CHANGES
     ],
 )
-def test_a_change_takes_nothing_away_that_is_not_named(changes: Changes, change: Change) -> None:
+def test_a_change_destroys_only_what_the_page_names(changes: Changes, change: Change) -> None:
     result: Result = changes.result(change)
 
     assert result.destroyed == change.destroys

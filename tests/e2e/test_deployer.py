@@ -1,4 +1,4 @@
-"""docs/deployer-policy.json: what plan, apply, change and destroy take, and nothing besides.
+"""docs/deployer-policy.json: exactly the actions that plan, apply, change and destroy need.
 
 One deployment with every feature lives as an IAM user who has this policy alone. The local AWS
 notes each action that the user's calls need, so what the policy allows and no call needs is seen.
@@ -31,7 +31,7 @@ ACCOUNT: Final = "000000000000"
 DOCS: Final = Path(__file__).parents[2] / "docs"
 
 PLACEHOLDERS: Final = ("ACCOUNT", "BUCKET", "KEY_ARN", "NAME", "REGION", "ROLE_PATH")
-# The provider asks for it, and goes on if that is denied.
+# The provider makes these calls, and continues if they are denied.
 KEY_OF_DYNAMODB: Final = f"arn:aws:kms:{REGION}:{ACCOUNT}:alias/aws/dynamodb"
 
 CREATED: Final = {"create": True, "force_destroy": True, "versioned": True}
@@ -61,10 +61,8 @@ def is_read(action: str) -> bool:
 
 
 def never_asked_for() -> set[str]:
-    """The actions that docs/permissions.md says the local AWS never asks for."""
-    _, _, section = (
-        (DOCS / "permissions.md").read_text().partition("\n## Actions without a proof\n")
-    )
+    """The actions that the local AWS never checks, according to docs/permissions.md."""
+    _, _, section = (DOCS / "permissions.md").read_text().partition("\n## Untested actions\n")
     rows = [row for row in section.splitlines() if row.startswith("| `")]
     return {
         action for row in rows for action in re.findall(r"`([a-z0-9]+:\w+)`", row.split("|")[1])
@@ -103,7 +101,7 @@ class Deployer:
 
     @property
     def decisions(self) -> list[Decision]:
-        """What the user asked for so far."""
+        """Return the decisions about the user's calls so far."""
         return self._emulator.decisions(self.credentials["AWS_ACCESS_KEY_ID"])
 
     def client(self, service: str) -> Any:
@@ -154,7 +152,7 @@ class Deployer:
 
     @property
     def changes(self) -> list[dict[str, Any]]:
-        """Inputs that change, and take away, what can be."""
+        """Return inputs that change or remove as much as possible."""
         return [
             {
                 "bucket": {**CREATED, "abort_uploads": False},
@@ -174,7 +172,7 @@ class Deployer:
         ]
 
     def fill_buckets(self) -> None:
-        """Put something into the buckets that a destroy has to empty."""
+        """Put objects into the buckets that a destroy has to empty."""
         for bucket in (self.bucket, self.reports_bucket):
             self._s3.put_object(Bucket=bucket, Key="a")
         self._s3.delete_object(Bucket=self.bucket, Key="a")
@@ -182,7 +180,7 @@ class Deployer:
 
 @dataclass
 class Life:
-    """What came of a deployment from its first apply to its end."""
+    """The results of a deployment from its first apply to its destroy."""
 
     deployer: Deployer
     planned: list[Decision]
@@ -208,7 +206,7 @@ def life(shared: Shared) -> Life:
 
 
 @pytest.mark.long
-def test_a_deployment_lives_by_the_policy_alone(life: Life) -> None:
+def test_the_policy_alone_is_enough_for_a_deployment(life: Life) -> None:
     refused = {
         decision.action
         for decision in life.deployer.decisions
@@ -304,9 +302,9 @@ def test_the_policy_fits_into_a_role() -> None:
 @pytest.mark.long
 def test_terraform_fails_without_each_action(shared: Shared) -> None:
     deployer = Deployer(shared.emulator, f"{NAME}-grown")
-    # The answer to a HeadBucket has no body that could name the action.
+    # The response to a HeadBucket has no body that could name the action.
     allowed = {"s3:ListBucket"}
-    # DescribeKey is asked for by what creates a table, not by what reads one.
+    # DescribeKey is needed to create a table, not to read one.
     reads = set(filter(is_read, actions(deployer.policy))) - allowed - {"kms:DescribeKey"}
     allowed |= reads
 
@@ -323,7 +321,7 @@ def test_terraform_fails_without_each_action(shared: Shared) -> None:
                 allowed.update(missing)
 
     with deployer.deployment(shared) as deployment:
-        # What is created and cannot be read is created anew, so reads have their turn afterwards.
+        # A resource that cannot be read after its creation is created again, so reads come last.
         repeat(deployment.apply)
         allowed -= reads
         assert repeat(deployment.plan) == []

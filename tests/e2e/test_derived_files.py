@@ -21,7 +21,7 @@ def manifests(stack: Stack) -> dict[str, dict[str, Any]]:
     }
 
 
-def test_each_object_has_a_manifest_and_no_manifest_has_one(derived: Stack) -> None:
+def test_each_object_has_a_manifest_and_manifests_have_none(derived: Stack) -> None:
     key = f"{PREFIX}manifest + of.csv"
     content = b"name,size\na,1\n"
 
@@ -82,7 +82,7 @@ def test_an_object_that_is_not_read_is_indexed_with_the_reason(
     assert line["key"] == key
 
 
-def test_the_largest_object_has_one(derived: Stack) -> None:
+def test_the_largest_allowed_object_has_a_manifest(derived: Stack) -> None:
     key = f"{PREFIX}largest"
 
     derived.put(key, b"x" * 2**20)
@@ -99,7 +99,7 @@ def test_an_object_deleted_in_between_is_indexed_with_the_reason(derived: Stack)
 
 
 @pytest.mark.parametrize("command", ["backfill", "verify --grace 1 --repair"])
-def test_file_index_makes_them_too(derived: Stack, command: str) -> None:
+def test_file_index_makes_manifests_too(derived: Stack, command: str) -> None:
     name, *options = command.split()
     prefix = f"{PREFIX}nobody was told, {name}/"
     with without_events(derived.s3, derived.bucket):

@@ -1,4 +1,4 @@
-"""One object that may not be read, on the local AWS: with a bucket policy, as operators meet it."""
+"""One object that a bucket policy denies, on the local AWS."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ KEYS = ("in/a", "in/b", REFUSED, "in/d")
 
 
 def refuse(bare: Bare) -> None:
-    """Have the bucket's owner deny everybody one object."""
+    """Deny everybody access to one object."""
     statement = {
         "Effect": "Deny",
         "Principal": "*",
@@ -24,7 +24,7 @@ def refuse(bare: Bare) -> None:
 
 
 def operator(bare: Bare) -> dict[str, str]:
-    """Credentials, as environment variables, of somebody who may do everything that IAM allows."""
+    """Credentials, as environment variables, of a user with all permissions that IAM can give."""
     iam, sts = bare.emulator.client("iam"), bare.emulator.client("sts")
     everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
     trust = {
@@ -56,7 +56,7 @@ def indexed(bare: Bare) -> set[str]:
         (("verify", "--repair", "--grace", "0"), {"compared": 4, "repaired": 3, "failed": 1}),
     ],
 )
-def test_one_object_that_may_not_be_read_does_not_stop_the_others(
+def test_an_object_without_read_access_does_not_stop_the_others(
     bare: Bare, tmp_path: Path, command: tuple[str, ...], done: dict[str, int]
 ) -> None:
     name, *options = command
@@ -87,8 +87,8 @@ def test_one_object_that_may_not_be_read_does_not_stop_the_others(
     assert indexed(bare) == {*KEYS}
 
 
-def test_a_verification_is_resumed_in_the_middle_of_the_index(bare: Bare) -> None:
-    """The table is read on from a key that has no record of its own."""
+def test_a_verification_resumes_in_the_middle_of_the_index(bare: Bare) -> None:
+    """The table is read on from a key without a record."""
     for number in range(60):
         bare.put(f"in/{number:02}")
     assert bare.file_index("backfill", bare.url()).code == 0

@@ -1,4 +1,4 @@
-"""Whatever goes wrong between function and AWS, the index ends equal to the bucket.
+"""The index ends equal to the bucket, whatever goes wrong between the function and AWS.
 
 `make faults` runs it at length and shows the figures.
 """
@@ -25,18 +25,18 @@ from tests.e2e.stack import Stack
 OPERATIONS = int(os.environ.get("OPERATIONS", "80"))
 KEYS = min(300, max(20, OPERATIONS // 10))
 SEED = 792
-"""Its first 60 calls without a queue meet every fault, and its first 15 a kill in every way."""
+"""A seed whose first 60 calls without a queue have every fault, and the first 15 every kill."""
 ENOUGH_FOR_ALL_FAULTS = 5000
 
 MORE_OFTEN = max(1, 200 / OPERATIONS)
-"""Few operations make few calls, so more of them meet a fault."""
+"""Few operations make few calls, so more of the calls have a fault."""
 RATES = dict.fromkeys(
     (Fault.INTERNAL_ERROR, Fault.UNAVAILABLE, Fault.THROTTLED, Fault.ANSWER_LOST),
     0.015 * MORE_OFTEN,
 ) | {Fault.DELAYED: 0.02 * MORE_OFTEN, Fault.LATE: 0.001 * MORE_OFTEN}
 KILL_RATE = 0.004 * MORE_OFTEN
 KILL_RATE_OF_BATCHES = 0.001 * MORE_OFTEN
-"""For each call: a batch makes many, and dies with one."""
+"""The rate per call: a batch makes many calls, and dies with one."""
 
 REDELIVERED_AFTER = QUICK["timeout_seconds"] + 1
 MOST_SECONDS = HANG_SECONDS + OPERATIONS
@@ -47,19 +47,19 @@ console = Console(highlight=False, width=120)
 
 @dataclass(frozen=True)
 class Run:
-    """What was done to one deployment, and what became of it."""
+    """The operations on one deployment, and their results."""
 
     way: str
     prefix: str
-    """Of the run's keys."""
+    """The prefix of the run's keys."""
     operations: Counter[str]
     faults: Counter[Fault]
     replayed: int
-    """Dead letters."""
+    """How many dead letters there were."""
     left: int
-    """Dead letters still there at the end."""
+    """How many dead letters were left at the end."""
     differences: Mapping[str, tuple[object, object]]
-    """Between bucket and index, at the end."""
+    """Differences between bucket and index, at the end."""
     seconds: float
     log: list[str]
     """The function's."""
@@ -79,12 +79,12 @@ class Run:
 
     @property
     def redelivered(self) -> int:
-        """Events that the log has more than once; of a killed invocation it has not all."""
+        """Return events that the log has more than once; it lacks some of killed invocations."""
         return len(self.events) - len({line["s3_request_id"] for line in self.events})
 
     @property
     def lost(self) -> int:
-        """Operations whose event was never dealt with."""
+        """Return the operations whose event was never processed."""
         return self.operations.total() - len(dealt_with(self.events))
 
 
@@ -100,7 +100,7 @@ def dealt_with(lines: list[dict[str, str]]) -> set[str]:
 
 
 def run_under_faults(stack: Stack, way: str) -> Run:
-    """Work on the bucket while calls fail and processes die, then wait, then replay."""
+    """Change the bucket while calls fail and processes die, then wait, then replay."""
     started = time.time()
     prefix = f"{PREFIX}faults {started}/"
     keys = [f"{prefix}{number}.csv" for number in range(KEYS)]

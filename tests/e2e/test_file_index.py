@@ -1,4 +1,4 @@
-"""`file-index` as its users run it: on deployments, with their rights, in their terminals."""
+"""`file-index` as its users run it: on deployments, with their permissions, in their terminals."""
 
 import json
 import os
@@ -63,7 +63,7 @@ def test_a_deployment_is_read_verified_and_repaired(stack: Stack) -> None:
         stack.wait_until_indexed(key)
     assert stack.wait_until_removed(gone).event_name == "Repair"
 
-    # And the index goes on following what was repaired.
+    # The index still follows the repaired keys.
     stack.put(gone)
     stack.delete(changed)
     stack.wait_until_indexed(gone)
@@ -136,7 +136,7 @@ def test_a_live_bucket_has_no_drift(stack: Stack, least: int) -> None:
         assert lines(said)[-1]["compared"] > 0
 
 
-def test_a_function_does_the_tasks_of_a_job(metadata: Stack) -> None:
+def test_a_function_performs_the_tasks_of_a_job(metadata: Stack) -> None:
     stack = metadata
     key = f"{PREFIX}of a job+.csv"
     with without_events(stack.s3, stack.bucket):
@@ -188,7 +188,7 @@ NEEDED = {
 
 @pytest.fixture
 def may(bare: Bare) -> Callable[[set[str]], dict[str, str]]:
-    """Credentials, as environment variables, of somebody who may do these things alone."""
+    """Credentials, as environment variables, of a user who may do only these things."""
     iam, sts = bare.emulator.client("iam"), bare.emulator.client("sts")
     trust = {
         "Effect": "Allow",
@@ -225,13 +225,13 @@ def may(bare: Bare) -> Callable[[set[str]], dict[str, str]]:
 @pytest.mark.parametrize(
     "command",
     [
-        # These need all that any command needs.
+        # Together these commands need every permission.
         "backfill",
         "verify --repair",
         *(pytest.param(name, marks=pytest.mark.long) for name in ("get", "ls", "verify")),
     ],
 )
-def test_a_right_that_is_missing_is_named(
+def test_a_missing_permission_is_named(
     bare: Bare, may: Callable[[set[str]], dict[str, str]], command: str
 ) -> None:
     name, *options = command.split()
@@ -248,7 +248,7 @@ def test_a_right_that_is_missing_is_named(
         assert f"role {bare.name} is not authorized to perform: {missing}" in refusal
         assert bare.name in resource
 
-    # And with all of them it works.
+    # With all of them, it works.
     if command == "get":
         bare.file_index("backfill", bare.url())
     done = bare.file_index(*arguments, environment=may(NEEDED[command]))
@@ -269,7 +269,7 @@ def test_another_region_has_no_such_table(bare: Bare, command: str) -> None:
     )
 
 
-def test_nobody_who_answers_is_said_in_one_line(bare: Bare) -> None:
+def test_an_endpoint_that_does_not_respond_is_reported_in_one_line(bare: Bare) -> None:
     done = bare.file_index("ls", bare.url(), "--endpoint-url", "https://127.0.0.1:9")
 
     assert (done.code, done.answer, done.messages.count("\n")) == (2, "", 1)
@@ -283,7 +283,7 @@ def test_nobody_who_answers_is_said_in_one_line(bare: Bare) -> None:
         pytest.param([("verify", "--grace", "0"), ("get",)], marks=pytest.mark.long),
     ],
 )
-def test_a_reader_who_has_seen_enough_ends_it(bare: Bare, commands: list[tuple[str, ...]]) -> None:
+def test_a_closed_pipe_ends_a_listing(bare: Bare, commands: list[tuple[str, ...]]) -> None:
     for number in range(300):
         bare.put(f"{number:03} {'x' * 900}")
     assert bare.file_index("backfill", bare.url()).code == 0
@@ -302,7 +302,7 @@ def test_a_reader_who_has_seen_enough_ends_it(bare: Bare, commands: list[tuple[s
         process.stderr.close()
 
 
-def test_interrupted_it_says_so(bare: Bare) -> None:
+def test_an_interrupted_command_says_so(bare: Bare) -> None:
     bare.put("a")
     looking = Event()
 
@@ -321,7 +321,7 @@ def test_interrupted_it_says_so(bare: Bare) -> None:
     assert (process.returncode, answer, messages) == (130, "", "Interrupted.\n")
 
 
-def test_in_a_terminal_progress_is_drawn(bare: Bare) -> None:
+def test_progress_is_drawn_in_a_terminal(bare: Bare) -> None:
     for number in range(60):
         bare.put(f"{number}\x1b[2J")
     mine, theirs = pty.openpty()

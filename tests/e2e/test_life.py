@@ -1,4 +1,4 @@
-"""A bucket of somebody else's, and an index's whole life: plan, use, switch, destroy."""
+"""An index of an existing bucket over its whole life: plan, use, change, destroy."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from tests.e2e.stack import Stack
 
 
 def made(stack: Stack) -> dict[str, list[str]]:
-    """What is left of a deployment on the account."""
+    """Return what the account still has of a deployment."""
     client = stack.emulator.client
     name = "short_lived"
     found = {
@@ -22,7 +22,7 @@ def made(stack: Stack) -> dict[str, list[str]]:
 
 
 @pytest.mark.waits
-def test_an_index_of_somebody_elses_bucket_from_plan_to_destroy(short_lived: Stack) -> None:
+def test_an_index_of_an_existing_bucket_from_plan_to_destroy(short_lived: Stack) -> None:
     s3 = short_lived.s3
     short_lived.put("in box/a b.txt", b"1", ContentType="text/csv")
     short_lived.put("elsewhere.txt")
@@ -31,8 +31,8 @@ def test_an_index_of_somebody_elses_bucket_from_plan_to_destroy(short_lived: Sta
     assert record.known.metadata.content_type == "text/csv"
     assert short_lived.record("elsewhere.txt") is None
 
-    # Object metadata is switched off and a queue is added: until the owner has followed, S3 goes
-    # on invoking the function.
+    # Object metadata is switched off and a queue is added. Until the owner follows, S3 still
+    # invokes the function.
     short_lived.deployment.apply({"object_metadata": {"enabled": False}, "queue": {}})
     short_lived.put("in box/a b.txt", b"333", ContentType="text/csv")
     assert short_lived.wait_until_indexed("in box/a b.txt").known.metadata is None

@@ -1,4 +1,4 @@
-"""The local AWS itself: it stands alone, and its corrections are right and still needed."""
+"""The local AWS itself: it is isolated, and its corrections are right and still needed."""
 
 import json
 import os
@@ -51,7 +51,7 @@ def new_name() -> str:
 
 
 def create_role(emulator: Emulator, service: str, statements: list[dict[str, Any]]) -> str:
-    """A role that the service, or the account's root, may assume; its ARN."""
+    """Create a role that the service, or the account's root, may assume; return its ARN."""
     iam = emulator.client("iam")
     name = new_name()
     trust = {
@@ -71,7 +71,7 @@ def policy(statements: list[dict[str, Any]]) -> str:
 
 
 def create_bucket_with_queue(emulator: Emulator, prefix: str) -> tuple[str, str]:
-    """A bucket that reports uploads under the (encoded) prefix to a queue: bucket, queue URL."""
+    """Create a bucket that reports uploads under the (encoded) prefix to a queue."""
     s3, sqs = emulator.client("s3"), emulator.client("sqs")
     name = new_name()
     url: str = sqs.create_queue(QueueName=name)["QueueUrl"]
@@ -116,7 +116,7 @@ def keys_let_through_by_an_encoded_filter(emulator: Emulator) -> object:
 
 
 def statuses_of_an_absent_key(emulator: Emulator, *, may_list: bool) -> list[object]:
-    """Of HEAD and GET."""
+    """Return the status codes of HEAD and GET."""
     bucket = new_name()
     emulator.client("s3").create_bucket(Bucket=bucket)
     statements: list[dict[str, Any]] = [
@@ -179,7 +179,7 @@ def handler(event, context):
 def create_function(emulator: Emulator, code: str, statements: list[dict[str, Any]]) -> str:
     """Create a function that runs the code; return its name.
 
-    The code can `say` something: of what it prints, an uncorrected emulator may lose a part.
+    The code reports with `say`, because an uncorrected emulator may lose printed lines.
     """
     awslambda = emulator.client("lambda")
     name = new_name()
@@ -203,7 +203,7 @@ def said_file(emulator: Emulator, function: str) -> Path:
 
 
 def said(emulator: Emulator, function: str) -> list[str]:
-    """What the function has said so far."""
+    """Return what the function has said so far."""
     file = said_file(emulator, function)
     return file.read_text().splitlines() if file.exists() else []
 
@@ -225,7 +225,7 @@ def start_burst(emulator: Emulator, meeting: Path, held: int) -> str:
 
 
 def last_line_of_a_long_log(emulator: Emulator) -> list[str]:
-    """What the log has of a function's last line when the function has answered."""
+    """Return what the log has of a function's last line when the function has responded."""
     function = create_function(emulator, TALKATIVE_FUNCTION, [])
     emulator.client("lambda").invoke(FunctionName=function)
     found = emulator.client("logs").filter_log_events(
@@ -235,7 +235,7 @@ def last_line_of_a_long_log(emulator: Emulator) -> list[str]:
 
 
 def largest_batch(emulator: Emulator) -> int:
-    """The most of 25 messages that a mapping with batches of 100 gives to one invocation."""
+    """Return the most of 25 messages that a mapping with batches of 100 gives to one invocation."""
     sqs, awslambda = emulator.client("sqs"), emulator.client("lambda")
     queue = new_name()
     arn = f"arn:aws:sqs:us-east-1:000000000000:{queue}"
@@ -262,7 +262,7 @@ def largest_batch(emulator: Emulator) -> int:
 
 
 def send_uploads_by_eventbridge(emulator: Emulator, target: str) -> str:
-    """A versioned bucket whose uploads a rule brings to the target; its name."""
+    """Create a versioned bucket whose uploads a rule sends to the target; return its name."""
     s3, events = emulator.client("s3"), emulator.client("events")
     bucket = new_name()
     s3.create_bucket(Bucket=bucket)
@@ -277,7 +277,7 @@ def send_uploads_by_eventbridge(emulator: Emulator, target: str) -> str:
 
 
 def version_in_an_eventbridge_event(emulator: Emulator) -> tuple[object, object]:
-    """The version that S3 answered for an upload, and the one that its event names."""
+    """Return the version that S3 returned for an upload, and the one that its event names."""
     sqs = emulator.client("sqs")
     queue = new_name()
     url = sqs.create_queue(QueueName=queue)["QueueUrl"]
@@ -291,7 +291,7 @@ def version_in_an_eventbridge_event(emulator: Emulator) -> tuple[object, object]
 
 
 def tries_of_a_failing_target(emulator: Emulator, least: int) -> int:
-    """How often a function that fails is invoked for one event of EventBridge."""
+    """Return how often a function that fails is invoked for one event from EventBridge."""
     function = create_function(emulator, FAILING_FUNCTION, [])
     bucket = send_uploads_by_eventbridge(
         emulator, f"arn:aws:lambda:us-east-1:000000000000:function:{function}"
@@ -299,13 +299,13 @@ def tries_of_a_failing_target(emulator: Emulator, least: int) -> int:
 
     emulator.client("s3").put_object(Bucket=bucket, Key="a")
     wait_for(lambda: len(said(emulator, function)) >= least, lambda: said(emulator, function))
-    # By the time a later invocation has been tried three times, this one would have been too.
+    # When a later invocation has been tried three times, this one must have been too.
     errors_counted(emulator)
     return len(said(emulator, function))
 
 
 def alarm_in_xml(emulator: Emulator) -> dict[str, str | None]:
-    """How an alarm on a percentile is described to those who ask in XML, as the provider does."""
+    """Return the description of an alarm on a percentile in XML, which the provider uses."""
     name = new_name()
     emulator.client("cloudwatch").put_metric_alarm(
         AlarmName=name,
@@ -325,7 +325,7 @@ def alarm_in_xml(emulator: Emulator) -> dict[str, str | None]:
 
 
 def query_cloudwatch(emulator: Emulator, query: dict[str, str]) -> str:
-    """Ask CloudWatch in AWS's query protocol, as the provider does; its XML."""
+    """Call CloudWatch in AWS's query protocol, as the provider does; return its XML."""
     content_type = {"Content-Type": "application/x-www-form-urlencoded"}
     request = AWSRequest(
         "POST",
@@ -340,7 +340,7 @@ def query_cloudwatch(emulator: Emulator, query: dict[str, str]) -> str:
 
 
 def alarm_on_metric_math(emulator: Emulator, by: str) -> dict[str, Any]:
-    """An alarm on an expression, put in a protocol: as JSON, or as a query as the provider does."""
+    """Put an alarm on an expression, as JSON or as a query as the provider does; return it."""
     name = new_name()
     if by == "json":
         emulator.client("cloudwatch").put_metric_alarm(
@@ -370,7 +370,7 @@ def alarm_on_metric_math(emulator: Emulator, by: str) -> dict[str, Any]:
 
 
 def key_of_a_log_group(emulator: Emulator, key: str | None) -> object:
-    """The key that a log group is described with after it got one, and after it lost it if null."""
+    """Return a log group's key after it got one, and after it lost it (null)."""
     logs = emulator.client("logs")
     name = new_name()
     logs.create_log_group(logGroupName=name)
@@ -387,7 +387,7 @@ def key_of_a_log_group(emulator: Emulator, key: str | None) -> object:
 def refusal_of_notifications(
     emulator: Emulator, *notifications: tuple[str, str, str]
 ) -> str | None:
-    """What S3 says to notifications for these event types, prefixes and suffixes on one bucket."""
+    """Return S3's error for notifications with these event types, prefixes and suffixes, if any."""
     sqs, s3 = emulator.client("sqs"), emulator.client("s3")
     bucket, url = create_bucket_with_queue(emulator, prefix="a/")
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]
@@ -418,7 +418,7 @@ def refusal_of_notifications(
 
 
 def actions_recorded(emulator: Emulator) -> list[str]:
-    """What CloudTrail has of one call in each of two protocols."""
+    """Return what CloudTrail has of one call in each of two protocols."""
     with recorded_calls(emulator, ["ListTables", "ListRoles"]) as calls:
         emulator.client("dynamodb").list_tables()
         emulator.client("iam").list_roles(PathPrefix="/recorded/")
@@ -467,7 +467,7 @@ def longest_lag(emulator: Emulator) -> list[float]:
 
 
 def errors_counted(emulator: Emulator) -> float:
-    """Of an invocation that nobody waits for, and that fails three times."""
+    """Return the errors counted for an asynchronous invocation that fails three times."""
     function = create_function(emulator, FAILING_FUNCTION, [])
     awslambda = emulator.client("lambda")
     awslambda.invoke(FunctionName=function, InvocationType="Event", Payload="{}")
@@ -476,7 +476,7 @@ def errors_counted(emulator: Emulator) -> float:
 
 
 def both(emulator: Emulator, uncorrected: Emulator, probe: Callable[[Emulator], T]) -> tuple[T, T]:
-    """Return what the probe finds on each emulator; both run at once, since they only wait."""
+    """Return what the probe finds on each emulator; both run at once, because they only wait."""
     with ThreadPoolExecutor(2) as pool:
         corrected, alone = pool.map(probe, (emulator, uncorrected))
     return corrected, alone
@@ -546,7 +546,7 @@ def test_notifications_that_overlap_are_rejected(
     assert refusal_of_notifications(uncorrected, one, other) is None
 
 
-def test_notifications_that_do_not_overlap_are_taken(emulator: Emulator) -> None:
+def test_notifications_that_do_not_overlap_are_accepted(emulator: Emulator) -> None:
     assert (
         refusal_of_notifications(
             emulator,
@@ -560,7 +560,7 @@ def test_notifications_that_do_not_overlap_are_taken(emulator: Emulator) -> None
 
 
 def test_cloudtrail_names_every_action(emulator: Emulator, uncorrected: Emulator) -> None:
-    # Others list tables meanwhile.
+    # Other tests list tables meanwhile.
     assert set(actions_recorded(emulator)) == {"ListTables", "ListRoles"}
     assert actions_recorded(uncorrected) == ["ListTables"]
 
@@ -576,7 +576,7 @@ def test_every_invocation_is_measured(emulator: Emulator, uncorrected: Emulator)
     assert alone < 3
 
 
-def test_metrics_are_taken_from_logs(emulator: Emulator, uncorrected: Emulator) -> None:
+def test_metrics_are_extracted_from_logs(emulator: Emulator, uncorrected: Emulator) -> None:
     assert longest_lag(emulator) == [5]
     assert longest_lag(uncorrected) == []
 
@@ -609,7 +609,7 @@ def test_eventbridge_events_name_the_version(emulator: Emulator, uncorrected: Em
     assert stored != named
 
 
-def test_what_eventbridge_invokes_is_tried_three_times(
+def test_a_target_of_eventbridge_is_tried_three_times(
     emulator: Emulator, uncorrected: Emulator
 ) -> None:
     assert tries_of_a_failing_target(emulator, least=3) == 3
@@ -617,7 +617,7 @@ def test_what_eventbridge_invokes_is_tried_three_times(
 
 
 def refused_action(emulator: Emulator, allowed: tuple[str, str], call: Call) -> str | None:
-    """The action that a user lacks for a call, if the policy allows one action on one resource."""
+    """Return the action that a call lacks if a policy allows one action on one resource."""
     iam = emulator.client("iam")
     user = new_name()
     iam.create_user(UserName=user)
@@ -720,7 +720,7 @@ def test_a_call_is_authorized_by_its_action_on_its_resource(
         ),
     ],
 )
-def test_a_call_needs_all_actions_that_aws_asks_for(
+def test_a_call_needs_all_actions_that_aws_checks(
     emulator: Emulator,
     uncorrected: Emulator,
     allowed: tuple[str, str],
@@ -731,7 +731,7 @@ def test_a_call_needs_all_actions_that_aws_asks_for(
     assert refused_action(uncorrected, allowed, call) is None
 
 
-def test_another_stands_alone_and_leaves_nothing(
+def test_a_second_emulator_is_independent_and_leaves_nothing_behind(
     emulator: Emulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     emulator.client("s3").create_bucket(Bucket=new_name())
@@ -771,7 +771,7 @@ def test_another_stands_alone_and_leaves_nothing(
     assert list(temporary.iterdir()) == []
 
 
-def test_a_start_that_fails_shows_the_log_and_leaves_nothing(
+def test_a_failed_start_shows_the_log_and_leaves_nothing_behind(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))

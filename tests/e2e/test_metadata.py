@@ -1,4 +1,4 @@
-"""Object metadata and tags, and what refuses to let the function read them."""
+"""Object metadata and tags, and denials when the function reads them."""
 
 import json
 
@@ -46,7 +46,7 @@ def test_tags_restore_and_storage_class_events_refresh_the_record(
         Bucket=metadata.bucket, Key=key, Tagging={"TagSet": [{"Key": "k", "Value": name}]}
     )
 
-    # The emulator sends no such events, so here is what S3 would send.
+    # The emulator does not send such events, so the test sends what S3 would.
     event = {
         "eventVersion": "2.6",
         "eventName": name,
@@ -96,9 +96,9 @@ def test_a_bucket_policy_that_denies_is_explained(metadata: Stack) -> None:
     metadata.wait_until_indexed(key)
 
 
-def test_a_key_that_refuses_is_explained(metadata: Stack) -> None:
+def test_a_kms_denial_is_explained(metadata: Stack) -> None:
     key = "denied by the key.csv"
-    # The emulator asks no key. So AWS says it, for instance in github.com/aws/aws-cdk/issues/10010
+    # The emulator does not check keys. AWS's words are from github.com/aws/aws-cdk/issues/10010
     refusal = dynamodb_error(
         400,
         "AccessDeniedException",

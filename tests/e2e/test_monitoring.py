@@ -1,4 +1,4 @@
-"""Alarms and dashboard watch what there is, and each alarm fires when its cause is there."""
+"""Alarms and dashboard watch existing metrics, and each alarm fires if its cause exists."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +15,7 @@ from tests.e2e.stack import Stack
 
 DAY_SECONDS = 86400
 
-# What AWS itself measures and the local AWS does not:
+# Metrics that AWS records and the local AWS does not:
 DOCUMENTED = {
     # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/metrics-dimensions.html
     ("AWS/DynamoDB", "ConsumedWriteCapacityUnits", "TableName"),
@@ -38,7 +38,7 @@ Metric = tuple[str, str, str, str]
 Minutes = Sequence[datetime]
 """When each minute began, and when the last one ended.
 
-They stand for CloudWatch's minutes, and are as short as what happens in them.
+They stand for CloudWatch's minutes, but last only as long as their events.
 """
 
 Cause = Callable[[Stack], Iterator[None]]
@@ -61,7 +61,7 @@ class Monitoring:
 
     @property
     def names(self) -> set[str]:
-        """What the module made."""
+        """Return the names of the module's resources."""
         return {self.stack.name, f"{self.stack.name}-dead-letter"}
 
     def watched(self) -> set[Metric]:
@@ -109,7 +109,7 @@ class Monitoring:
         )
 
     def _statistic(self, alarm: dict[str, Any], began: datetime, ended: datetime) -> list[float]:
-        """Return what the alarm looks at of one minute: one value, or none without data."""
+        """Return the alarm's value for one minute; None without data."""
         percentile = alarm.get("ExtendedStatistic")
         found = self.cloudwatch.get_metric_statistics(
             Namespace=alarm["Namespace"],
@@ -166,13 +166,13 @@ def test_nothing_watches_a_metric_that_does_not_exist(stack: Stack) -> None:
     for metric in monitoring.watched() | monitoring.drawn():
         assert metric[3] in monitoring.names
         assert metric in measured or metric[:3] in DOCUMENTED, metric
-    # And the other way round: what the function measures is drawn.
+    # And the reverse: the dashboard draws all metrics of the function.
     ours = {metric for metric in measured if metric[0] == "FileIndex" and metric[3] == stack.name}
     assert ours <= monitoring.drawn()
 
 
 @pytest.mark.parametrize("stack", ["unversioned", "external_queued"], indirect=True)
-def test_no_alarm_fires_when_all_is_well(stack: Stack) -> None:
+def test_no_alarm_fires_without_a_cause(stack: Stack) -> None:
     began = now()
     key = f"{PREFIX}all is well.csv"
     stack.put(key)
@@ -250,7 +250,7 @@ def test_an_alarm_fires_when_its_cause_is_there(
     assert not alarms & monitoring.fired(minutes[:-1])
 
 
-# What the local AWS does not measure is measured here, as AWS would.
+# The test records the metrics that the local AWS lacks, as AWS would.
 @pytest.mark.parametrize(
     ("stack", "alarm", "well", "ill", "minutes"),
     [
@@ -295,7 +295,7 @@ def test_an_alarm_fires_by_what_aws_measures(
     assert monitoring.fires(alarm, measure(ill, minutes, hour=2))
 
 
-def test_the_queries_ask_for_what_is_in_the_log(unversioned: Stack) -> None:
+def test_the_queries_use_fields_that_the_log_has(unversioned: Stack) -> None:
     queries = unversioned.emulator.client("logs").describe_query_definitions(
         queryDefinitionNamePrefix=f"{unversioned.name}/"
     )["queryDefinitions"]

@@ -1,4 +1,4 @@
-"""A queue between trigger and function: bursts, poison, lack of time, hot keys."""
+"""A queue between trigger and function: bursts, poison messages, lack of time, hot keys."""
 
 import time
 from collections import Counter
@@ -18,7 +18,7 @@ from tests.payloads import native, s3_document
 
 POISON = '{"Records": [{"eventName": "ObjectCreated:Put", "s3": "poison"}]}'
 MOST_HELD_SECONDS = 4
-"""Less than the function's read time-out (5 s), so that it does not retry the call."""
+"""Less than the function's read timeout (5 s), so that it does not retry the call."""
 
 
 @pytest.mark.parametrize("number", [300, pytest.param(1000, marks=pytest.mark.long)])
@@ -42,7 +42,7 @@ def test_a_backlog_takes_few_invocations(external_queued: Stack, number: int) ->
     assert workload.differences(stack, prefix) == {}
 
 
-def test_a_poison_message_costs_itself_alone(external_queued: Stack) -> None:
+def test_a_poison_message_fails_alone(external_queued: Stack) -> None:
     stack = external_queued
     good = [f"{PREFIX}beside poison {number}.csv" for number in range(5)]
     sqs = stack.emulator.client("sqs")
@@ -68,7 +68,7 @@ def test_a_poison_message_costs_itself_alone(external_queued: Stack) -> None:
     assert any(line["messages"] > line["Failed"] == 1 for line in summaries)
 
 
-def test_poison_is_tried_five_times_and_keeps_its_body(external_queued: Stack) -> None:
+def test_a_poison_message_is_tried_five_times_and_keeps_its_body(external_queued: Stack) -> None:
     stack = external_queued
     started = time.time()
 
@@ -84,7 +84,7 @@ def test_poison_is_tried_five_times_and_keeps_its_body(external_queued: Stack) -
     assert "s3 is a string" in stack.log_lines(started, message="malformed")[0]["errorMessage"]
 
 
-def test_an_invocation_short_of_time_starts_nothing_and_the_rest_is_redelivered(
+def test_an_invocation_short_of_time_starts_no_key_and_the_rest_is_redelivered(
     queued: Stack,
 ) -> None:
     stack = queued
@@ -96,7 +96,7 @@ def test_an_invocation_short_of_time_starts_nothing_and_the_rest_is_redelivered(
     too_late = None
 
     def hold(call: Call) -> None:
-        """Hold all calls after the first records, until the invocation starts no more keys."""
+        """Hold all calls after the first records until the invocation starts no more keys."""
         nonlocal too_late
         if too_late is None:
             # The invocation began before its first call, so it starts no key after this.
@@ -111,7 +111,7 @@ def test_an_invocation_short_of_time_starts_nothing_and_the_rest_is_redelivered(
         proxy.before(stack),
         stack.redelivering_after(time_out + 1),
     ):
-        stack.invoke({"Event": "s3:TestEvent"})  # a cold start would take of its time
+        stack.invoke({"Event": "s3:TestEvent"})  # a cold start would use up some of its time
         with proxy.injecting(hold):
             with stack.queue_closed():
                 for key in keys:
@@ -151,7 +151,7 @@ def test_a_key_that_is_overwritten_many_times_ends_as_its_last_upload(
         lines = stack.log_lines(started, key=key)
         return len({line["s3_request_id"] for line in lines if line["outcome"] != "failed"})
 
-    # With a queue, events that others kept from writing come again after that time.
+    # With a queue, events that lost to other writers are redelivered after that time.
     again = stack.redelivering_after(16) if "queue" in stack.outputs else nullcontext()
     with again:
         for number in range(times):

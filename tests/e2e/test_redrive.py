@@ -1,4 +1,4 @@
-"""Replaying dead letters, whichever way they went: `file-index redrive`."""
+"""Replaying dead letters with `file-index redrive`, whichever way they came."""
 
 import json
 import signal
@@ -23,7 +23,7 @@ MORE_THAN_AT_ONCE = 12
 
 @contextmanager
 def outage(stack: Stack) -> Iterator[None]:
-    """DynamoDB refuses the deployment's writes."""
+    """Let DynamoDB reject the deployment's writes."""
     refusal = dynamodb_error(400, "ResourceNotFoundException", "Requested resource not found")
 
     def refuse(_: Any) -> Answer:
@@ -34,7 +34,7 @@ def outage(stack: Stack) -> Iterator[None]:
 
 
 def dead_letters(stack: Stack, name: str) -> list[str]:
-    """Upload files, which must fail, and wait until their events are dead letters; the keys."""
+    """Upload files, which must fail; return the keys once their events are dead letters."""
     keys = [f"{PREFIX}{name} {number}.csv" for number in range(FILES)]
     for key in keys:
         stack.put(key)
@@ -42,7 +42,7 @@ def dead_letters(stack: Stack, name: str) -> list[str]:
     return keys
 
 
-def test_without_a_queue_dead_letters_are_invoked_again(external: Stack) -> None:
+def test_without_a_queue_dead_letters_are_sent_to_the_function(external: Stack) -> None:
     stack = external
     code, said = stack.file_index("redrive")
     assert (code, "0 in the dead-letter queue." in said) == (0, True), said
@@ -125,9 +125,9 @@ def failure_record(payload: Any) -> dict[str, Any]:
     }
 
 
-def test_with_a_queue_dead_letters_go_there_again(external_queued: Stack) -> None:
+def test_with_a_queue_dead_letters_are_sent_to_the_queue(external_queued: Stack) -> None:
     stack = external_queued
-    # A short visibility time-out may redeliver a message that is still being processed, so it
+    # A short visibility timeout may redeliver a message that is still being processed, so it
     # applies only while every attempt fails.
     with stack.redelivering_after(2), outage(stack):
         keys = dead_letters(stack, "sent again")
@@ -149,7 +149,7 @@ def test_with_a_queue_dead_letters_go_there_again(external_queued: Stack) -> Non
     assert stack.dead_letters() == 0
 
 
-def test_what_eventbridge_could_not_deliver_is_replayed(eventbridge: Stack) -> None:
+def test_an_event_that_eventbridge_could_not_deliver_is_replayed(eventbridge: Stack) -> None:
     stack = eventbridge
     key = f"{PREFIX}undelivered+.csv"
     stack.put(key)
@@ -183,7 +183,7 @@ def test_what_eventbridge_could_not_deliver_is_replayed(eventbridge: Stack) -> N
 
 
 @pytest.mark.parametrize("stack", ["external"], indirect=True)
-def test_what_lambda_refuses_stays(stack: Stack) -> None:
+def test_a_message_that_lambda_rejects_stays(stack: Stack) -> None:
     stack.emulator.client("sqs").send_message(
         QueueUrl=stack.outputs["dead_letter_queue"]["url"], MessageBody="not JSON"
     )

@@ -23,7 +23,7 @@ GRANTED = {  # by deployment: on table and buckets
 
 OBJECT = "object {bucket}/{key}, or bucket {bucket}"
 READS = "if bucket.versioned, object_metadata.enabled, backfill_role or derived_files is set"
-EXPLAINED = {  # on what, and how the module grants it
+EXPLAINED = {  # the resource, and how the module grants the action
     "dynamodb:GetItem": (
         "table {table}",
         "if bucket.versioned, object_metadata.enabled or backfill_role is set",
@@ -46,7 +46,7 @@ def test_no_other_action_on_table_or_bucket_is_granted(stack: Stack) -> None:
     [(name, action) for name in ("metadata", "derived") for action in sorted(GRANTED[name])],
     indirect=["stack"],
 )
-def test_every_granted_action_is_needed_and_its_absence_explained(
+def test_every_granted_action_is_needed_and_its_absence_is_explained(
     stack: Stack, action: str
 ) -> None:
     key = f"{PREFIX}without {action}"

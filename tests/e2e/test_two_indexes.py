@@ -1,4 +1,4 @@
-"""Two indexes of one bucket in a stack of somebody's own, as the README has them."""
+"""Two indexes of one bucket in a user's stack, as in the README."""
 
 import json
 import re
@@ -52,7 +52,7 @@ output "file_index" {
 
 
 def write(parent: Parent, *, archive: str) -> None:
-    """The README's notification, with the prefix of the second index."""
+    """Write the README's notification, with the prefix of the second index."""
     section = (ROOT / "README.md").read_text().split("### Two indexes of one bucket")[1]
     snippet = re.search(r"```hcl\n(.*?)```", section, re.DOTALL)
     assert snippet
@@ -76,7 +76,9 @@ def indexes(emulator: Emulator) -> dict[str, IndexReader]:
 
 
 @pytest.mark.usefixtures("stack")
-def test_they_share_its_notifications(indexes: dict[str, IndexReader], emulator: Emulator) -> None:
+def test_two_indexes_share_the_buckets_notifications(
+    indexes: dict[str, IndexReader], emulator: Emulator
+) -> None:
     for prefix in indexes:
         emulator.client("s3").put_object(Bucket=BUCKET, Key=f"{prefix}/a", Body=b"x")
     for prefix, index in indexes.items():
@@ -95,7 +97,7 @@ def test_a_command_asks_which_index(stack: Parent, command: tuple[str, ...]) -> 
     )
 
 
-def test_a_command_works_on_the_index_that_is_named(
+def test_a_command_uses_the_named_index(
     stack: Parent, indexes: dict[str, IndexReader], emulator: Emulator
 ) -> None:
     s3 = emulator.client("s3")
@@ -112,7 +114,7 @@ def test_a_command_works_on_the_index_that_is_named(
     assert found == {"archive": True, "incoming": False}
 
 
-def test_the_dead_letters_of_the_index_that_is_named_are_replayed(
+def test_the_dead_letters_of_the_named_index_are_replayed(
     stack: Parent, emulator: Emulator
 ) -> None:
     sqs = emulator.client("sqs")

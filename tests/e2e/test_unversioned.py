@@ -78,7 +78,7 @@ def test_a_bulk_delete_removes_every_key(unversioned: Stack) -> None:
         unversioned.wait_until_removed(key)
 
 
-def test_only_what_the_filters_name_is_indexed(unversioned: Stack) -> None:
+def test_only_keys_that_match_the_filters_are_indexed(unversioned: Stack) -> None:
     others = (f"{PREFIX}other.txt", "elsewhere/file.csv", "in+box/%C3%BC+/file.csv")
     for key in others:
         unversioned.put(key)
@@ -108,7 +108,7 @@ def test_a_duplicate_and_a_late_event_are_superseded(unversioned: Stack) -> None
 def unversioned_events(
     stack: Stack, key: str, sequencer: str | None
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The key's latest upload as S3 reported it, and one that was before it."""
+    """The event of the key's latest upload as S3 reported it, and an earlier one."""
 
     def event(sequencer: str | None) -> dict[str, Any]:
         line = stack.wait_for_line(key=key)
@@ -139,7 +139,7 @@ BROKEN: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-def test_what_cannot_be_read_is_explained_and_kept(unversioned: Stack) -> None:
+def test_an_unreadable_message_is_explained_and_kept(unversioned: Stack) -> None:
     for number, (payload, _) in enumerate(BROKEN):
         unversioned.emulator.client("lambda").invoke(
             FunctionName=unversioned.outputs["function"]["name"],
@@ -155,7 +155,7 @@ def test_what_cannot_be_read_is_explained_and_kept(unversioned: Stack) -> None:
         )
 
 
-def test_an_event_that_needs_a_look_fails_with_what_to_do_where_none_is_allowed(
+def test_an_event_that_needs_a_denied_look_fails_and_says_what_to_do(
     unversioned: Stack,
 ) -> None:
     old = {
@@ -190,7 +190,7 @@ def test_an_unknown_event_type_is_ignored_with_a_warning(unversioned: Stack) -> 
     assert unversioned.wait_for_line(key="new.csv")["level"] in ("WARN", "WARNING")
 
 
-def test_a_missing_table_is_explained_and_what_came_meanwhile_is_replayed(
+def test_a_missing_table_is_explained_and_its_events_can_be_replayed(
     unversioned: Stack,
 ) -> None:
     key = f"{PREFIX}no table.csv"
@@ -207,7 +207,7 @@ def test_a_missing_table_is_explained_and_what_came_meanwhile_is_replayed(
 
 @contextmanager
 def without_table(stack: Stack) -> Iterator[None]:
-    """The deployment after somebody has deleted its table."""
+    """The deployment after somebody deleted its table."""
     dynamodb = stack.emulator.client("dynamodb")
     table = dynamodb.describe_table(TableName=stack.outputs["table"]["name"])["Table"]
     dynamodb.delete_table(TableName=table["TableName"])

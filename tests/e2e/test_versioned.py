@@ -16,7 +16,7 @@ def test_the_current_version_is_indexed(versioned: Stack) -> None:
     )
 
 
-def test_a_delete_marker_removes_and_its_removal_brings_back(versioned: Stack) -> None:
+def test_a_delete_marker_removes_the_record_and_its_removal_restores_it(versioned: Stack) -> None:
     versioned.put("undeleted", b"1")
     versioned.wait_until_indexed("undeleted")
 
@@ -27,7 +27,7 @@ def test_a_delete_marker_removes_and_its_removal_brings_back(versioned: Stack) -
     assert versioned.wait_until_indexed("undeleted").known.size == 1
 
 
-def test_a_permanent_delete_of_the_current_version_uncovers_the_one_before(
+def test_a_permanent_delete_of_the_current_version_uncovers_the_previous_one(
     versioned: Stack,
 ) -> None:
     versioned.put("uncovered", b"1")
@@ -50,7 +50,7 @@ def test_a_permanent_delete_of_an_older_version_changes_nothing(versioned: Stack
     assert versioned.wait_until_indexed("kept").known.size == 2
 
 
-def test_deleting_every_version_removes(versioned: Stack) -> None:
+def test_deleting_every_version_removes_the_record(versioned: Stack) -> None:
     only = versioned.put("gone", b"1")
     versioned.wait_until_indexed("gone")
 

@@ -30,7 +30,7 @@ def test_a_second_plan_is_empty(stack: Stack) -> None:
     assert stack.second_plan == []
 
 
-def test_a_rule_lets_through_what_its_filters_name_and_nothing_else(eventbridge: Stack) -> None:
+def test_a_rule_passes_only_events_that_match_its_filters(eventbridge: Stack) -> None:
     watched = [f"{PREFIX}a", f"{PREFIX}x.csv", "over/lap", "over/a/lap"]
     others = [f"{PREFIX}x.txt", "elsewhere.csv", "over/lap/", "over", "xover/lap"]
     for key in (*others, *watched):
@@ -43,7 +43,7 @@ def test_a_rule_lets_through_what_its_filters_name_and_nothing_else(eventbridge:
 
 
 @pytest.mark.parametrize("stack", ["eventbridge", "queued"], indirect=True)
-def test_versions_are_told_apart_whichever_way_they_come(stack: Stack) -> None:
+def test_versions_are_told_apart_in_every_way(stack: Stack) -> None:
     key = f"{PREFIX}undeleted.csv"
     first = stack.put(key, b"1")
     stack.put(key, b"22")

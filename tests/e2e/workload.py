@@ -1,4 +1,4 @@
-"""Random puts, overwrites and deletes of a bucket, and how far its index is from it."""
+"""Random puts, overwrites and deletes in a bucket, and the differences between it and its index."""
 
 import random
 from collections import Counter
@@ -12,12 +12,12 @@ _DELETES = 0.2
 
 
 def run(stack: Stack, keys: list[str], operations: int, seed: int) -> Counter[str]:
-    """Do that many operations on the keys, several at a time; how many there were of each kind.
+    """Do that many operations on the keys, several at a time; return the number of each kind.
 
-    None of the keys is there before.
+    None of the keys exists before.
     """
     with ThreadPoolExecutor(_WORKERS) as pool:
-        # Each key belongs to one worker: whose upload is the latest is not a race then.
+        # Each key belongs to one worker, so there is no race for the latest upload.
         done = pool.map(
             lambda worker: _work(
                 stack,
@@ -47,7 +47,7 @@ def _work(stack: Stack, keys: list[str], operations: int, chance: random.Random)
 
 
 def differences(stack: Stack, prefix: str) -> Mapping[str, tuple[object, object]]:
-    """For each key under the prefix in which bucket and index differ: what each of them says."""
+    """Return, for each key under the prefix that differs, what bucket and index have."""
     pages = stack.s3.get_paginator("list_objects_v2").paginate(Bucket=stack.bucket, Prefix=prefix)
     bucket = {
         found["Key"]: (found["ETag"].strip('"'), found["Size"])

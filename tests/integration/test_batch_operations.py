@@ -24,7 +24,7 @@ KEY = "a b+ü/1.csv"
 
 
 def job(*keys: str, schema: str = "2.0", **task: Any) -> dict[str, Any]:
-    """What S3 Batch Operations sends, in both of its schemas.
+    """The payload of S3 Batch Operations, in both of its schemas.
 
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/batch-ops-invoke-lambda.html
     """
@@ -72,7 +72,7 @@ def test_an_object_that_is_gone_leaves_a_tombstone(function: Function, index: Fi
     assert tombstone.deleted
 
 
-def test_an_object_of_another_bucket_fails_for_good(
+def test_an_object_of_another_bucket_fails_permanently(
     index: FileIndex,
     s3: "S3Client",  # noqa: ARG001 # the bucket exists
 ) -> None:
@@ -86,7 +86,7 @@ def test_an_object_of_another_bucket_fails_for_good(
 
 
 class Refusing:
-    """S3 that refuses to look at one object."""
+    """S3 that denies HEAD of one object."""
 
     def __init__(self, s3: "S3Client", code: str) -> None:
         self._s3 = s3
@@ -101,7 +101,7 @@ class Refusing:
 @pytest.mark.parametrize(
     ("code", "result"), [("403", "PermanentFailure"), ("SlowDown", "TemporaryFailure")]
 )
-def test_each_task_fails_for_itself(
+def test_each_task_fails_on_its_own(
     function: Function,
     reader: IndexReader,
     s3: "S3Client",
@@ -121,7 +121,7 @@ def test_each_task_fails_for_itself(
 
 
 @pytest.mark.parametrize(("remaining_ms", "is_started"), [(5000, True), (4999, False)])
-def test_what_is_not_started_in_time_comes_again(
+def test_a_task_that_is_not_started_in_time_is_retried(
     function: Function, index: FileIndex, remaining_ms: int, is_started: bool
 ) -> None:
     (result,) = function.handle(job(KEY), Invocation(remaining_ms))["results"]
@@ -135,7 +135,7 @@ def test_what_is_not_started_in_time_comes_again(
         )
 
 
-def test_tasks_have_lines_and_a_summary_as_events_have(
+def test_tasks_have_log_lines_and_a_summary_like_events(
     function: Function,
     s3: "S3Client",
     lines: Callable[[], list[Any]],
@@ -174,7 +174,7 @@ def test_tasks_have_lines_and_a_summary_as_events_have(
         (job(KEY) | {"tasks": None}, "without taskId"),
     ],
 )
-def test_what_cannot_be_read_is_malformed(
+def test_unreadable_tasks_are_malformed(
     function: Function, payload: dict[str, Any], said: str
 ) -> None:
     with pytest.raises(MalformedEventError, match=said):

@@ -1,4 +1,4 @@
-"""Derived files: made before their records, or the reason why not."""
+"""Derived files: made before their records, or the reason why there is none."""
 
 import hashlib
 import io
@@ -43,7 +43,7 @@ def derived_bucket(s3: "S3Client") -> None:
 
 
 def put(s3: "S3Client", key: str, body: bytes) -> dict[str, Any]:
-    """Upload; the event's entry about it."""
+    """Upload an object; return the event's record."""
     etag = s3.put_object(Bucket=BUCKET, Key=key, Body=body)["ETag"].strip('"')
     return recent(created(key, size=len(body), eTag=etag))
 
@@ -94,7 +94,7 @@ def test_a_record_points_to_the_manifest_of_its_object(
     answer = s3.get_object(Bucket=DERIVED, Key=name)
     assert answer["ContentType"] == "application/json"
 
-    # Again, and too late: nothing changes.
+    # A duplicate and a late event change nothing.
     function.handle(s3_document(event), Invocation())
     assert stored(s3) == {name: data}
 
@@ -140,7 +140,7 @@ def test_without_a_manifest_there_is_no_record_yet(s3: "S3Client", index: FileIn
 
 
 @pytest.mark.parametrize("size", [0, 1, LIMIT])
-def test_objects_up_to_the_limit_have_one(s3: "S3Client", size: int) -> None:
+def test_objects_up_to_the_limit_have_a_manifest(s3: "S3Client", size: int) -> None:
     made = maker(s3).make(source(s3, body=b"x" * size), size)
 
     assert made.reason is None
@@ -148,14 +148,16 @@ def test_objects_up_to_the_limit_have_one(s3: "S3Client", size: int) -> None:
 
 
 @pytest.mark.parametrize("told", [LIMIT + 1, 0, None])
-def test_a_larger_object_has_none_whatever_the_event_says(s3: "S3Client", told: int | None) -> None:
+def test_a_larger_object_has_no_manifest_whatever_size_the_event_gives(
+    s3: "S3Client", told: int | None
+) -> None:
     made = maker(s3).make(source(s3, body=b"x" * (LIMIT + 1)), told)
 
     assert (made.key, made.reason) == (None, "the object has more than 10 bytes")
     assert stored(s3) == {}
 
 
-def test_an_object_that_has_changed_has_none_for_this_event(s3: "S3Client") -> None:
+def test_an_object_that_has_changed_gets_no_manifest_for_this_event(s3: "S3Client") -> None:
     before = source(s3, body=b"1")
     now = source(s3, body=b"2")
 
@@ -164,7 +166,7 @@ def test_an_object_that_has_changed_has_none_for_this_event(s3: "S3Client") -> N
     assert maker(s3).make(now, 1).key == f"m/k.{now.etag}.json"
 
 
-def test_an_object_that_is_gone_has_none(s3: "S3Client") -> None:
+def test_a_deleted_object_has_no_manifest(s3: "S3Client") -> None:
     gone = source(s3)
     s3.delete_object(Bucket=BUCKET, Key="k")
 
@@ -173,7 +175,7 @@ def test_an_object_that_is_gone_has_none(s3: "S3Client") -> None:
     assert maker(s3).make(elsewhere, 1).reason == "the object was deleted meanwhile"
 
 
-# As S3 says it: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+# S3's errors: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
 @pytest.mark.parametrize(
     ("code", "status", "message", "reason"),
     [
@@ -198,7 +200,7 @@ def test_an_object_that_is_gone_has_none(s3: "S3Client") -> None:
         ),
     ],
 )
-def test_an_object_that_cannot_be_read_has_none(
+def test_an_unreadable_object_has_no_manifest(
     code: str, status: int, message: str, reason: str
 ) -> None:
     s3 = boto3.client("s3")
@@ -228,7 +230,7 @@ def test_an_object_that_cannot_be_read_has_none(
         ),
     ],
 )
-def test_a_refusal_fails_the_event(code: str, message: str, refusal: str) -> None:
+def test_a_denied_call_fails_the_event(code: str, message: str, refusal: str) -> None:
     s3 = boto3.client("s3")
     with Stubber(s3) as stubber:
         stubber.add_client_error("get_object", code, message, http_status_code=403)
@@ -252,7 +254,7 @@ def test_other_errors_fail_the_event(code: str, message: str) -> None:
             maker(s3).make(Source(bucket="b", key="k", etag="e"), 1)
 
 
-def test_a_refusal_to_store_names_the_place(s3: "S3Client") -> None:
+def test_a_denied_store_names_the_bucket_and_key(s3: "S3Client") -> None:
     with Stubber(s3) as stubber:
         stubber.add_response("get_object", {"Body": _body(b"a"), "ContentLength": 1})
         stubber.add_client_error(
@@ -271,7 +273,7 @@ def _body(data: bytes) -> StreamingBody:
 
 
 def answering(body: Any, length: int) -> "S3Client":
-    """A client that answers the next GetObject with this body."""
+    """Return a client that responds to the next GetObject with this body."""
     s3 = boto3.client("s3")
     stubber = Stubber(s3)
     stubber.add_response(
@@ -297,7 +299,7 @@ class BreakingBody(io.BytesIO):
     ],
     ids=["breaks", "ends early"],
 )
-def test_a_connection_that_breaks_is_no_fault_of_the_content(
+def test_a_broken_connection_is_not_blamed_on_the_content(
     body: type[io.BytesIO], error: type[Exception], said: str
 ) -> None:
     with pytest.raises(error, match=said):
@@ -305,7 +307,7 @@ def test_a_connection_that_breaks_is_no_fault_of_the_content(
 
 
 class Dripping(threading.Thread):
-    """Answers a GET with a byte every hundredth of a second."""
+    """Responds to a GET with one byte every hundredth of a second."""
 
     def __init__(self, length: int) -> None:
         super().__init__(daemon=True)
@@ -321,15 +323,15 @@ class Dripping(threading.Thread):
             head = f'HTTP/1.1 200 OK\r\nContent-Length: {self._length}\r\nETag: "e"\r\n\r\n'
             connection.sendall(head.encode())
             stopped = threading.Event()
-            with suppress(OSError):  # nobody reads any more
+            with suppress(OSError):  # the reader is gone
                 while self.sent < self._length and not stopped.wait(0.01):
                     connection.sendall(b"x")
                     self.sent += 1
 
 
 @pytest.mark.parametrize("urllib3", ["2", "1.26"])
-def test_a_body_that_drips_is_given_up(monkeypatch: pytest.MonkeyPatch, urllib3: str) -> None:
-    if urllib3 == "1.26":  # the one of some runtimes has no read1 of its own
+def test_a_slow_body_is_given_up(monkeypatch: pytest.MonkeyPatch, urllib3: str) -> None:
+    if urllib3 == "1.26":  # some runtimes' response has no read1 of its own
         monkeypatch.delattr("urllib3.response.HTTPResponse.read1")
         monkeypatch.delattr("urllib3.response.BaseHTTPResponse.read1")
     monkeypatch.setattr(maker_module, "_SECONDS", 0.1)
@@ -345,7 +347,7 @@ def test_a_body_that_drips_is_given_up(monkeypatch: pytest.MonkeyPatch, urllib3:
     assert 0 < slow.sent < 1000
 
 
-def test_a_body_is_read_in_the_sizes_that_are_asked_for() -> None:
+def test_a_body_is_read_in_the_requested_sizes() -> None:
     class Pieces(io.BytesIO):
         def read1(self, size: int | None = -1, /) -> bytes:
             return super().read1(min(size or 0, 2))
@@ -390,7 +392,7 @@ def test_a_body_of_another_kind_is_read_too(s3: "S3Client") -> None:
 
 
 @pytest.mark.parametrize("code", ["400", "BadRequest", "InvalidURI", "KeyTooLongError"])
-def test_a_name_that_s3_refuses_costs_the_derived_file_alone(code: str) -> None:
+def test_a_name_that_s3_rejects_costs_only_the_derived_file(code: str) -> None:
     s3 = boto3.client("s3")
     source = Source(bucket="b", key="a/b/../../../" + "c" * 500, etag="e")
     with Stubber(s3) as stubber:
@@ -404,7 +406,7 @@ def test_a_name_that_s3_refuses_costs_the_derived_file_alone(code: str) -> None:
     assert len(made.reason) == 300
 
 
-def test_another_error_of_the_store_fails_the_event() -> None:
+def test_any_other_error_of_the_store_fails_the_event() -> None:
     s3 = boto3.client("s3")
     with Stubber(s3) as stubber:
         stubber.add_response("get_object", {"Body": _body(b"a"), "ContentLength": 1})
@@ -413,7 +415,7 @@ def test_another_error_of_the_store_fails_the_event() -> None:
             maker(s3).make(Source(bucket="b", key="k", etag="e"), 1)
 
 
-def test_content_that_nothing_can_be_made_of_has_none(s3: "S3Client") -> None:
+def test_content_that_make_rejects_has_no_derived_file(s3: "S3Client") -> None:
     def fails(_: Source, content: Content) -> bytes:
         raise ValueError(f"what is {content.read(3)!r}?" + "?" * 1000)
 
@@ -425,7 +427,9 @@ def test_content_that_nothing_can_be_made_of_has_none(s3: "S3Client") -> None:
     assert len(made.reason) == 300
 
 
-def test_what_takes_too_long_has_none(s3: "S3Client", monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_object_that_takes_too_long_has_no_derived_file(
+    s3: "S3Client", monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(maker_module, "_SECONDS", -1)
 
     made = maker(s3).make(source(s3, body=b"abc"), 3)
@@ -440,7 +444,7 @@ def test_what_takes_too_long_has_none(s3: "S3Client", monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(
     ("data", "kept"), [(bytearray(b"m"), b"m"), (memoryview(b"m"), b"m"), (None, None), ("m", None)]
 )
-def test_what_is_no_bytes_is_made_some_or_is_a_reason(
+def test_a_result_that_is_not_bytes_is_converted_or_becomes_a_reason(
     s3: "S3Client", data: Any, kept: bytes | None
 ) -> None:
     made = maker(s3, derive=lambda *_: data).make(source(s3), 1)
@@ -473,7 +477,9 @@ def test_the_documented_example_makes_thumbnails(s3: "S3Client") -> None:
     assert none.reason.startswith("UnidentifiedImageError: cannot identify image file")
 
 
-def test_it_is_said_in_the_log_too(s3: "S3Client", caplog: pytest.LogCaptureFixture) -> None:
+def test_a_missing_derived_file_is_logged_too(
+    s3: "S3Client", caplog: pytest.LogCaptureFixture
+) -> None:
     about = source(s3)
 
     maker(s3, max_bytes=0).make(about, 1)
@@ -518,7 +524,9 @@ def test_an_event_without_an_etag_is_indexed_with_the_reason(
     assert record.known.derived.reason == "the event names no ETag"
 
 
-def test_no_file_is_derived_without_being_asked_for(s3: "S3Client", reader: IndexReader) -> None:
+def test_no_file_is_derived_unless_the_deployment_says_so(
+    s3: "S3Client", reader: IndexReader
+) -> None:
     create_function(settings()).handle(s3_document(put(s3, "k", b"a")), Invocation())
 
     record = reader.get(BUCKET, "k")

@@ -40,7 +40,7 @@ VERSION = "096fKKXTRTtl3on89fVO.nfljtsv6qko"
 
 
 class Invocation:
-    """Lambda's context: how much time is left."""
+    """Lambda's context, with the remaining time."""
 
     def __init__(self, remaining_ms: int = 60_000) -> None:
         self._remaining_ms = remaining_ms
@@ -54,7 +54,7 @@ def recent(record: dict[str, Any], age: timedelta = timedelta(seconds=2)) -> dic
 
 
 def lives(tombstone: FileRecord, life: timedelta, after: datetime, before: datetime) -> bool:
-    """Whether a tombstone written between two times lives that long, to the second."""
+    """Return whether a tombstone written between two times lives that long, to the second."""
     assert tombstone.expires_at
     return int((after + life).timestamp()) <= tombstone.expires_at <= (before + life).timestamp()
 
@@ -196,7 +196,7 @@ REFRESHED = {
 
 
 @pytest.mark.parametrize("record", REFRESHED.values(), ids=list(REFRESHED))
-def test_where_the_event_does_not_decide_the_object_is_looked_at(
+def test_if_the_event_does_not_decide_the_object_is_looked_at(
     function: Function, reader: IndexReader, s3: "S3Client", record: dict[str, Any]
 ) -> None:
     assert function.handle(s3_document(record), Invocation())["removed"] == 1
@@ -236,7 +236,7 @@ def test_with_object_metadata_every_event_looks(reader: IndexReader, s3: "S3Clie
 
 
 @pytest.mark.parametrize("wrap", [s3_document, lambda r: sns(s3_document(r))])
-def test_what_the_index_does_not_hold_is_ignored_with_a_warning(
+def test_an_event_of_no_interest_to_the_index_is_ignored_with_a_warning(
     function: Function, index: FileIndex, lines: Callable[[], list[Any]], wrap: Callable[..., Any]
 ) -> None:
     answer = function.handle(wrap(native("ObjectAcl:Put", "a.txt")), Invocation())
@@ -276,7 +276,7 @@ def test_the_test_event_is_counted_and_does_nothing(
         (s3_document(created("ü" * 513)), "S3 allows 1024"),
     ],
 )
-def test_a_direct_payload_that_cannot_be_read_raises_so_that_lambda_keeps_it(
+def test_an_unreadable_direct_payload_raises_so_that_lambda_keeps_it(
     function: Function, lines: Callable[[], list[Any]], payload: Any, reason: str
 ) -> None:
     with pytest.raises(MalformedEventError, match=reason):
@@ -311,7 +311,7 @@ def test_a_failed_invocation_names_the_first_failures_and_counts_the_others(
         function.handle(payload, Invocation())
 
 
-def test_an_sqs_batch_answers_which_messages_failed(
+def test_the_response_to_an_sqs_batch_names_the_failed_messages(
     function: Function, reader: IndexReader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     refuse_writes_of(monkeypatch, "b")
@@ -422,7 +422,7 @@ def test_nothing_is_started_in_the_last_five_seconds(
 
 
 class TimeUpAtTheSecondKey(Invocation):
-    """Workers have time; the one who waits for them has none once all but the second are done."""
+    """Workers have time; the waiting thread has none once all keys but the second are done."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         super().__init__()
@@ -444,7 +444,7 @@ class TimeUpAtTheSecondKey(Invocation):
         return 0
 
 
-def test_what_is_not_finished_in_time_is_reported_as_failed_alone(
+def test_only_unfinished_events_are_reported_as_failed(
     function: Function,
     reader: IndexReader,
     lines: Callable[[], list[Any]],
@@ -486,7 +486,7 @@ def test_a_missing_table_fails_with_a_line_that_names_the_variable(
     assert "environment variable TABLE_NAME" in lines()[0]["errorMessage"]
 
 
-def test_an_event_older_than_tombstones_fails_where_the_object_may_not_be_looked_at(
+def test_an_event_older_than_tombstones_fails_if_the_object_may_not_be_looked_at(
     function: Function, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def denied(*_: Any, **__: Any) -> None:
@@ -502,7 +502,7 @@ def test_an_event_older_than_tombstones_fails_where_the_object_may_not_be_looked
         function.handle(s3_document(recent(created(versionId=VERSION))), Invocation())
 
 
-def test_an_event_that_is_too_old_does_not_take_a_new_one_of_its_key_along(
+def test_an_event_that_is_too_old_does_not_fail_a_newer_one_of_its_key(
     function: Function, reader: IndexReader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def denied(*_: Any, **__: Any) -> None:
@@ -525,7 +525,7 @@ def test_an_event_that_is_too_old_does_not_take_a_new_one_of_its_key_along(
     assert record.known.size == 2
 
 
-def test_another_refusal_of_an_old_event_is_explained_as_what_it_is(
+def test_another_denial_for_an_old_event_is_explained_as_itself(
     function: Function, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def denied(*_: Any) -> None:
@@ -540,7 +540,7 @@ def test_another_refusal_of_an_old_event_is_explained_as_what_it_is(
         function.handle(s3_document(recent(created(), timedelta(days=40))), Invocation())
 
 
-def test_every_setting_reaches_what_it_is_for(dynamodb: "DynamoDBClient", s3: "S3Client") -> None:
+def test_every_setting_takes_effect(dynamodb: "DynamoDBClient", s3: "S3Client") -> None:
     s3.put_object(Bucket=BUCKET, Key="a.txt", Body=b"1", Tagging="class=secret")
     function = create_function(
         settings(table_partitions=4, tombstone_life=timedelta(days=15), object_metadata=True)
@@ -599,7 +599,7 @@ def test_every_object_has_a_line_and_every_invocation_a_summary(
     assert len(summary["Lag"]) == 2
 
 
-def test_the_summary_is_written_also_when_the_lines_of_objects_are_turned_down(
+def test_the_summary_is_written_even_if_the_lines_of_objects_are_not(
     function: Function, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING)

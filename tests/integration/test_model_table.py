@@ -1,4 +1,4 @@
-"""The table in memory that the tests of the rule use answers as the real one does."""
+"""The in-memory table of the rule's tests behaves like the real one."""
 
 import dataclasses
 from datetime import UTC, datetime, timedelta
@@ -22,7 +22,7 @@ SEQUENCERS = ("0055AE", "0055AE8", "0055AF", "0", BEGAN, f"{BEGAN}8")
 Answer = FileRecord | tuple[str, FileRecord | None] | None
 
 
-def test_model_table_answers_as_the_table_does(
+def test_the_model_table_behaves_like_the_table(
     dynamodb: "DynamoDBClient", index: FileIndex
 ) -> None:
     random = Random(0)  # noqa: S311 # no secret
@@ -37,7 +37,7 @@ def test_model_table_answers_as_the_table_does(
         if operation == "resend":
             record = sent.get(key, record)
         sent[key] = record
-        # The latest that was read, or what has been overtaken since.
+        # The latest record that was read, or one that was replaced since.
         standing = random.choice(read[key][-3:])
         expected = _answer(model, operation, record, standing)
         if operation == "remove":
@@ -51,7 +51,7 @@ def test_model_table_answers_as_the_table_does(
         if operation == "read":
             read[key].append(model.read(BUCKET, key))
 
-    # All of it was tried: writes that succeed and writes that are refused.
+    # The test has seen both writes that succeed and writes that are refused.
     for operation in ("put_newer", "replace", "resend"):
         assert {(operation, type(None)), (operation, tuple)} <= set(answers)
 

@@ -1,4 +1,4 @@
-"""The bucket, on moto: what an object is right now."""
+"""The bucket, on moto: the current state of an object."""
 
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -30,7 +30,7 @@ def refuse(
     status: int = 403,
     headers: dict[str, str] | None = None,
 ) -> None:
-    """Answer an operation with an error, as S3 would."""
+    """Respond to an operation with an error, as S3 would."""
 
     def fail(**_: Any) -> None:
         raise ClientError(
@@ -74,7 +74,7 @@ def test_the_current_version_is_seen_and_a_delete_marker_is_gone(s3: "S3Client")
     assert objects.head(BUCKET, "a") is None
 
 
-def test_metadata_and_tags_are_seen_where_asked_for(s3: "S3Client") -> None:
+def test_metadata_and_tags_are_seen_on_request(s3: "S3Client") -> None:
     s3.put_object(
         Bucket=BUCKET,
         Key="a",
@@ -173,7 +173,7 @@ MARKER = {"x-amz-delete-marker": "true"}
         ("405", 405, MARKER),
     ],
 )
-def test_an_object_that_s3_says_is_gone_is_gone(
+def test_an_object_that_s3_reports_as_gone_is_gone(
     s3: "S3Client", operation: str, code: str, status: int, headers: dict[str, str]
 ) -> None:
     s3.put_object(Bucket=BUCKET, Key="a", Body=b"")
@@ -194,7 +194,7 @@ def test_an_object_that_is_gone_when_it_is_listed_is_gone(s3: "S3Client", code: 
     ("status", "headers"),
     [(405, {}), (405, {"x-amz-delete-marker": "false"}), (500, MARKER)],
 )
-def test_a_method_that_is_not_allowed_otherwise_is_an_error(
+def test_any_other_method_error_is_raised(
     s3: "S3Client", status: int, headers: dict[str, str]
 ) -> None:
     s3.put_object(Bucket=BUCKET, Key="a", Body=b"")
@@ -204,7 +204,7 @@ def test_a_method_that_is_not_allowed_otherwise_is_an_error(
         Objects(lambda: s3, metadata=True, tags=True).head(BUCKET, "a")
 
 
-# As S3 returns what has other characters than ASCII:
+# S3 returns non-ASCII characters in this form:
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html
 @pytest.mark.parametrize(
     ("stored", "kept"),
@@ -215,7 +215,7 @@ def test_a_method_that_is_not_allowed_otherwise_is_an_error(
         ("=?UTF-8?Q?j=C3=B6rg?=", "jörg"),
         ("=?UTF-8?Q?j=C3=B6rg?= =?UTF-8?Q?_m=C3=BCller?=", "jörg müller"),
         ("=?utf-8?b?5pel5pys?= and more", "日本 and more"),
-        # What does not decode stays.
+        # Text that does not decode stays as it is.
         ("=?UTF-8?B?w?=", "=?UTF-8?B?w?="),
         ("=?UTF-8?Q?=FF?=", "=?UTF-8?Q?=FF?="),
         ("=?KLINGON?Q?a?=", "=?KLINGON?Q?a?="),
@@ -268,7 +268,7 @@ def test_one_object_is_listed_with_its_tags(s3: "S3Client") -> None:
         ("GetObjectTagging", "s3:GetObjectTagging on resource: object reports/a."),
     ],
 )
-def test_a_refusal_that_names_nothing_names_what_was_asked_for(
+def test_a_denial_without_details_names_the_requested_action(
     s3: "S3Client", operation: str, refusal: str
 ) -> None:
     s3.put_object(Bucket=BUCKET, Key="a", Body=b"")
@@ -282,7 +282,7 @@ def test_a_refusal_that_names_nothing_names_what_was_asked_for(
     assert f" is not authorized to perform: {refusal}" in str(denied.value)
 
 
-def test_a_refusal_of_head_names_the_role_that_the_function_runs_as(s3: "S3Client") -> None:
+def test_a_denied_head_names_the_role_of_the_function(s3: "S3Client") -> None:
     refuse(s3, "HeadObject", "403")
 
     with pytest.raises(

@@ -38,7 +38,7 @@ def index(dynamodb: "DynamoDBClient") -> FileIndex:
     return FileIndex(dynamodb, TABLE)
 
 
-def test_tombstones_are_read_but_neither_got_nor_listed(
+def test_tombstones_are_read_but_neither_returned_nor_listed(
     index: FileIndex, reader: IndexReader
 ) -> None:
     tombstone = record(state=None, expires_at=1766000000)
@@ -61,7 +61,7 @@ def test_tombstones_are_read_but_neither_got_nor_listed(
         ("Query", lambda reader: reader.has_its_partitions(BUCKET)),
     ],
 )
-def test_a_refusal_names_the_action_and_the_table(
+def test_a_denial_names_the_action_and_the_table(
     dynamodb: "DynamoDBClient", operation: str, call: Callable[[IndexReader], object]
 ) -> None:
     def fail(**_: Any) -> None:
@@ -89,7 +89,7 @@ def test_a_missing_table_is_named_with_its_region(dynamodb: "DynamoDBClient") ->
             call()
 
 
-def test_reading_loads_none_of_the_command_lines_libraries() -> None:
+def test_reading_does_not_load_the_command_lines_libraries() -> None:
     program = "import sys, cli.reader; print(sorted({'rich', 'click'} & set(sys.modules)))"
 
     loaded = subprocess.run(
@@ -122,7 +122,7 @@ def test_a_listing_is_in_the_order_of_utf8_bytes_as_s3_lists(
     )
 
 
-def test_a_listing_goes_on_over_pages(index: FileIndex, reader: IndexReader) -> None:
+def test_a_listing_continues_over_pages(index: FileIndex, reader: IndexReader) -> None:
     keys = [f"{number}" for number in range(8)]
     for key in keys:
         index.replace(record(key, state=ObjectState(etag="x" * 300_000)), None)  # a page is 1 MB
@@ -137,7 +137,7 @@ def test_buckets_are_kept_apart(index: FileIndex, reader: IndexReader) -> None:
     assert [found.bucket for found in reader.list_prefix("other")] == ["other"]
 
 
-def test_a_level_gives_each_common_prefix_once_and_passes_over_what_is_below(
+def test_a_level_gives_each_common_prefix_once_and_skips_its_keys(
     dynamodb: "DynamoDBClient", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     index = FileIndex(dynamodb, TABLE, 3)
@@ -174,7 +174,7 @@ def test_a_level_of_keys_that_begin_with_a_slash_is_the_slash(
 
 
 @pytest.mark.parametrize("directory", ["in/", "日" * 100 + "/"])
-def test_a_level_goes_on_after_the_last_key_that_can_be_below(
+def test_a_level_continues_after_the_last_key_that_can_be_below(
     dynamodb: "DynamoDBClient",
     index: FileIndex,
     reader: IndexReader,
@@ -199,7 +199,7 @@ def test_a_level_goes_on_after_the_last_key_that_can_be_below(
     assert 1024 - 4 < len(start.encode()) <= 1024  # DynamoDB allows no longer one
 
 
-def test_a_level_goes_on_after_a_page_of_its_own_keys(
+def test_a_level_continues_after_a_page_of_its_own_keys(
     dynamodb: "DynamoDBClient",
     index: FileIndex,
     reader: IndexReader,
@@ -220,7 +220,7 @@ def test_a_level_goes_on_after_a_page_of_its_own_keys(
     ("of_table", "asked", "answer"),
     [(1, 1, True), (3, 3, True), (1, 3, False), (3, 1, False), (3, 5, False), (5, 3, False)],
 )
-def test_a_table_tells_whether_it_has_so_many_partitions(
+def test_a_table_tells_whether_it_has_a_number_of_partitions(
     dynamodb: "DynamoDBClient", of_table: int, asked: int, answer: bool
 ) -> None:
     written = FileIndex(dynamodb, TABLE, of_table)

@@ -69,7 +69,7 @@ def test_a_record_is_read_as_it_was_written(index: FileIndex, written: FileRecor
     assert index.read(BUCKET, written.key) == written
 
 
-def test_what_is_absent_is_absent_in_the_table(
+def test_an_absent_attribute_is_absent_in_the_table(
     index: FileIndex, dynamodb: "DynamoDBClient"
 ) -> None:
     index.put_newer(record())
@@ -87,7 +87,7 @@ def test_what_is_absent_is_absent_in_the_table(
     }
 
 
-def test_attributes_that_others_added_do_not_disturb(
+def test_attributes_that_others_added_are_ignored(
     index: FileIndex, dynamodb: "DynamoDBClient"
 ) -> None:
     index.put_newer(record())
@@ -115,7 +115,7 @@ def test_attributes_that_others_added_do_not_disturb(
         (record(sequencer="0054", state=None, expires_at=1), True),
     ],
 )
-def test_put_newer_writes_over_no_record_or_an_older_one_that_is_not_observed(
+def test_put_newer_replaces_no_record_or_an_older_one_that_is_not_observed(
     index: FileIndex, standing: FileRecord | None, written: bool
 ) -> None:
     if standing:
@@ -152,14 +152,14 @@ def test_replace_refuses_and_returns_what_changed_meanwhile(
     assert str(refused.value) == "the table holds another record"
 
 
-def test_replace_refuses_where_the_record_has_gone_meanwhile(index: FileIndex) -> None:
+def test_replace_refuses_if_the_record_has_gone_meanwhile(index: FileIndex) -> None:
     with pytest.raises(WriteRefusedError) as refused:
         index.replace(record(revision="two"), record(revision="one"))
 
     assert refused.value.standing is None
 
 
-def test_a_write_whose_answer_was_lost_counts_as_written(index: FileIndex) -> None:
+def test_a_write_whose_response_was_lost_counts_as_written(index: FileIndex) -> None:
     index.put_newer(record())
     index.put_newer(record())
     index.replace(record(revision="two"), record())
@@ -180,7 +180,7 @@ def test_partitions_spread_the_keys_of_a_bucket(dynamodb: "DynamoDBClient") -> N
     assert index.read(BUCKET, "042") == record("042")
 
 
-def test_a_key_of_the_greatest_length_is_stored(index: FileIndex) -> None:
+def test_a_key_of_the_maximum_length_is_stored(index: FileIndex) -> None:
     index.put_newer(record("ü" * 512))
 
     assert index.read(BUCKET, "ü" * 512) is not None
@@ -218,7 +218,7 @@ def refuse(dynamodb: "DynamoDBClient", code: str, text: str, operation: str = "P
         ("GetItem", lambda index: index.read(BUCKET, "a")),
     ],
 )
-def test_a_refusal_that_names_nothing_names_the_action_and_the_table(
+def test_a_denial_without_details_names_the_action_and_the_table(
     dynamodb: "DynamoDBClient", operation: str, call: Callable[[FileIndex], object]
 ) -> None:
     refuse(dynamodb, "AccessDeniedException", "no", operation)
@@ -229,7 +229,7 @@ def test_a_refusal_that_names_nothing_names_the_action_and_the_table(
         call(FileIndex(dynamodb, TABLE))
 
 
-def test_a_refusal_names_the_table(dynamodb: "DynamoDBClient") -> None:
+def test_a_denial_names_the_table(dynamodb: "DynamoDBClient") -> None:
     refuse(dynamodb, "AccessDeniedException", DENIAL.partition(" on resource")[0])
 
     with pytest.raises(
@@ -247,7 +247,7 @@ def test_other_errors_are_raised_as_they_are(dynamodb: "DynamoDBClient") -> None
         FileIndex(dynamodb, TABLE).put_newer(record())
 
 
-def test_what_a_repair_has_settled_is_not_undone_by_older_events(index: FileIndex) -> None:
+def test_older_events_do_not_undo_a_repair(index: FileIndex) -> None:
     settled = replace(record(), sequencer="01", settled_at=NOW)
     index.replace(settled, None)
 
@@ -299,9 +299,7 @@ def test_an_upload_does_not_replace_an_object_that_was_stored_after_it_began(
     assert index.read(BUCKET, event.key) == (event if written else standing)
 
 
-def test_a_read_sees_every_write_that_was_answered(
-    dynamodb: "DynamoDBClient", index: FileIndex
-) -> None:
+def test_a_read_sees_every_acknowledged_write(dynamodb: "DynamoDBClient", index: FileIndex) -> None:
     asked: list[dict[str, Any]] = []
     dynamodb.meta.events.register(
         "before-parameter-build.dynamodb.GetItem", lambda params, **_: asked.append(params)

@@ -1,7 +1,7 @@
 """The built package under Lambda's own runtime interface client, with the API played by the test.
 
-It shows what nothing else does: imports that fail in the package, answers that are not JSON, and
-the log lines as they will be.
+No other test shows failed imports in the package, responses that are not JSON, and the real log
+lines.
 """
 
 import json
@@ -24,7 +24,7 @@ from tests.payloads import created, s3_document, sqs
 from tools.package import PACKAGE
 
 HANG_SECONDS = 600
-"""No machine that works is that slow."""
+"""No working machine is that slow."""
 
 
 @dataclass
@@ -65,7 +65,7 @@ def api() -> Iterator[LambdaApi]:
         def reply(self, document: Any, headers: dict[str, str], status: int = 200) -> None:
             body = json.dumps(document).encode()
             self.send_response(status)
-            # The runtime's native client crashes where there is no content type.
+            # The runtime's native client crashes if there is no content type.
             always = {"Content-Type": "application/json", "Content-Length": str(len(body))}
             for name, value in (headers | always).items():
                 self.send_header(name, value)
@@ -160,7 +160,7 @@ def test_the_package_runs_as_lambda_runs_it(api: LambdaApi, tmp_path: Path) -> N
     assert (summary["message"], summary["Indexed"]) == ("summary", 1)
 
 
-def test_per_object_lines_turned_down_leave_the_summary(api: LambdaApi, tmp_path: Path) -> None:
+def test_without_the_lines_of_objects_the_summary_remains(api: LambdaApi, tmp_path: Path) -> None:
     api.events.put(s3_document(created()))
 
     with running(
@@ -170,7 +170,7 @@ def test_per_object_lines_turned_down_leave_the_summary(api: LambdaApi, tmp_path
 
     (summary,) = package.lines()
     assert (summary["message"], summary["level"], summary["Indexed"]) == ("summary", "WARNING", 1)
-    # And with it the metrics, so that no alarm goes blind.
+    # The summary has the metrics, so alarms still work.
     (directive,) = summary["_aws"]["CloudWatchMetrics"]
     assert {metric["Name"] for metric in directive["Metrics"]} <= summary.keys()
 

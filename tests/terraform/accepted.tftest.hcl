@@ -1,4 +1,4 @@
-# The values next to those that refused.tftest.hcl and inputs/refused.tftest.hcl have refused.
+# Valid values next to the invalid ones in refused.tftest.hcl and inputs/refused.tftest.hcl.
 
 mock_provider "aws" {
   source          = "./tests/terraform/mocks"

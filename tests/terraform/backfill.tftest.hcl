@@ -1,4 +1,4 @@
-# What a backfill by S3 Batch Operations needs.
+# Resources for a backfill with S3 Batch Operations.
 
 mock_provider "aws" {
   source          = "./tests/terraform/mocks"
@@ -24,7 +24,7 @@ variables {
   backfill_role = true
 }
 
-run "nothing_is_made_without_being_asked_for" {
+run "nothing_is_created_by_default" {
   command = plan
 
   variables {
@@ -45,12 +45,12 @@ run "nothing_is_made_without_being_asked_for" {
         aws_s3_bucket_server_side_encryption_configuration.backfill_reports,
       ] : length(resource) == 0
     ])
-    error_message = "Role and bucket are made only when asked for."
+    error_message = "Role and bucket are created only with backfill_role."
   }
 
   assert {
     condition     = output.backfill == null
-    error_message = "The output must say that there is none."
+    error_message = "The output must be null."
   }
 }
 
@@ -63,7 +63,7 @@ run "a_job_may_list_the_bucket_invoke_the_function_and_report_and_nothing_else" 
       Action    = "sts:AssumeRole"
       Principal = { Service = "batchoperations.s3.amazonaws.com" }
     }]
-    error_message = "Only S3 Batch Operations may take the role."
+    error_message = "Only S3 Batch Operations may assume the role."
   }
 
   assert {
@@ -72,7 +72,7 @@ run "a_job_may_list_the_bucket_invoke_the_function_and_report_and_nothing_else" 
       Action   = "s3:PutInventoryConfiguration"
       Resource = "arn:aws:s3:::watched"
     }]
-    error_message = "A job may have the watched bucket listed."
+    error_message = "A job may list the watched bucket."
   }
 
   assert {
@@ -81,7 +81,7 @@ run "a_job_may_list_the_bucket_invoke_the_function_and_report_and_nothing_else" 
       Action   = "lambda:InvokeFunction"
       Resource = "arn:aws:lambda:eu-west-1:111122223333:function:files"
     }]
-    error_message = "A job may invoke the function, and no other."
+    error_message = "A job may invoke only this function."
   }
 
   assert {
@@ -90,7 +90,7 @@ run "a_job_may_list_the_bucket_invoke_the_function_and_report_and_nothing_else" 
       Action   = "s3:PutObject"
       Resource = "arn:aws:s3:::files-backfill-111122223333/*"
     }]
-    error_message = "A job may write its report, and not read what is there."
+    error_message = "A job may write its report, but not read reports."
   }
 
   assert {
@@ -123,11 +123,11 @@ run "a_created_bucket_is_listed_too" {
 
   assert {
     condition     = jsondecode(aws_iam_role_policy.backfill_bucket[0].policy).Statement[0].Resource == "arn:aws:s3:::created"
-    error_message = "A job may have the watched bucket listed."
+    error_message = "A job may list the watched bucket."
   }
 }
 
-run "the_function_looks_at_what_a_job_names" {
+run "the_function_may_read_the_objects_of_a_job" {
   command = plan
 
   variables {
@@ -148,7 +148,7 @@ run "the_function_looks_at_what_a_job_names" {
       { Effect = "Allow", Action = "s3:ListBucket", Resource = "arn:aws:s3:::watched" },
       { Effect = "Allow", Action = ["s3:GetObject"], Resource = ["arn:aws:s3:::watched/in/*"] },
     ]
-    error_message = "A job names keys alone: the function may look at the objects."
+    error_message = "A job names only keys, so the function may read the objects."
   }
 }
 
@@ -194,7 +194,7 @@ run "reports_are_kept_apart_and_hardened" {
       Resource  = ["arn:aws:s3:::files-backfill-111122223333", "arn:aws:s3:::files-backfill-111122223333/*"]
       Condition = { Bool = { "aws:SecureTransport" = "false" } }
     }]
-    error_message = "The bucket must refuse what does not come over TLS, and its policy nothing else."
+    error_message = "The bucket policy must deny requests without TLS, and nothing else."
   }
 
   assert {

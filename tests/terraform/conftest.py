@@ -12,14 +12,14 @@ from tools.module_copy import ROOT, ModuleCopy, isolated_environment
 
 @pytest.fixture(scope="package")
 def module(shared: Shared) -> Iterator[Configuration]:
-    """The module, initialised, with the provider that is running."""
+    """The initialised module, with the running provider."""
     with ModuleCopy(shared.provider, shared.module) as copy:
         yield Configuration(copy.directory, copy.environment)
 
 
 @pytest.fixture(scope="package")
 def inputs(tmp_path_factory: pytest.TempPathFactory) -> Configuration:
-    """The module's inputs alone, whose validations need neither provider nor `terraform init`."""
+    """Only the module's inputs: their validations need neither provider nor `terraform init`."""
     directory = tmp_path_factory.mktemp("inputs")
     shutil.copy(ROOT / "variables.tf", directory)
     shutil.copytree(ROOT / "environments", directory / "environments")

@@ -1,4 +1,4 @@
-# What is hardened without being asked for.
+# The defaults, and their hardening.
 
 mock_provider "aws" {
   source          = "./tests/terraform/mocks"
@@ -20,7 +20,7 @@ run "a_created_bucket_is_hardened" {
 
   assert {
     condition     = !aws_s3_bucket.watched[0].force_destroy
-    error_message = "A bucket that holds objects must not be destroyed unless that is asked for."
+    error_message = "A bucket with objects must not be destroyed by default."
   }
 
   assert {
@@ -57,7 +57,7 @@ run "a_created_bucket_is_hardened" {
       Resource  = ["arn:aws:s3:::created", "arn:aws:s3:::created/*"]
       Condition = { Bool = { "aws:SecureTransport" = "false" } }
     }]
-    error_message = "The bucket must refuse what does not come over TLS, and its policy nothing else."
+    error_message = "The bucket policy must deny requests without TLS, and nothing else."
   }
 
   assert {
@@ -123,7 +123,7 @@ run "the_table_is_protected_and_keyed_for_prefix_listings" {
 
   assert {
     condition     = !aws_dynamodb_table.table.stream_enabled
-    error_message = "A stream must be asked for."
+    error_message = "There must be no stream by default."
   }
 }
 
@@ -166,11 +166,11 @@ run "the_function_runs_the_package_with_logs_of_its_own" {
 
   assert {
     condition     = coalesce(aws_lambda_function.function.reserved_concurrent_executions, -1) == -1
-    error_message = "Concurrency must not be taken from the account unless that is asked for."
+    error_message = "The function must not reserve concurrency by default."
   }
 }
 
-run "what_fails_is_kept_encrypted_for_14_days" {
+run "failed_events_are_kept_encrypted_for_14_days" {
   command = plan
 
   assert {

@@ -1,4 +1,4 @@
-# Which events are asked for, of which objects, and who configures the bucket.
+# The notified events and objects, and who configures the bucket.
 
 mock_provider "aws" {
   source          = "./tests/terraform/mocks"
@@ -28,12 +28,12 @@ run "everything_created_or_removed_is_notified" {
         prefix = null
         suffix = null
     }])
-    error_message = "The function must hear of whatever creates or removes an object, and of nothing else."
+    error_message = "The function must get the events that create or remove an object, and no others."
   }
 
   assert {
     condition     = length(aws_s3_bucket_notification.bucket[0].queue) + length(aws_s3_bucket_notification.bucket[0].topic) == 0
-    error_message = "The bucket notifies the function alone."
+    error_message = "The bucket must notify only the function."
   }
 
   assert {
@@ -54,7 +54,7 @@ run "object_metadata_adds_the_events_that_change_it" {
       "s3:IntelligentTiering", "s3:LifecycleExpiration:*", "s3:LifecycleTransition", "s3:ObjectCreated:*",
       "s3:ObjectRemoved:*", "s3:ObjectRestore:*",
     ])
-    error_message = "Restores and changes of storage class must be notified, tagging not."
+    error_message = "Restores and changes of storage class must be notified, but not tagging."
   }
 }
 
@@ -74,7 +74,7 @@ run "tags_add_tagging_events" {
   }
 }
 
-run "filters_are_encoded_as_s3_wants_them_each_in_a_notification_of_its_own" {
+run "filters_are_encoded_for_s3_each_in_its_own_notification" {
   command = plan
 
   variables {
@@ -129,7 +129,7 @@ run "an_external_owner_gets_what_to_configure" {
 
   assert {
     condition     = output.notification.function_arn == aws_lambda_function.function.arn
-    error_message = "The owner must be told which function to notify."
+    error_message = "The output must name the function to notify."
   }
 
   assert {
@@ -137,7 +137,7 @@ run "an_external_owner_gets_what_to_configure" {
       "s3:IntelligentTiering", "s3:LifecycleExpiration:*", "s3:LifecycleTransition", "s3:ObjectCreated:*",
       "s3:ObjectRemoved:*", "s3:ObjectRestore:*",
     ])
-    error_message = "The owner must be told of the same events that the module would ask for."
+    error_message = "The output must have the events that the module would use."
   }
 
   assert {
@@ -145,11 +145,11 @@ run "an_external_owner_gets_what_to_configure" {
       ["in+coming/", ".csv"],
       ["a%2Bb/", null],
     ])
-    error_message = "The owner must get filters that are encoded already."
+    error_message = "The output must have encoded filters."
   }
 }
 
-run "an_external_owner_configures_one_notification_where_there_are_no_filters" {
+run "an_external_owner_configures_one_notification_without_filters" {
   command = plan
 
   variables {

@@ -1,4 +1,4 @@
-# Derived files: rights only when asked for, and no loops.
+# Derived files: permissions only with derived_files, and no loops.
 
 mock_provider "aws" {
   source          = "./tests/terraform/mocks"
@@ -13,7 +13,7 @@ variables {
   derived_files = { bucket_name = "manifests", prefix = "of watched/" }
 }
 
-run "nothing_is_read_or_stored_without_being_asked_for" {
+run "nothing_is_read_or_stored_by_default" {
   command = plan
 
   variables {
@@ -27,11 +27,11 @@ run "nothing_is_read_or_stored_without_being_asked_for" {
 
   assert {
     condition     = output.deployment.derived_files == null && length([for name in keys(aws_lambda_function.function.environment[0].variables) : name if startswith(name, "DERIVED")]) == 0
-    error_message = "Nothing says that there are any."
+    error_message = "Neither outputs nor environment may mention derived files."
   }
 }
 
-run "what_is_watched_is_read_and_what_is_derived_is_stored" {
+run "the_function_may_read_watched_objects_and_store_derived_files" {
   command = plan
 
   assert {
@@ -39,19 +39,19 @@ run "what_is_watched_is_read_and_what_is_derived_is_stored" {
       { Effect = "Allow", Action = "s3:ListBucket", Resource = "arn:aws:s3:::watched" },
       { Effect = "Allow", Action = ["s3:GetObject"], Resource = ["arn:aws:s3:::watched/in/*", "arn:aws:s3:::watched/more/*"] },
     ]
-    error_message = "The function may read what is watched and nothing else."
+    error_message = "The function may read only watched objects."
   }
 
   assert {
     condition = jsondecode(aws_iam_role_policy.function["derived-files"].policy).Statement == [
       { Effect = "Allow", Action = "s3:PutObject", Resource = "arn:aws:s3:::manifests/of watched/*" },
     ]
-    error_message = "The function may store manifests and nothing else."
+    error_message = "The function may store only manifests."
   }
 
   assert {
     condition     = jsondecode(aws_iam_role_policy.function["table"].policy).Statement[0].Action == ["dynamodb:PutItem"]
-    error_message = "What the events say is enough to order them."
+    error_message = "The function needs no reads to order events."
   }
 
   assert {
@@ -60,12 +60,12 @@ run "what_is_watched_is_read_and_what_is_derived_is_stored" {
       aws_lambda_function.function.environment[0].variables["DERIVED_PREFIX"] == "of watched/",
       aws_lambda_function.function.environment[0].variables["DERIVED_MAX_BYTES"] == "104857600",
     ])
-    error_message = "The function must be told where, and up to which size."
+    error_message = "The function must know the bucket, the prefix and the maximum size."
   }
 
   assert {
     condition     = output.deployment.derived_files == { bucket_name = "manifests", prefix = "of watched/", max_mb = 100 }
-    error_message = "The output must say what was asked for."
+    error_message = "The output must have the values of the input."
   }
 }
 
@@ -82,7 +82,7 @@ run "the_largest_object" {
   }
 }
 
-run "beside_what_is_watched" {
+run "beside_the_watched_prefix" {
   command = plan
 
   variables {
@@ -91,7 +91,7 @@ run "beside_what_is_watched" {
 
   assert {
     condition     = contains(keys(aws_iam_role_policy.function), "derived-files")
-    error_message = "Another prefix of the watched bucket is no loop."
+    error_message = "Another prefix of the watched bucket is not a loop."
   }
 }
 
@@ -105,7 +105,7 @@ run "under_a_watched_prefix" {
   expect_failures = [aws_lambda_function.function]
 }
 
-run "where_a_suffix_alone_tells_them_apart" {
+run "if_only_a_suffix_tells_them_apart" {
   command = plan
 
   variables {
@@ -127,7 +127,7 @@ run "a_watched_prefix_within_theirs" {
   expect_failures = [aws_lambda_function.function]
 }
 
-run "without_a_prefix_they_begin_like_what_is_watched" {
+run "without_a_prefix_manifests_match_the_watched_prefix" {
   command = plan
 
   variables {

@@ -17,7 +17,7 @@ variables {
   trigger = "eventbridge"
 }
 
-run "the_rule_takes_what_creates_or_removes_an_object_of_the_bucket_and_nothing_else" {
+run "the_rule_matches_only_events_that_create_or_remove_an_object_of_the_bucket" {
   command = plan
 
   assert {
@@ -91,7 +91,7 @@ run "filters_are_compared_with_the_plain_key" {
   }
 }
 
-run "a_filter_for_everything_is_no_filter" {
+run "a_filter_for_everything_is_not_a_filter" {
   command = plan
 
   variables {
@@ -152,7 +152,7 @@ run "the_function_is_the_target_and_failures_are_kept" {
   }
 }
 
-run "a_queue_is_the_target_where_there_is_one" {
+run "a_queue_is_the_target_if_there_is_one" {
   command = plan
 
   variables {
@@ -186,7 +186,7 @@ run "a_queue_is_the_target_where_there_is_one" {
   }
 }
 
-run "an_existing_bucket_is_left_alone_and_its_owner_told_what_to_switch_on" {
+run "an_existing_bucket_is_not_changed_and_the_output_says_what_to_enable" {
   command = plan
 
   assert {
@@ -232,7 +232,7 @@ run "tags_reach_the_rule" {
   }
 }
 
-run "a_pattern_as_long_as_eventbridge_takes" {
+run "a_pattern_as_long_as_eventbridge_accepts" {
   command = plan
 
   variables {
@@ -245,7 +245,7 @@ run "a_pattern_as_long_as_eventbridge_takes" {
   }
 }
 
-run "a_pattern_is_longer_than_eventbridge_takes" {
+run "a_pattern_is_longer_than_eventbridge_accepts" {
   command = plan
 
   variables {

@@ -11,7 +11,7 @@ variables {
   trigger = "external"
 }
 
-run "an_unversioned_bucket_is_indexed_without_reading_anything" {
+run "an_unversioned_bucket_is_indexed_without_reads" {
   command = plan
 
   assert {
@@ -64,11 +64,11 @@ run "an_unversioned_bucket_is_indexed_without_reading_anything" {
       Action    = "sts:AssumeRole"
       Principal = { Service = "lambda.amazonaws.com" }
     }]
-    error_message = "Only Lambda may take the role."
+    error_message = "Only Lambda may assume the role."
   }
 }
 
-run "a_versioned_bucket_is_looked_at" {
+run "the_function_may_read_a_versioned_bucket" {
   command = plan
 
   variables {
@@ -89,11 +89,11 @@ run "a_versioned_bucket_is_looked_at" {
       { Effect = "Allow", Action = "s3:ListBucket", Resource = "arn:aws:s3:::watched" },
       { Effect = "Allow", Action = ["s3:GetObject"], Resource = ["arn:aws:s3:::watched/*"] },
     ]
-    error_message = "The function may look at the objects of its own bucket, and tell which are gone."
+    error_message = "The function may read the objects of its own bucket, and tell which are gone."
   }
 }
 
-run "object_metadata_is_looked_at_in_an_unversioned_bucket" {
+run "the_function_may_read_object_metadata_in_an_unversioned_bucket" {
   command = plan
 
   variables {
@@ -134,7 +134,7 @@ run "tags_are_read_when_asked_for" {
   }
 }
 
-run "only_what_filters_let_through_is_looked_at" {
+run "the_function_may_read_only_objects_that_match_the_filters" {
   command = plan
 
   variables {
@@ -166,11 +166,11 @@ run "only_what_filters_let_through_is_looked_at" {
 
   assert {
     condition     = jsondecode(aws_iam_role_policy.function["bucket"].policy).Version == "2012-10-17"
-    error_message = "Escapes need the version of the policy language that knows them."
+    error_message = "Escapes need the policy language version that supports them."
   }
 }
 
-run "a_filter_without_a_prefix_lets_look_at_the_whole_bucket" {
+run "a_filter_without_a_prefix_allows_reading_the_whole_bucket" {
   command = plan
 
   variables {
@@ -184,7 +184,7 @@ run "a_filter_without_a_prefix_lets_look_at_the_whole_bucket" {
   }
 }
 
-run "a_customers_key_is_used_through_dynamodb_alone" {
+run "a_customers_key_is_used_only_through_dynamodb" {
   command = plan
 
   variables {

@@ -54,7 +54,7 @@ run "everything_is_protected" {
   }
 }
 
-run "a_new_name_replaces_what_is_protected" {
+run "a_new_name_replaces_protected_resources" {
   command = plan
 
   variables {
@@ -66,7 +66,7 @@ run "a_new_name_replaces_what_is_protected" {
   expect_failures = [aws_dynamodb_table.table, aws_s3_bucket.watched]
 }
 
-run "a_new_name_takes_the_protection_away_at_once" {
+run "a_new_name_removes_the_protection_in_the_same_apply" {
   command = plan
 
   variables {

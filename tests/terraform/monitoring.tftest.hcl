@@ -10,19 +10,19 @@ variables {
   bucket = { create = true }
 }
 
-run "alarms_are_there_without_being_asked_for" {
+run "alarms_exist_by_default" {
   command = plan
 
   assert {
     condition = keys(aws_cloudwatch_metric_alarm.alarm) == [
       "dead-letters", "errors", "lag", "lost", "old-events", "permission-denied", "table-throttled", "throttles",
     ]
-    error_message = "Every cause that needs somebody has an alarm."
+    error_message = "Every failure that needs a person has an alarm."
   }
 
   assert {
     condition     = alltrue([for alarm in aws_cloudwatch_metric_alarm.alarm : length(alarm.alarm_actions) + length(alarm.ok_actions) == 0])
-    error_message = "Without topics nobody is told."
+    error_message = "Without topics, alarms have no actions."
   }
 
   assert {
@@ -30,21 +30,21 @@ run "alarms_are_there_without_being_asked_for" {
       for alarm in aws_cloudwatch_metric_alarm.alarm :
       can(regex("docs/operations[.]md#[a-z0-9-]+ of terraform-aws-file-index[.]$", alarm.alarm_description))
     ])
-    error_message = "An alarm's description says where to read on."
+    error_message = "An alarm's description must link to the operations page."
   }
 
-  # What happens nowhere is no reason to be woken, and a refusal is not over because nothing happens.
+  # Silence does not fire an alarm, and does not end one for a denied call.
   assert {
     condition = {
       for name, alarm in aws_cloudwatch_metric_alarm.alarm : name => alarm.treat_missing_data
       if alarm.treat_missing_data != "notBreaching"
     } == { dead-letters = "ignore", permission-denied = "ignore" }
-    error_message = "Missing data is treated as each alarm means it."
+    error_message = "Each alarm must treat missing data as intended."
   }
 
   assert {
     condition     = length(aws_cloudwatch_dashboard.dashboard) == 1 && length(aws_cloudwatch_query_definition.query) == 5
-    error_message = "Dashboard and queries are there without being asked for."
+    error_message = "Dashboard and queries must exist by default."
   }
 }
 
@@ -76,11 +76,11 @@ run "an_alarm_on_a_percentile_counts_minutes_of_few_events" {
       for name, alarm in aws_cloudwatch_metric_alarm.alarm : name => alarm.evaluate_low_sample_count_percentiles
       if alarm.extended_statistic != null
     } == { lag = "evaluate" }
-    error_message = "CloudWatch may be told to ignore them, and the provider would leave that."
+    error_message = "The setting for few samples must be explicit, or the provider would keep a changed one."
   }
 }
 
-run "with_a_queue_its_messages_are_watched" {
+run "the_messages_of_a_queue_are_monitored" {
   command = plan
 
   variables {
@@ -89,7 +89,7 @@ run "with_a_queue_its_messages_are_watched" {
 
   assert {
     condition     = setsubtract(keys(aws_cloudwatch_metric_alarm.alarm), ["failed-events"]) == setsubtract(keys(local.alarms), ["failed-events", "lost", "lost-by-rule"])
-    error_message = "From a queue events that fail make no invocation fail, and Lambda keeps none of them."
+    error_message = "With a queue, failed events do not fail their invocation, and Lambda keeps none of them."
   }
 
   assert {
@@ -98,7 +98,7 @@ run "with_a_queue_its_messages_are_watched" {
       aws_cloudwatch_metric_alarm.alarm["old-events"].threshold == 600, # seconds
       aws_cloudwatch_metric_alarm.alarm["old-events"].dimensions == tomap({ QueueName = "files" }),
     ])
-    error_message = "What waits, waits in the queue."
+    error_message = "With a queue, waiting events are in the queue."
   }
 
   assert {
@@ -106,7 +106,7 @@ run "with_a_queue_its_messages_are_watched" {
       strcontains(aws_cloudwatch_dashboard.dashboard[0].dashboard_body, "\"NumberOfMessagesSent\",\"QueueName\",\"files\""),
       !strcontains(aws_cloudwatch_dashboard.dashboard[0].dashboard_body, "Async"),
     ])
-    error_message = "What arrives, arrives in the queue."
+    error_message = "With a queue, events arrive in the queue."
   }
 }
 
@@ -119,7 +119,7 @@ run "objects_of_a_job_that_fail_make_no_invocation_fail" {
 
   assert {
     condition     = contains(keys(aws_cloudwatch_metric_alarm.alarm), "failed-events")
-    error_message = "S3 Batch Operations is told of each object."
+    error_message = "S3 Batch Operations gets a result for each object."
   }
 }
 
@@ -175,7 +175,7 @@ run "every_limit_and_the_topics_reach_their_alarm" {
       alarm.alarm_actions == toset(["arn:aws:sns:eu-west-1:111122223333:on-call"]) && alarm.ok_actions == alarm.alarm_actions
       && alarm.tags == tomap({ team = "platform" })
     ])
-    error_message = "The topics are told when an alarm begins and ends."
+    error_message = "The topics must be notified when an alarm begins and ends."
   }
 }
 
@@ -205,7 +205,7 @@ run "the_dashboard_is_drawn_where_its_metrics_are" {
   }
 }
 
-run "one_switch_turns_all_of_it_off" {
+run "one_switch_turns_monitoring_off" {
   command = plan
 
   variables {
@@ -218,6 +218,6 @@ run "one_switch_turns_all_of_it_off" {
       aws_cloudwatch_dashboard.dashboard[*],
       values(aws_cloudwatch_query_definition.query),
     )) == 0
-    error_message = "Nothing of it is made."
+    error_message = "There must be no monitoring resources."
   }
 }

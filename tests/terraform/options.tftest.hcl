@@ -10,7 +10,7 @@ variables {
   bucket = { create = true }
 }
 
-run "an_existing_bucket_is_left_as_it_is" {
+run "an_existing_bucket_is_not_changed" {
   command = plan
 
   variables {
@@ -38,7 +38,7 @@ run "an_existing_bucket_is_left_as_it_is" {
   }
 }
 
-run "the_notifications_of_an_existing_bucket_are_replaced_when_that_is_allowed" {
+run "the_notifications_of_an_existing_bucket_are_replaced_if_that_is_allowed" {
   command = plan
 
   variables {
@@ -112,7 +112,7 @@ run "a_customers_key_encrypts_table_and_logs" {
   }
 }
 
-run "a_stream_shows_what_is_asked_for" {
+run "a_stream_has_the_requested_view" {
   command = plan
 
   variables {
@@ -142,7 +142,7 @@ run "the_functions_environment_follows_the_options" {
       TABLE_PARTITIONS = "4"
       TOMBSTONE_DAYS   = "60"
     })
-    error_message = "The function's environment must say what the options say."
+    error_message = "The function's environment must match the options."
   }
 }
 
@@ -176,7 +176,7 @@ run "function_and_role_follow_the_options" {
   }
 }
 
-run "whatever_takes_tags_has_them" {
+run "every_resource_that_accepts_tags_has_them" {
   command = plan
 
   variables {

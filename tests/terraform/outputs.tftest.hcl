@@ -11,7 +11,7 @@ variables {
   trigger = "external"
 }
 
-run "outputs_name_what_was_made" {
+run "outputs_name_the_created_resources" {
   command = plan
 
   assert {
@@ -102,7 +102,7 @@ run "the_command_line_gets_one_output" {
   }
 }
 
-run "the_command_line_is_told_of_every_setting" {
+run "the_command_line_knows_every_setting" {
   command = plan
 
   override_resource {
@@ -204,7 +204,7 @@ run "a_reader_of_an_index_with_a_customers_key_may_decrypt_through_dynamodb" {
   }
 }
 
-run "the_streams_arn_is_there_when_the_table_has_one" {
+run "the_streams_arn_is_an_output_if_the_table_has_one" {
   command = plan
 
   variables {

@@ -46,7 +46,7 @@ run "one_file_is_indexed_within_seconds_and_a_burst_in_a_few_hundred_invocations
   }
 }
 
-run "what_fails_is_moved_to_the_dead_letter_queue_by_this_queue_alone" {
+run "only_this_queue_moves_failed_messages_to_the_dead_letter_queue" {
   command = plan
 
   assert {
@@ -54,7 +54,7 @@ run "what_fails_is_moved_to_the_dead_letter_queue_by_this_queue_alone" {
       deadLetterTargetArn = "arn:aws:sqs:eu-west-1:111122223333:files-dead-letter"
       maxReceiveCount     = 5
     }
-    error_message = "What fails five times must become a dead letter."
+    error_message = "A message that fails five times must become a dead letter."
   }
 
   assert {
@@ -67,7 +67,7 @@ run "what_fails_is_moved_to_the_dead_letter_queue_by_this_queue_alone" {
 
   assert {
     condition     = length(aws_lambda_function_event_invoke_config.function) == 0 && !contains(keys(aws_iam_role_policy.function), "dead-letter")
-    error_message = "SQS moves the dead letters: the function needs no failure destination and no right to send to it."
+    error_message = "SQS moves the dead letters: the function needs no failure destination and no permission to send to it."
   }
 }
 
@@ -103,7 +103,7 @@ run "only_the_watched_bucket_of_this_account_may_send_over_tls" {
 
   assert {
     condition     = [for statement in jsondecode(aws_sqs_queue.dead_letter.policy).Statement : statement.Effect] == ["Deny"]
-    error_message = "Nobody needs a permission to send to the dead-letter queue."
+    error_message = "The dead-letter queue needs no policy that allows sending."
   }
 }
 
@@ -116,7 +116,7 @@ run "the_function_may_receive_from_the_queue" {
       Action   = ["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"]
       Resource = "arn:aws:sqs:eu-west-1:111122223333:files"
     }]
-    error_message = "The function may take messages from its own queue, and not send any."
+    error_message = "The function may receive messages from its own queue, but not send any."
   }
 
   assert {
@@ -153,11 +153,11 @@ run "the_bucket_notifies_the_queue" {
 
   assert {
     condition     = length(aws_s3_bucket_notification.bucket[0].lambda_function) + length(aws_s3_bucket_notification.bucket[0].topic) == 0
-    error_message = "The bucket notifies the queue alone."
+    error_message = "The bucket must notify only the queue."
   }
 }
 
-run "an_external_owner_is_told_of_the_queue" {
+run "an_external_owner_gets_the_queue" {
   command = plan
 
   variables {
@@ -171,7 +171,7 @@ run "an_external_owner_is_told_of_the_queue" {
       output.notification.eventbridge == false,
       length(output.notification.filters) == 1,
     ])
-    error_message = "The owner must be told to notify the queue, and not the function."
+    error_message = "The output must name the queue, and not the function."
   }
 
   assert {
@@ -214,7 +214,7 @@ run "each_option_reaches_the_queue" {
   }
 }
 
-run "the_queue_asks_for_no_more_than_the_function_may_run" {
+run "the_queue_uses_at_most_the_functions_reserved_concurrency" {
   command = plan
 
   variables {
@@ -236,7 +236,7 @@ run "without_a_queue_there_is_none" {
 
   assert {
     condition     = length(aws_sqs_queue.queue) + length(aws_lambda_event_source_mapping.queue) == 0 && !contains(keys(aws_iam_role_policy.function), "queue")
-    error_message = "A queue is made only when asked for."
+    error_message = "A queue is created only with the input queue."
   }
 
   assert {
@@ -246,6 +246,6 @@ run "without_a_queue_there_is_none" {
 
   assert {
     condition     = output.queue == null
-    error_message = "The output must say that there is none."
+    error_message = "The output must be null."
   }
 }

@@ -13,19 +13,19 @@ _CHANGE = re.compile(r"^  # (\S+) (?:will|must) be (.+)$", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """A root module, and the environment that Terraform runs in it with."""
+    """A root module, and the environment in which Terraform runs."""
 
     directory: Path
     environment: Mapping[str, str]
 
     def at(self, path: str) -> "Configuration":
-        """The root module in another folder of this one, with a data directory of its own."""
+        """Return the root module in a subdirectory, with its own data directory."""
         directory = self.directory / path
         data = {"TF_DATA_DIR": str(directory / ".terraform")}
         return Configuration(directory, {**self.environment, **data})
 
     def terraform(self, *command: str, workspace: str = "default") -> tuple[int, str]:
-        """What Terraform does: its exit code and its words."""
+        """Run Terraform; return its exit code and output."""
         ran = subprocess.run(
             ["terraform", command[0], "-no-color", *command[1:]],
             cwd=self.directory,
@@ -39,7 +39,7 @@ class Configuration:
         return ran.returncode, ran.stdout
 
     def succeed(self, *command: str, workspace: str = "default") -> str:
-        """What Terraform says; the test fails with these words if Terraform does."""
+        """Run Terraform and return its output; fail the test with it if Terraform fails."""
         code, said = self.terraform(*command, workspace=workspace)
         if code != 0:
             pytest.fail(f"terraform {' '.join(command)}:\n{said}", pytrace=False)
@@ -47,11 +47,11 @@ class Configuration:
 
 
 def by_heading(said: str, heading: re.Pattern[str]) -> dict[str, str]:
-    """What is said under each heading, by the heading's group."""
+    """Return the text under each heading, by the heading's group."""
     parts = heading.split(said)
     return dict(zip(parts[1::2], parts[2::2], strict=True))
 
 
 def planned_changes(plan: str) -> dict[str, str]:
-    """Resource: what a plan says becomes of it, such as "replaced, as requested"."""
+    """Return what a plan does to each resource, such as "replaced, as requested"."""
     return dict(_CHANGE.findall(plan))

@@ -1,4 +1,4 @@
-"""What each of environments/*.tfvars protects."""
+"""The protection in each of environments/*.tfvars."""
 
 import pytest
 

@@ -29,7 +29,7 @@ _SET: dict[str, dict[str, Any]] = {
 }
 _NEEDED = {"object_metadata.tags": {"object_metadata.enabled"}}
 
-# The inputs that grant nothing, all set at once.
+# The inputs that do not grant anything, all set at once.
 _OTHERS: dict[str, Any] = {
     "bucket": {"create": True, "versioned": False},
     "filters": [{"prefix": "in/"}],
@@ -105,7 +105,7 @@ def test_the_words_name_the_inputs_that_grant_an_action(module: Configuration) -
     module.succeed("test", "-test-directory=tests/terraform/grants")
 
 
-def test_the_words_name_inputs_that_there_are() -> None:
+def test_the_words_name_existing_inputs() -> None:
     assert set().union(*map(_named, _GRANTS.values())) <= _SET.keys()
 
 

@@ -1,4 +1,4 @@
-"""Which inputs the module rejects, and in which words."""
+"""The inputs that the module rejects, and its messages."""
 
 import json
 from typing import Any
@@ -28,11 +28,13 @@ def test_a_rejection_says_what_to_do(inputs: Configuration) -> None:
     assert "terraform workspace select -or-create prod" in words
 
 
-def test_the_provider_rejects_at_plan_what_the_module_leaves_to_it(module: Configuration) -> None:
+def test_the_provider_rejects_at_plan_the_values_that_the_module_does_not_check(
+    module: Configuration,
+) -> None:
     directory = module.directory / "tests/terraform/provider"
     directory.mkdir()
     wrong: dict[str, dict[str, Any]] = {
-        # In two files: Terraform does not look at the function after an error in what comes before.
+        # In two files: after an error, Terraform does not check the function, which depends on it.
         "function": {"function": {"architecture": "riscv", "memory_mb": 127}},
         "before": {"function": {"log_retention_days": 31}, "table": {"stream": "NEW"}},
     }

@@ -12,7 +12,7 @@ FILES = sorted(path.name for path in Path(__file__).parent.glob("*.tftest.hcl"))
 
 @pytest.fixture(scope="module")
 def said(request: pytest.FixtureRequest, module: Configuration) -> dict[str, str]:
-    """What Terraform says of each file that is selected."""
+    """Terraform's output for each selected file."""
     selected = sorted(
         {
             str(item.callspec.params["file"])
@@ -20,7 +20,7 @@ def said(request: pytest.FixtureRequest, module: Configuration) -> dict[str, str
             if isinstance(item, pytest.Function) and item.originalname == test_the_runs_of.__name__
         }
     )
-    # In one process: to read the provider's schemas costs as much as six runs.
+    # In one process, because reading the provider's schemas costs as much as six runs.
     _, words = module.terraform(
         "test",
         "-test-directory=tests/terraform",
@@ -29,7 +29,7 @@ def said(request: pytest.FixtureRequest, module: Configuration) -> dict[str, str
     files = by_heading(
         words, re.compile(r"^tests/terraform/(\S+)\.\.\. in progress$", re.MULTILINE)
     )
-    # Without a heading there are only errors that concern all of them.
+    # Output without a heading has only errors that concern all files.
     return {file: files.get(file, words) for file in selected}
 
 

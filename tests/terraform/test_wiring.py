@@ -1,4 +1,4 @@
-"""What HCL can't assert: the order of resources and what is replaced with what."""
+"""The order of resources and which are replaced together, which HCL cannot assert."""
 
 import re
 
@@ -10,7 +10,7 @@ from tools.terraform_init import init
 
 @pytest.fixture(scope="module")
 def earlier(module: Configuration) -> dict[str, set[str]]:
-    """Resource of tests/terraform/wiring/parent: all resources that are made before it."""
+    """For each resource of tests/terraform/wiring/parent, those that are created before it."""
     stack = module.at("tests/terraform/wiring/parent")
     init(stack.directory, stack.environment)
     drawn = stack.succeed("graph")
@@ -27,7 +27,7 @@ def earlier(module: Configuration) -> dict[str, set[str]]:
 
 @pytest.fixture(scope="module")
 def changes(module: Configuration) -> dict[str, dict[str, str]]:
-    """Run of wiring.tftest.hcl: what its plan does to each resource that it changes."""
+    """For each run of wiring.tftest.hcl, what its plan does to each resource that it changes."""
     # Not as JSON, which repeats the provider's schemas, 14 MB, in each run.
     said = module.succeed("test", "-verbose", "-test-directory=tests/terraform/wiring")
     plans = by_heading(said, re.compile(r'^  run "(.+)"\.\.\. pass$', re.MULTILINE))
@@ -94,7 +94,7 @@ def test_no_event_of_an_external_owner_comes_before_the_rules_target_and_the_map
     } <= earlier["aws_s3_bucket_notification.eventbridge"]
 
 
-def test_the_function_comes_after_its_log_group_and_its_rights(
+def test_the_function_comes_after_its_log_group_and_its_permissions(
     earlier: dict[str, set[str]],
 ) -> None:
     assert {
@@ -105,10 +105,10 @@ def test_the_function_comes_after_its_log_group_and_its_rights(
 
 
 @pytest.mark.parametrize("name", ["queued", "eventbridge"])
-def test_what_aws_adopts_comes_after_what_aws_refuses(
+def test_resources_that_aws_overwrites_come_after_those_that_it_refuses(
     earlier: dict[str, set[str]], name: str
 ) -> None:
-    # Each takes over what has its name, or stands beside it; a second role or function is refused.
+    # Each of these overwrites or duplicates a resource of its name; IAM and Lambda refuse that.
     refused = {
         "aws_cloudwatch_event_rule.bucket": "aws_iam_role.function",
         "aws_sqs_queue.dead_letter": "aws_iam_role.function",
@@ -130,7 +130,7 @@ def test_the_function_may_use_a_new_key_before_the_table_does_and_a_former_one_a
     assert table in earlier["module.notified.aws_iam_role_policy.function"]
 
 
-def test_no_job_comes_before_its_role_has_its_rights(earlier: dict[str, set[str]]) -> None:
+def test_no_job_comes_before_its_role_has_its_permissions(earlier: dict[str, set[str]]) -> None:
     assert {
         "module.backfilled.aws_iam_role_policy.backfill_bucket",
         "module.backfilled.aws_iam_role_policy.backfill_function",
@@ -142,7 +142,7 @@ def test_no_job_comes_before_its_role_has_its_rights(earlier: dict[str, set[str]
 def test_another_number_of_partitions_replaces_the_table(
     changes: dict[str, dict[str, str]],
 ) -> None:
-    planned = changes["other_partitions"]
+    planned = changes["another_number_of_partitions"]
     assert planned["aws_dynamodb_table.table"].startswith("replaced")
     # Updated in place it would remember a number that a protected table never got.
     assert planned["terraform_data.table_partitions"].startswith("replaced")
@@ -157,7 +157,7 @@ def test_another_number_of_partitions_replaces_the_table(
         ("function_of_a_rule_replaced", "aws_lambda_permission.rule[0]"),
     ],
 )
-def test_what_aws_drops_with_the_function_is_replaced_with_it(
+def test_resources_that_aws_deletes_with_the_function_are_replaced_with_it(
     changes: dict[str, dict[str, str]], run: str, dropped: str
 ) -> None:
     planned = changes[run]
@@ -168,10 +168,10 @@ def test_what_aws_drops_with_the_function_is_replaced_with_it(
 @pytest.mark.parametrize(
     ("run", "failures"), [("role_replaced", "dead-letter"), ("role_of_a_queue_replaced", "queue")]
 )
-def test_a_role_that_is_replaced_gets_all_its_policies_again_and_nothing_else_changes(
+def test_a_replaced_role_gets_all_its_policies_again_and_nothing_else_changes(
     changes: dict[str, dict[str, str]], run: str, failures: str
 ) -> None:
-    # IAM deletes policies with their role: one that Terraform leaves alone is gone.
+    # IAM deletes policies with their role, so a policy that Terraform does not replace is gone.
     policies = ("bucket", "derived-files", "logs", "table", failures)
     assert changes[run].keys() == {
         "aws_iam_role.function",
@@ -181,10 +181,10 @@ def test_a_role_that_is_replaced_gets_all_its_policies_again_and_nothing_else_ch
     }
 
 
-def test_a_queue_that_is_added_leaves_s3_its_permission(
+def test_adding_a_queue_keeps_s3s_permission(
     changes: dict[str, dict[str, str]],
 ) -> None:
     planned = changes["queue_added"]
     assert planned["aws_sqs_queue.queue[0]"] == "created"
-    # S3 takes minutes to follow: until then it invokes the function.
+    # S3 takes minutes to follow, and until then invokes the function.
     assert "aws_lambda_permission.bucket[0]" not in planned

@@ -20,7 +20,7 @@ run "a_prefix_begins_with_a_slash" {
   expect_failures = [check.filters_match_keys]
 }
 
-run "a_prefix_is_encoded_already" {
+run "a_prefix_is_already_encoded" {
   command = plan
 
   variables {
@@ -30,7 +30,7 @@ run "a_prefix_is_encoded_already" {
   expect_failures = [check.filters_match_keys]
 }
 
-run "a_suffix_is_encoded_already" {
+run "a_suffix_is_already_encoded" {
   command = plan
 
   variables {

@@ -1,4 +1,4 @@
-"""What a manifest claims of content, and where it says less rather than something wrong."""
+"""The claims of a manifest, and the cases in which it says less rather than something wrong."""
 
 import encodings.aliases
 import io
@@ -19,7 +19,7 @@ LETTERS = "<a>Grüße, 東京, Привет</a>"
 UNKNOWN = {"media_type": "unknown"}
 BINARY_PDF = b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj\n<<>>\nendobj\n"
 FIRST_LINE = "x" * LONGEST_DECLARATION
-"""What follows is decoded in the pieces that it comes in."""
+"""The rest is decoded piece by piece as it comes."""
 TEXT_PDF = b"%PDF-1.4\n1 0 obj\n<<>>\nendobj\nstartxref\n9\n%%EOF\n"
 
 
@@ -36,7 +36,7 @@ class Trickle(io.BytesIO):
 
 
 def claims(content: bytes, most: int = 2**20) -> dict[str, Any]:
-    """Return what the manifest says, except of the object and its bytes."""
+    """Return the manifest without its attributes of the object and its bytes."""
     source = Source(bucket="b", key="k", etag="e")
     found: dict[str, Any] = json.loads(manifest.make(source, Trickle(content, most)))
     return {
@@ -119,9 +119,9 @@ def test_an_xml_declaration_has_spaces_of_any_kind(space: str, rest: str) -> Non
         (b"\xff\xfe\0\0" + xml("UTF-32", LETTERS, "utf-32-le"), "utf-32"),
         (b"\0\0\xfe\xff" + xml("UTF-32", LETTERS, "utf-32-be"), "utf-32"),
         (f"<?xml version='1.0'?>{LETTERS}".encode("utf-16-le"), "utf-16-le"),
-        # The mark is right where both state something: https://www.rfc-editor.org/rfc/rfc7303
+        # The mark wins if both state something: https://www.rfc-editor.org/rfc/rfc7303
         (b"\xef\xbb\xbf" + xml("ISO-8859-1", LETTERS, "utf-8"), "utf-8-sig"),
-        # The bytes are right where they cannot be what is declared.
+        # The bytes win if they cannot be in the declared encoding.
         (xml("UTF-16", LETTERS, "utf-8"), "utf-8"),
         (xml("cp037", LETTERS, "utf-8"), "utf-8"),
         *(
@@ -153,7 +153,7 @@ def test_xml_is_xml_even_if_its_encoding_is_unknown(content: bytes, encoding: st
         "<?xml version='1.0'?><a/>".encode("cp037"),
     ],
 )
-def test_what_does_not_decode_as_declared_is_unknown(content: bytes) -> None:
+def test_text_that_does_not_decode_as_declared_is_unknown(content: bytes) -> None:
     assert claims(content) == UNKNOWN
 
 
@@ -184,7 +184,7 @@ def test_a_declaration_is_read_up_to_a_length() -> None:
 
 
 @pytest.mark.parametrize("run", [b"+" + b"A" * 70_000, b"&" * 70_000, b"a" * 70_000])
-def test_no_decoder_holds_the_document(run: bytes) -> None:
+def test_no_decoder_buffers_the_whole_document(run: bytes) -> None:
     for encoding in sorted(set(encodings.aliases.aliases.values())):
         decoder = stated(xml(encoding, "", "ascii")).decoder
         if decoder:
@@ -197,7 +197,7 @@ def test_no_decoder_holds_the_document(run: bytes) -> None:
 
 
 @pytest.mark.parametrize("character", ["\x7f", "\ufffe", "\uffff"])
-def test_characters_that_json_allows_are_in_no_text_that_is_not_declared(character: str) -> None:
+def test_characters_that_only_json_allows_make_other_text_unknown(character: str) -> None:
     valid = json.dumps(["a,b", character], ensure_ascii=False)
 
     assert claims(valid.encode())["json"] == {"parses": True}
@@ -214,13 +214,13 @@ def test_large_json_with_such_a_character_is_unknown() -> None:
 
 
 @pytest.mark.parametrize("control", [b"\0", b"\x01", b"\x08", b"\x0e", b"\x1a", b"\x1f"])
-def test_control_characters_are_in_no_text(control: bytes) -> None:
+def test_text_with_control_characters_is_unknown(control: bytes) -> None:
     assert claims(b'["%b"]' % control) == UNKNOWN
 
 
 @pytest.mark.parametrize("most", [1, 2, 3, 2**20])
 @pytest.mark.parametrize(("encoding", "word"), [("iso-2022-jp", "東京"), ("iso-2022-kr", "서울")])
-def test_text_in_another_set_of_characters_is_not_taken_for_utf_8(
+def test_text_in_another_character_set_is_not_mistaken_for_utf_8(
     encoding: str, word: str, most: int
 ) -> None:
     assert claims(f"{word}\n".encode(encoding), most) == UNKNOWN
@@ -297,11 +297,11 @@ def test_a_table_has_two_columns_of_content_in_every_row(
         "name\n1\n",
         "a,b\n",
         "a,b\n1,2,3\n",
-        # Which of these separate columns?
+        # Ambiguous separators.
         "a,b;c\n1,2;3\n",
         "a|b,c\n1|2,3\n",
         "name;address,city;zip\nx;y,z;1\n",
-        # Columns of these there may be, but not of commas.
+        # Columns may be separated by these, but not by commas.
         "mov eax,ebx\nmov ecx,edx\n",
         "SELECT a,b\nFROM c,d\n",
         "Depends:a,b\nBreaks:c,d\n",
@@ -315,20 +315,20 @@ def test_a_table_has_two_columns_of_content_in_every_row(
         'a,b\n1,2\n"3,4\n',
     ],
 )
-def test_what_may_be_no_table_is_plain_text(content: str) -> None:
+def test_text_that_may_not_be_a_table_is_plain_text(content: str) -> None:
     found = claims(content.encode())
 
     assert (found["media_type"], "csv" in found) == ("text/plain", False)
 
 
-def test_of_a_long_table_twenty_rows_are_sampled() -> None:
+def test_twenty_rows_of_a_long_table_are_sampled() -> None:
     rows = "a,b\n" + "1,2\n" * 19
 
     assert media_type(f"{rows}1,\n".encode()) == "text/plain"
     assert media_type(f"{rows}1,2\n1,\n".encode()) == "text/csv"
 
 
-def test_a_malformed_row_is_not_taken_for_one_that_was_cut_off() -> None:
+def test_a_malformed_row_is_not_mistaken_for_a_truncated_one() -> None:
     long_row = "x" * 70_000
 
     assert media_type(f'a,b\n1,2\n"1"2,3\n{long_row},1\n'.encode()) == "text/plain"

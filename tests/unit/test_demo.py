@@ -1,4 +1,4 @@
-"""What `make demo KEEP=1` tells a person to paste."""
+"""The commands that `make demo KEEP=1` prints to paste."""
 
 import subprocess
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ def pasted(directory: Path, *lines: str) -> str:
     ).stdout
 
 
-def test_what_is_printed_can_be_pasted(tmp_path: Path) -> None:
+def test_the_printed_commands_can_be_pasted(tmp_path: Path) -> None:
     directory = tmp_path / "a copy"
     directory.mkdir()
     lines = instructions(cast(Deployment, Deployed(directory)))

@@ -1,4 +1,4 @@
-"""Refusals of AWS, and the words that lead to the policy to change."""
+"""Calls that AWS denies, and the words that lead to the policy to change."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ DENIAL = (
 
 @pytest.fixture(autouse=True)
 def caller(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody answers who the function is."""
+    """STS does not say who the function is."""
 
     def unreachable(*_: object, **__: object) -> None:
         raise EndpointConnectionError(endpoint_url="https://sts.amazonaws.com")
@@ -32,7 +32,7 @@ def error(code: str, text: str = "") -> ClientError:
 
 
 def refused(text: str, code: str = "AccessDeniedException") -> str:
-    """How a refusal of a write to the table is explained."""
+    """Return the explanation of a denied write to the table."""
     with (
         pytest.raises(PermissionDeniedError) as denied,
         explained_denial("dynamodb:PutItem", "table files"),
@@ -42,7 +42,7 @@ def refused(text: str, code: str = "AccessDeniedException") -> str:
 
 
 @pytest.mark.parametrize("code", ["AccessDenied", "AccessDeniedException", "403"])
-def test_every_code_of_a_refusal_is_known(code: str) -> None:
+def test_every_error_code_of_a_denial_is_known(code: str) -> None:
     assert " is not authorized to perform: dynamodb:PutItem on resource: " in refused(DENIAL, code)
 
 
@@ -55,7 +55,7 @@ def test_every_code_of_a_refusal_is_known(code: str) -> None:
         ("session policy", "check outside the module (a bucket or key policy, a permissions"),
     ],
 )
-def test_a_refusal_names_role_action_resource_and_where_to_look(policy: str, place: str) -> None:
+def test_a_denial_names_role_action_resource_and_where_to_look(policy: str, place: str) -> None:
     assert (
         "role file-index-dev is not authorized to perform: dynamodb:PutItem on resource: "
         "arn:aws:dynamodb:us-east-1:123456789012:table/files. The module grants it always. If it "
@@ -79,7 +79,7 @@ def test_an_explicit_deny_names_the_policy_that_denies(policy: str, place: str) 
     assert f"table/files. A policy denies it explicitly: {place}" in said
 
 
-def test_a_resource_in_quotation_marks_may_hold_spaces() -> None:
+def test_a_resource_in_quotation_marks_may_contain_spaces() -> None:
     text = DENIAL.replace(
         "arn:aws:dynamodb:us-east-1:123456789012:table/files", '"arn:aws:s3:::reports/a b"'
     )
@@ -115,7 +115,7 @@ KEY = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890
     ],
     ids=["nobody named", "no resource named", "all named"],
 )
-def test_a_refusal_by_kms_is_not_taken_for_one_by_dynamodb(text: str, resource: str) -> None:
+def test_a_denial_by_kms_is_not_mistaken_for_one_by_dynamodb(text: str, resource: str) -> None:
     said = refused(text)
 
     assert (
@@ -126,13 +126,13 @@ def test_a_refusal_by_kms_is_not_taken_for_one_by_dynamodb(text: str, resource: 
     assert said.endswith(f"AWS says: {text}")
 
 
-def test_a_refusal_of_an_action_that_the_module_never_grants_says_so() -> None:
+def test_a_denial_of_an_action_that_the_module_never_grants_says_so() -> None:
     said = refused(DENIAL.replace("dynamodb:PutItem", "kms:DescribeKey"))
 
     assert "The module does not grant it: check outside" in said
 
 
-def test_a_refusal_without_a_text_names_both_rights_that_may_be_missing(
+def test_a_denial_without_a_message_names_both_permissions_that_may_be_missing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "file-index-dev")
@@ -147,7 +147,7 @@ def test_a_refusal_without_a_text_names_both_rights_that_may_be_missing(
     assert denied.value.said == ""
 
 
-def test_a_refusal_without_a_text_names_the_role_that_sts_names(
+def test_a_denial_without_a_message_names_the_role_that_sts_returns(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     class Sts:

@@ -1,4 +1,4 @@
-"""What the function reads out of everything that can invoke it."""
+"""The events in everything that can invoke the function."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -105,7 +105,7 @@ def test_a_native_event_type_is_read_with_what_s3_sends(
 
 
 @pytest.mark.parametrize("name", ["ObjectRestore:Completed", "ObjectAnnotation:Put"])
-def test_a_sequencer_that_orders_no_content_is_not_taken(name: str) -> None:
+def test_a_sequencer_that_does_not_order_content_is_ignored(name: str) -> None:
     assert only_event(s3_document(native(name, sequencer=SEQUENCER))).sequencer is None
 
 
@@ -149,7 +149,7 @@ EVENTBRIDGE_ROWS = [
 
 
 @pytest.mark.parametrize(("detail_type", "reason", "deletion", "name"), EVENTBRIDGE_ROWS)
-def test_an_eventbridge_event_has_the_name_s3_gives_it(
+def test_an_eventbridge_event_has_s3s_event_name(
     detail_type: str, reason: str, deletion: str, name: str
 ) -> None:
     payload = eventbridge(detail_type, reason=reason)
@@ -202,7 +202,7 @@ def test_a_wrapper_changes_nothing(wrap: Callable[[Any], Any], document: Any) ->
     assert only_event(wrap(document)) == only_event(document)
 
 
-def test_a_batch_of_sqs_messages_keeps_what_belongs_to_which() -> None:
+def test_the_events_of_an_sqs_batch_stay_with_their_messages() -> None:
     messages = parse(sqs(s3_document(created("a"), created("b")), s3_document(removed("c"))))
 
     assert [(m.id, [e.key for e in m.events]) for m in messages] == [
@@ -211,7 +211,7 @@ def test_a_batch_of_sqs_messages_keeps_what_belongs_to_which() -> None:
     ]
 
 
-def test_what_is_not_sqs_is_one_message_without_an_id() -> None:
+def test_a_payload_that_is_not_sqs_is_one_message_without_an_id() -> None:
     (message,) = parse(s3_document(created("a"), created("b")))
 
     assert message.id is None
@@ -219,7 +219,7 @@ def test_what_is_not_sqs_is_one_message_without_an_id() -> None:
 
 
 @pytest.mark.parametrize("wrap", [lambda body: body, sqs, lambda body: sqs(sns_body(body))])
-def test_the_test_event_is_told_by_its_name(wrap: Callable[[Any], Any]) -> None:
+def test_the_test_event_is_recognized_by_its_name(wrap: Callable[[Any], Any]) -> None:
     (message,) = parse(wrap(TEST_EVENT))
 
     assert (message.test_events, message.events, message.errors) == (1, (), ())
@@ -368,7 +368,7 @@ TRAIL = {
     ids=["confirmation", "unsubscribed", "api call", "service event", "trail"],
 )
 @pytest.mark.parametrize("wrap", [lambda body: body, sqs, lambda body: sqs(sns_body(body))])
-def test_what_is_known_and_no_s3_event_is_named_with_what_to_do(
+def test_a_known_document_that_is_not_an_s3_event_is_named_with_what_to_do(
     document: Any, reasons: list[str], wrap: Callable[[Any], Any]
 ) -> None:
     try:
@@ -393,7 +393,7 @@ def test_what_is_known_and_no_s3_event_is_named_with_what_to_do(
         {"requestContext": {}},
     ],
 )
-def test_what_only_looks_like_it_is_not_named(document: Any) -> None:
+def test_a_document_that_only_looks_known_is_not_named(document: Any) -> None:
     with pytest.raises(MalformedEventError, match="not an event of S3, SQS"):
         parse(document)
 
@@ -408,7 +408,7 @@ COMPLETED_AT = "2024-04-05T04:09:42.000Z"  # 660F7986
         ("ObjectCreated:CompleteMultipartUpload", "00660F7980D160712D", 6),
         ("ObjectCreated:CompleteMultipartUpload", "00660F7980", 6),
         ("ObjectCreated:CompleteMultipartUpload", "00660F798", 6),
-        # No time, or one that cannot be right.
+        # No time, or an impossible one.
         ("ObjectCreated:Put", "00660F7980D160712D", None),
         ("ObjectCreated:CompleteMultipartUpload", "00660F7987D160712D", None),
         ("ObjectCreated:CompleteMultipartUpload", "0055AED6DCD90281E5", None),
@@ -435,7 +435,7 @@ def test_an_upload_is_open_for_a_year_at_most(late: int, is_known: bool) -> None
     assert (event.began_at is not None) is is_known
 
 
-def test_without_its_time_nobody_knows_when_an_upload_began() -> None:
+def test_without_its_time_the_start_of_an_upload_is_unknown() -> None:
     record = native("ObjectCreated:CompleteMultipartUpload", sequencer="00660F7980D160712D")
 
     assert only_event(s3_document(record | {"eventTime": None})).began_at is None
@@ -508,7 +508,7 @@ def test_a_malformed_record_beside_a_test_event_loses_neither() -> None:
     assert (message.test_events, len(message.errors)) == (1, 1)
 
 
-def test_only_a_batch_of_nothing_but_sqs_messages_is_answered_as_one() -> None:
+def test_only_a_batch_of_nothing_but_sqs_messages_gets_a_batch_response() -> None:
     (message,) = parse({"Records": [*sqs(s3_document(created("a")))["Records"], created("b")]})
 
     assert message.id is None
@@ -516,16 +516,16 @@ def test_only_a_batch_of_nothing_but_sqs_messages_is_answered_as_one() -> None:
 
 
 @pytest.mark.parametrize("size", [0, 2**63 - 1])
-def test_any_size_is_read_that_a_table_can_keep(size: int) -> None:
+def test_any_size_that_a_table_can_store_is_read(size: int) -> None:
     assert only_event(s3_document(created(size=size))).size == size
 
 
 @pytest.mark.parametrize("key", ["a" * 1024, "ä" * 512])
-def test_a_key_of_the_greatest_length_is_read(key: str) -> None:
+def test_a_key_of_the_maximum_length_is_read(key: str) -> None:
     assert only_event(s3_document(created(key))).key == key
 
 
-def test_a_native_sequencer_is_not_taken_for_one_of_eventbridge() -> None:
+def test_a_native_sequencer_is_not_mistaken_for_one_of_eventbridge() -> None:
     event = only_event(s3_document(created(sequencer="617f08299329d189")))
 
     assert event.sequencer == "617F08299329D189"
@@ -539,7 +539,7 @@ def test_an_upload_on_eventbridge_without_a_reason_is_an_upload() -> None:
 
 @pytest.fixture
 def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A machine that is not set to UTC."""
+    """A machine whose time zone is not UTC."""
     monkeypatch.setenv("TZ", "Asia/Tokyo")
     time.tzset()
     yield
@@ -557,7 +557,7 @@ def test_times_are_in_utc(text: str, elsewhere: None) -> None:  # noqa: ARG001 #
     assert found.tzinfo is UTC
 
 
-def test_fields_that_say_nothing_are_absent() -> None:
+def test_empty_fields_are_absent() -> None:
     event = only_event(
         s3_document(native(versionId="", eTag="", sequencer=None) | {"eventTime": None})
     )
@@ -576,7 +576,7 @@ def test_a_record_without_response_elements_is_read() -> None:
     assert only_event(s3_document(record)).request_id is None
 
 
-def test_the_prefix_of_event_names_in_configurations_is_taken_off() -> None:
+def test_the_prefix_of_event_names_in_configurations_is_removed() -> None:
     assert only_event(s3_document(native("s3:ObjectCreated:Put"))).change is Change.STORED
 
 

@@ -1,4 +1,4 @@
-"""How long the function waits, without AWS; tests/integration/test_handler.py has all else."""
+"""How long the function waits, without AWS; tests/integration/test_handler.py has the rest."""
 
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future, as_completed
@@ -43,7 +43,7 @@ class Invocation:
 
 
 @pytest.mark.parametrize(("remaining_ms", "seconds"), [(6000, 5), (1000, 0), (999, 0)])
-def test_a_second_is_left_to_report_what_is_not_finished(
+def test_a_second_is_left_to_report_unfinished_events(
     monkeypatch: pytest.MonkeyPatch, remaining_ms: int, seconds: float
 ) -> None:
     pools: list[Endless] = []
@@ -79,7 +79,7 @@ def test_a_second_is_left_to_report_what_is_not_finished(
 
 
 @pytest.mark.parametrize("service", ["dynamodb", "s3"])
-def test_a_call_without_an_answer_ends_before_the_function_does(
+def test_a_call_without_a_response_ends_before_the_function_does(
     service: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     configs: dict[str, Config] = {}

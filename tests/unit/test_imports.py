@@ -1,4 +1,4 @@
-"""Which module imports which."""
+"""Imports between modules."""
 
 import ast
 import subprocess
@@ -28,7 +28,7 @@ def imported(file: Path) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom):
             above = package[: len(package) - node.level + 1] if node.level else ()
             base = ".".join([*above, *filter(None, [node.module])])
-            # Of `from . import module` the module alone: a package imports what is in it.
+            # For `from . import module`, only the module: a package imports its own modules.
             modules = [f"{base}.{alias.name}" for alias in node.names]
             names = [name if is_module(name) else base for name in modules]
         else:
@@ -61,7 +61,7 @@ def test_imports_run_one_way(package: str) -> None:
 
 
 @pytest.mark.parametrize("package", [*MAY_IMPORT, "benchmarks"])
-def test_derived_files_have_one_door(package: str) -> None:
+def test_derived_files_are_imported_through_their_package_only(package: str) -> None:
     doors = ("function.derived_files.", "cli.function.derived_files.")
     past = {
         (importer, name)

@@ -1,4 +1,4 @@
-"""The rule, one decision at a time; tests/unit/rule has it under any history."""
+"""The rule, one decision at a time; tests/unit/rule tests it under any history."""
 
 import dataclasses
 from datetime import UTC, datetime, timedelta
@@ -24,14 +24,14 @@ NOW = datetime(2026, 11, 23, tzinfo=UTC)
 
 
 class Table:
-    """A table whose next writes are refused as many times as told."""
+    """A table that refuses the given number of writes."""
 
     def __init__(self, refusals: int = 0, refuses_with: FileRecord | None = None) -> None:
         self.refusals = refusals
         self.refuses_with = refuses_with
         self.written: list[FileRecord] = []
         self.replaced: list[FileRecord | None] = []
-        """What every write was to replace, also those that were refused."""
+        """The record that every write was to replace, including refused writes."""
 
     def put_newer(self, record: FileRecord) -> None:
         self.replace(record, None)
@@ -49,7 +49,7 @@ class Table:
 
 
 class Looked:
-    """An object that is seen in these states, one after the other; the last one stays."""
+    """An object in these states, one after the other; the last one stays."""
 
     def __init__(self, *states: ObjectState | None) -> None:
         self.states = list(states)
@@ -65,7 +65,7 @@ def event(**changes: Any) -> ObjectEvent:
 
 
 class Making:
-    """Makes a file of the object, or has a reason not to: as many times as told."""
+    """Makes a file from the object, or has a reason not to, the given number of times."""
 
     def __init__(self, reason: str | None = None, failures: int = 1000) -> None:
         self.reason = reason
@@ -120,7 +120,7 @@ def test_a_key_is_observed_once_a_version_or_a_marker_is_known(
     assert table.written[0].observed is observed
 
 
-def test_a_refresh_that_others_disturb_is_tried_again_after_a_pause() -> None:
+def test_a_refresh_that_others_disturb_is_retried_after_a_pause() -> None:
     table, pauses = Table(refusals=REFRESH_ATTEMPTS - 1), list[float]()
 
     assert indexer(table, pauses=pauses).process([event()]) == [Outcome.REMOVED]
@@ -167,7 +167,7 @@ class Holding(Table):
 
 
 class Denying(Table):
-    """A table that the function may write and not read."""
+    """A table that the function may write but not read."""
 
     def read(self, bucket: str, key: str) -> FileRecord | None:
         del bucket, key
@@ -177,7 +177,7 @@ class Denying(Table):
 @pytest.mark.parametrize(
     ("name", "record", "reason", "asked", "key"),
     [
-        # Nothing is read anew for an event that changes no content.
+        # An event that does not change the content causes no read.
         ("ObjectTagging:Put", derived("of e"), None, [], "of e"),
         ("ObjectRemoved:Delete", derived("of e"), None, [], "of e"),
         ("ObjectTagging:Put", derived("of f", etag="f"), None, ["e"], "of e"),
@@ -185,7 +185,7 @@ class Denying(Table):
         ("ObjectTagging:Put", derived(reason="too large"), None, ["e"], "of e"),
         ("ObjectCreated:Put", derived("of e"), None, ["e"], "of e"),
         ("Backfill", derived("of e"), None, ["e"], "of e"),
-        # What is there stays, as of what was archived since.
+        # An existing file stays, for example if the object was archived since.
         ("Repair", derived("of e"), "archived", ["e"], "of e"),
         ("Repair", derived("of f", etag="f"), "archived", ["e"], None),
     ],
@@ -203,7 +203,7 @@ def test_a_derived_file_is_made_where_content_may_be_new(
 
 
 def test_a_derived_file_is_made_once_however_often_the_write_is_tried() -> None:
-    # What stands points to no file, so nothing but the attempt before can have made one.
+    # The record points to no file, so only the previous attempt can have made one.
     table, making = Table(refusals=3, refuses_with=standing()), Making()
 
     indexer(table, ObjectState(etag="e", size=1), derived_files=making).process([event()])
@@ -212,7 +212,7 @@ def test_a_derived_file_is_made_once_however_often_the_write_is_tried() -> None:
     assert table.written[-1].known.derived.key == "of e"
 
 
-def test_of_what_is_gone_nothing_is_made() -> None:
+def test_no_file_is_derived_from_a_deleted_object() -> None:
     table, making = Table(), Making()
 
     indexer(table, None, derived_files=making).process([event()])
@@ -230,7 +230,7 @@ def test_a_derived_file_is_not_kept_for_another_content() -> None:
     assert (table.written[-1].known.etag, table.written[-1].known.derived.key) == ("f", "of f")
 
 
-def test_a_reason_that_was_true_of_a_moment_is_not_kept() -> None:
+def test_a_reason_that_was_true_for_a_moment_is_not_kept() -> None:
     table, making = Table(refusals=2), Making("changed meanwhile", failures=1)
 
     indexer(table, ObjectState(etag="e", size=1), derived_files=making).process([event()])
@@ -242,7 +242,7 @@ def test_a_reason_that_was_true_of_a_moment_is_not_kept() -> None:
     )
 
 
-def test_a_derived_file_of_a_content_that_left_and_came_back_is_made_again() -> None:
+def test_a_derived_file_is_made_again_if_its_content_left_and_came_back() -> None:
     table, making = Table(refusals=2), Making()
     seen = ObjectState(etag="e", size=1), None, ObjectState(etag="e", size=1)
 
@@ -305,7 +305,7 @@ def test_the_greater_sequencer_is_kept(
     assert table.written[-1].sequencer == kept
 
 
-def test_what_was_refused_is_tried_again_over_what_stands_now() -> None:
+def test_a_refused_write_is_retried_over_the_current_record() -> None:
     now = standing(revision="now", sequencer="09", observed=True, settled_at=NOW)
     table = Table(refusals=1, refuses_with=now)
 
@@ -360,11 +360,11 @@ SAW = {"etag": "e", "last_modified": EARLIER}
         ("FF", SEEN, SAW, True),
         (AHEAD, None, {}, True),
         (AHEAD, SEEN, {**SAW, "last_modified": EARLIER + timedelta(milliseconds=9)}, True),
-        # It may be S3's, as far as its hosts' clocks differ.
+        # It may be S3's, because the clocks of its hosts differ.
         (AT_NOW, SEEN, SAW, False),
         (f"00{int(NOW.timestamp()) + 5:X}", SEEN, SAW, False),
         ("0055AED6DCD90281E5", SEEN, SAW, False),
-        # Another record, or another object, than was looked at.
+        # The record or the object is not the one that was looked at.
         (AHEAD, SEEN, {**SAW, "revision": "other"}, False),
         (AHEAD, SEEN, {**SAW, "revision": None}, False),
         (AHEAD, SEEN, {**SAW, "etag": "f"}, False),
@@ -375,7 +375,7 @@ SAW = {"etag": "e", "last_modified": EARLIER}
         (AHEAD, ObjectState(etag="e"), SAW, False),
     ],
 )
-def test_a_repair_takes_a_sequencer_away_that_cannot_be_s3s_yet(
+def test_a_repair_removes_a_sequencer_that_cannot_be_s3s_yet(
     sequencer: str, state: ObjectState | None, changes: dict[str, Any], is_taken_away: bool
 ) -> None:
     table = Holding(standing(sequencer=sequencer))
@@ -385,7 +385,7 @@ def test_a_repair_takes_a_sequencer_away_that_cannot_be_s3s_yet(
     assert table.written[-1].sequencer == (None if is_taken_away else sequencer)
 
 
-def test_a_repair_takes_no_sequencer_away_after_its_write_was_refused() -> None:
+def test_a_repair_keeps_the_sequencer_after_its_write_was_refused() -> None:
     table = Holding(standing(sequencer=AHEAD), refusals=1)
     table.refuses_with = standing(sequencer=AHEAD, revision="other")
 
@@ -403,7 +403,7 @@ def test_a_record_without_a_sequencer_is_repaired() -> None:
 
 
 def completion(began: timedelta, **changes: Any) -> ObjectEvent:
-    """An event of now that completes an upload which began so long ago."""
+    """Return a current event that completes an upload which began that long ago."""
     values: dict[str, Any] = {
         "name": "ObjectCreated:CompleteMultipartUpload",
         "sequencer": f"00{int((NOW - began).timestamp()):X}",
@@ -447,14 +447,14 @@ def test_an_event_that_is_too_old_fails_if_the_record_may_not_be_read(
     )
 
 
-def test_another_event_whose_record_may_not_be_read_fails_as_refused() -> None:
+def test_any_other_event_whose_record_may_not_be_read_fails_as_denied() -> None:
     with pytest.raises(
         PermissionDeniedError, match=r"^role r is not authorized to perform: dynamodb:GetItem\.$"
     ):
         indexer(Denying()).process([TOUCHED])
 
 
-def test_what_an_event_says_is_written() -> None:
+def test_the_fields_of_an_event_are_written() -> None:
     table = Table()
     about = event(**PUT, request_id="request")
 
@@ -475,7 +475,7 @@ def test_what_an_event_says_is_written() -> None:
     )
 
 
-def test_what_is_seen_is_written() -> None:
+def test_the_state_of_an_object_is_written() -> None:
     table = Table()
     metadata = ObjectMetadata(storage_class="STANDARD")
     seen = ObjectState(etag="e", size=1, last_modified=EARLIER, version_id="v", metadata=metadata)
@@ -494,7 +494,7 @@ def test_what_is_seen_is_written() -> None:
     )
 
 
-def test_what_is_seen_without_an_event_is_not_observed() -> None:
+def test_a_refresh_without_an_event_is_not_observed() -> None:
     table = Table()
 
     indexer(table, ObjectState(etag="e")).refresh(event(name="Backfill"))

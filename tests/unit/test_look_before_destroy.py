@@ -89,11 +89,11 @@ def send_message(queue: dict[str, Any]) -> None:
     sqs.send_message(QueueUrl=queue["values"]["url"], MessageBody="{}")
 
 
-def test_an_unprotected_table_an_empty_bucket_and_an_empty_queue_may_go() -> None:
+def test_an_unprotected_table_an_empty_bucket_and_an_empty_queue_may_be_destroyed() -> None:
     assert reasons_to_refuse(state(table(protected=False), bucket(), queue()), "dev") == []
 
 
-def test_everything_that_stands_against_it_is_named_at_once() -> None:
+def test_all_reasons_to_refuse_are_named_at_once() -> None:
     dead_letters = queue()
     here = state(table(protected=True), bucket(), dead_letters)
     put_object()
@@ -129,14 +129,14 @@ def test_a_bucket_with_nothing_but_a_delete_marker_is_not_empty() -> None:
     assert len(reasons_to_refuse(here, "dev")) == 1
 
 
-def test_a_full_bucket_that_terraform_may_empty_may_go() -> None:
+def test_a_full_bucket_that_terraform_may_empty_may_be_destroyed() -> None:
     here = state(bucket(force_destroy=True))
     put_object()
 
     assert reasons_to_refuse(here, "dev") == []
 
 
-def test_a_message_in_flight_is_held_by_the_queue() -> None:
+def test_a_message_in_flight_counts() -> None:
     dead_letters = queue()
     send_message(dead_letters)
     boto3.client("sqs", region_name=REGION).receive_message(QueueUrl=dead_letters["values"]["url"])
@@ -151,7 +151,7 @@ def test_messages_that_will_still_be_processed_do_not_count() -> None:
     assert reasons_to_refuse(state(events), "dev") == []
 
 
-def test_what_is_gone_already_is_no_obstacle() -> None:
+def test_a_missing_resource_is_not_a_reason_to_refuse() -> None:
     here = state(table(protected=True), bucket(), queue())
     dynamodb = boto3.client("dynamodb", region_name=REGION)
     dynamodb.update_table(TableName="index", DeletionProtectionEnabled=False)
@@ -164,7 +164,9 @@ def test_what_is_gone_already_is_no_obstacle() -> None:
     assert reasons_to_refuse(here, "dev") == []
 
 
-def test_what_cannot_be_looked_at_is_not_destroyed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_resource_that_cannot_be_checked_is_not_destroyed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     here = state(bucket())
     denied: Any = {"Error": {"Code": "AccessDenied", "Message": "no"}}
     call = Mock(side_effect=ClientError(denied, "ListObjectVersions"))

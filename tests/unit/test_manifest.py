@@ -1,4 +1,4 @@
-"""What a manifest says of content: of every media type, of any size, of any bytes."""
+"""Manifests of content of every media type, of any size, of any bytes."""
 
 import bz2
 import gzip
@@ -125,14 +125,14 @@ def test_a_manifest_says_what_the_content_is(
     }
 
 
-def test_every_claimed_signature_is_among_these() -> None:
+def test_every_claimed_signature_has_an_example() -> None:
     claimed = {media_type for _, media_type in media_types._SIGNATURES}
 
     assert claimed <= {expected["media_type"] for _, _, expected in CONTENTS}
 
 
 class Huge:
-    """Content that nobody holds."""
+    """Content too large to hold in memory."""
 
     def __init__(self, size: int, chunk: Callable[[int], bytes]) -> None:
         self._chunk = chunk

@@ -1,4 +1,4 @@
-"""What an object is, from S3's answers; tests/integration/test_objects.py has moto's."""
+"""An object's state from S3's responses; tests/integration/test_objects.py has moto's."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -23,7 +23,7 @@ def error(code: str, text: str = "") -> ClientError:
 
 
 class S3:
-    """S3 as far as it is asked. An answer that is an error is raised."""
+    """S3 with the given responses. A response that is an error is raised."""
 
     def __init__(self, head: Any = HEAD, listed: Any = None, tags: Any = None) -> None:
         self._answers = {"head": head, "list": listed, "tags": tags}
@@ -56,7 +56,7 @@ def nobody_known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(denials, "_caller", lambda: None)
 
 
-def test_without_metadata_one_answer_is_enough() -> None:
+def test_without_metadata_one_call_is_enough() -> None:
     s3 = S3(HEAD | {"VersionId": "null", "ContentType": "text/plain"})
 
     assert look(s3) == ObjectState(etag="e", size=3, last_modified=NOW, version_id="null")
@@ -64,11 +64,11 @@ def test_without_metadata_one_answer_is_enough() -> None:
 
 
 @pytest.mark.parametrize("code", ["404", "NoSuchKey", "NoSuchBucket"])
-def test_what_is_not_there_is_gone(code: str) -> None:
+def test_a_missing_object_is_gone(code: str) -> None:
     assert look(S3(error(code))) is None
 
 
-def test_what_s3_does_not_say_is_absent() -> None:
+def test_a_field_that_s3_leaves_out_is_absent() -> None:
     state = look(
         S3(HEAD | {"Metadata": {}, "ContentType": ""}, tags={"TagSet": []}),
         metadata=True,
@@ -132,11 +132,11 @@ def test_an_object_that_head_cannot_describe_is_listed() -> None:
 
 
 @pytest.mark.parametrize("listed", [{}, {"Contents": [LISTED | {"Key": "a b c"}]}])
-def test_a_listing_without_the_very_key_means_gone(listed: dict[str, Any]) -> None:
+def test_a_listing_without_the_exact_key_means_gone(listed: dict[str, Any]) -> None:
     assert look(S3(error("400"), listed=listed)) is None
 
 
-def test_an_object_that_goes_before_its_tags_are_read_is_gone() -> None:
+def test_an_object_deleted_before_its_tags_are_read_is_gone() -> None:
     assert look(S3(tags=error("NoSuchKey")), metadata=True, tags=True) is None
 
 
@@ -161,7 +161,7 @@ def test_an_object_that_goes_before_its_tags_are_read_is_gone() -> None:
     ],
     ids=["head", "listing", "tags"],
 )
-def test_a_refusal_names_what_was_asked_for(s3: S3, refusal: str, granted: str) -> None:
+def test_a_denial_names_the_requested_action_and_object(s3: S3, refusal: str, granted: str) -> None:
     with pytest.raises(PermissionDeniedError) as denied:
         look(s3, metadata=True, tags=True)
 

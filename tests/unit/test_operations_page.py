@@ -1,4 +1,4 @@
-"""docs/operations.md: what the code refers to is there, and every input has its row."""
+"""docs/operations.md has every section that the code refers to, and a row for every input."""
 
 import re
 
@@ -14,7 +14,7 @@ def anchors(page: str) -> set[str]:
 
 
 def inputs() -> set[str]:
-    """Each input of the module, or each attribute of it if it is an object."""
+    """Each input of the module, or each of its attributes if it is an object."""
     found: set[str] = set()
     text = (ROOT / "variables.tf").read_text()
     for name, body in re.findall(r'^variable "(\w+)" \{\n(.*?)^\}', text, re.MULTILINE | re.DOTALL):

@@ -1,4 +1,4 @@
-"""Manifests claim nothing wrong of files that other tools write; `pytest -rP` prints numbers."""
+"""Manifests of files that other tools write claim nothing wrong; `pytest -rP` prints numbers."""
 
 import bz2
 import csv
@@ -185,7 +185,7 @@ def documents() -> Iterator[File]:
 
 
 def others() -> Iterator[File]:
-    """Yield what no media type is claimed of: sources and mails are text, the rest is unknown."""
+    """Yield files without a claimed media type: sources and mails are text, the rest is unknown."""
     sources = sorted(Path(json.__file__).parents[1].glob("*.py"))[:60]
     yield from (
         File("Python", source.read_bytes(), {"media_type": TEXT})
@@ -241,7 +241,7 @@ def test_no_claim_is_wrong() -> None:
 
 
 CELLS = st.text(st.sampled_from("ab0 ,;\t|:\"'\\\n=-."), max_size=5)
-"""Short, and of few characters: those that could mislead."""
+"""Short texts of the few characters that could mislead."""
 
 
 @settings(max_examples=300, deadline=None)

@@ -1,4 +1,4 @@
-"""function.zip: what is deployed is what is committed, byte for byte."""
+"""function.zip: the deployed package is the committed one, byte for byte."""
 
 import ast
 import os
@@ -69,7 +69,7 @@ def test_the_package_holds_nested_modules_too(tmp_path: Path) -> None:
         assert archive.namelist() == ["function/deeper/module.py"]
 
 
-def test_the_package_imports_boto3_and_the_standard_library_alone() -> None:
+def test_the_package_imports_only_boto3_and_the_standard_library() -> None:
     imported = set()
     for path in (ROOT / "function").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):

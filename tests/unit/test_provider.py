@@ -42,7 +42,7 @@ def process_of(kept: KeptProvider) -> psutil.Process:
 
 
 def runs(process: psutil.Process) -> bool:
-    # Whoever inherits an orphan may leave it a zombie.
+    # The process that inherits an orphan may leave it a zombie.
     return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
 
 
@@ -52,7 +52,7 @@ def seen(binary: Path) -> dict[str, str]:
     return dict(line.split("=", 1) for line in lines)
 
 
-def test_a_provider_runs_until_it_is_left(tmp_path: Path) -> None:
+def test_a_provider_runs_until_its_context_ends(tmp_path: Path) -> None:
     binary = fake_provider(tmp_path)
 
     with KeptProvider(binary, {}) as kept:
@@ -63,7 +63,7 @@ def test_a_provider_runs_until_it_is_left(tmp_path: Path) -> None:
     assert not Path(seen(binary)["TMPDIR"]).exists()
 
 
-def test_a_provider_knows_the_given_account_alone(
+def test_a_provider_knows_only_the_given_account(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("AWS_PROFILE", "prod")

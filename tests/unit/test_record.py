@@ -69,7 +69,7 @@ def item(**changes: Any) -> dict[str, Any]:
 
 
 def values_in(record: FileRecord) -> dict[str, Any]:
-    """What a record says, as items.json has it: all at one level, but for the metadata."""
+    """Return a record's values as items.json has them: all at one level, except the metadata."""
     found = asdict(record)
     state = found.pop("state") or {"derived": {}}
     found |= {f"derived_{name}": value for name, value in state.pop("derived").items()}
@@ -110,7 +110,7 @@ def test_what_is_absent_or_false_has_no_attribute() -> None:
     assert record_of(ObjectState(size=0)).to_item() == item(size={"N": "0"})
 
 
-def test_the_object_s_attributes_stand_beside_the_record_s_own() -> None:
+def test_the_objects_attributes_are_beside_the_records_own() -> None:
     found = ObjectMetadata(storage_class="STANDARD", parts=3, tags={"k": ""})
     state = ObjectState(etag="e", metadata=found, derived=DerivedFile(key="m/k"))
 
@@ -123,13 +123,13 @@ def test_the_object_s_attributes_stand_beside_the_record_s_own() -> None:
     )
 
 
-def test_a_tombstone_is_told_by_deleted_alone() -> None:
+def test_a_tombstone_is_recognized_by_deleted_alone() -> None:
     assert record_of(None).to_item() == item(deleted={"BOOL": True})
     assert FileRecord.from_item(item(deleted={"BOOL": True}, etag={"S": "e"})) == record_of(None)
     assert FileRecord.from_item(item()) == record_of(ObjectState())
 
 
-def test_attributes_of_others_are_passed_over() -> None:
+def test_attributes_of_others_are_ignored() -> None:
     others = {
         "note": {"N": "1.5"},
         "state": {"S": "open"},
@@ -144,7 +144,7 @@ def test_attributes_of_others_are_passed_over() -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grown(ObjectMetadata):
-    """What a release to come may keep: a field of every kind."""
+    """A dataclass of a future release, with a field of every kind."""
 
     text: str
     number: int
@@ -188,7 +188,7 @@ def test_a_field_of_every_kind_is_read_as_it_was_written(grown: Grown) -> None:
     ],
     ids=["attributes are missing", "no whole number", "no time", "metadata"],
 )
-def test_an_item_that_is_no_record_is_named(broken: dict[str, Any]) -> None:
+def test_an_item_that_is_not_a_record_is_named(broken: dict[str, Any]) -> None:
     with pytest.raises(UnreadableRecordError, match=r"not a record, under \{'S': 'k'\}"):
         FileRecord.from_item(broken)
 

@@ -1,4 +1,4 @@
-"""What an invocation tells: where its lines go, and the metrics in the last one."""
+"""The output of an invocation: its log lines, and the metrics in the last one."""
 
 import json
 import logging
@@ -33,7 +33,7 @@ Lines = Callable[[], list[dict[str, Any]]]
 
 @pytest.fixture
 def lines(caplog: pytest.LogCaptureFixture) -> Lines:
-    """The fields of what has been logged."""
+    """The fields of the logged lines."""
     caplog.set_level(logging.INFO)
     return lambda: [vars(record) for record in caplog.records]
 
@@ -72,7 +72,7 @@ def test_a_root_logger_without_a_handler_gets_one_that_writes_json(
     assert root.level == logging.INFO
 
 
-def test_the_runtime_s_handler_and_level_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_runtimes_handler_and_level_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     root = root_logger(monkeypatch)
     handler = logging.NullHandler()
     root.addHandler(handler)
@@ -84,7 +84,7 @@ def test_the_runtime_s_handler_and_level_are_left_alone(monkeypatch: pytest.Monk
     assert logging.getLogger("botocore").level == logging.WARNING
 
 
-def test_every_outcome_is_counted_also_where_there_was_none(lines: Lines) -> None:
+def test_every_outcome_is_counted_even_if_there_was_none(lines: Lines) -> None:
     report = Report(lambda: NOW)
     outcomes = [Outcome.INDEXED, Outcome.REMOVED, Outcome.SUPERSEDED, *[Outcome.INDEXED] * 2]
 
@@ -109,7 +109,7 @@ def test_every_outcome_is_counted_also_where_there_was_none(lines: Lines) -> Non
         "Ignored": 0,
         "Failed": 0,
         "PermissionDenied": 0,
-        "Lag": [0, 5, 7],  # of what was written and says when it happened
+        "Lag": [0, 5, 7],  # of written events with a time
     }
     assert fields["_aws"]["Timestamp"] == NOW.timestamp() * 1000
     assert (fields["messages"], fields["test_events"]) == (2, 1)
@@ -133,7 +133,7 @@ def test_an_event_has_one_line_with_the_lag_that_is_counted(lines: Lines) -> Non
     assert lines()[-1]["Lag"] == [0, 7]
 
 
-def test_where_nothing_was_written_there_is_no_lag(lines: Lines) -> None:
+def test_without_a_write_there_is_no_lag(lines: Lines) -> None:
     report = Report(lambda: NOW)
 
     report.done(event(5), Outcome.SUPERSEDED)
@@ -143,7 +143,7 @@ def test_where_nothing_was_written_there_is_no_lag(lines: Lines) -> None:
     assert "Lag" not in lines()[-1]
 
 
-def test_a_refusal_is_counted_beside_the_failure(lines: Lines) -> None:
+def test_a_denial_is_counted_in_addition_to_the_failure(lines: Lines) -> None:
     report = Report(lambda: NOW)
 
     report.failed([event(5)] * 3, PermissionDeniedError("role r is not authorized"))
@@ -159,7 +159,7 @@ def test_a_refusal_is_counted_beside_the_failure(lines: Lines) -> None:
 
 
 @pytest.mark.parametrize("events", [1, 99, 100, 101, 250, 10_000])
-def test_no_more_values_than_the_format_takes_and_the_distribution_stays(
+def test_values_are_thinned_to_the_formats_limit_and_keep_their_distribution(
     lines: Lines, events: int
 ) -> None:
     report = Report(lambda: NOW)

@@ -26,7 +26,7 @@ def no_mirrors(monkeypatch: pytest.MonkeyPatch) -> None:
 def fake_terraform(
     directory: Path, *, version: str = "1.11.4", init: str = "exit 0"
 ) -> dict[str, str]:
-    """An environment in which `terraform` is a script; `init` is what it does for that command."""
+    """An environment in which `terraform` is a script; `init` is its code for that command."""
     script = directory / "terraform"
     script.write_text(
         f"""#!/bin/sh
@@ -51,12 +51,12 @@ END
 exit 1"""
 
 
-def test_the_registry_is_used_where_it_can_be_reached(tmp_path: Path) -> None:
+def test_the_registry_is_used_if_it_can_be_reached(tmp_path: Path) -> None:
     assert init(tmp_path, fake_terraform(tmp_path)) == "init -input=false -no-color\n"
 
 
 @pytest.mark.parametrize("depth", ["mirror", "tools/mirror"])
-def test_a_mirror_is_found_where_software_is_kept(
+def test_a_mirror_is_found_in_directories_for_software(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, depth: str
 ) -> None:
     monkeypatch.setattr(terraform_init, "_SOFTWARE_ROOTS", (str(tmp_path / "absent"), tmp_path))
@@ -78,7 +78,7 @@ def test_a_mirror_is_found_where_terraform_looks_for_one(
     assert "-plugin-dir=" in init(tmp_path, env)
 
 
-def test_a_mirror_for_another_platform_is_none(
+def test_a_mirror_for_another_platform_is_ignored(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(terraform_init, "_SOFTWARE_ROOTS", (tmp_path,))
@@ -88,7 +88,7 @@ def test_a_mirror_for_another_platform_is_none(
         init(tmp_path, fake_terraform(tmp_path, init=out_of_reach_without("none")))
 
 
-def test_what_a_mirror_lacks_is_said_by_terraform(
+def test_terraform_reports_what_a_mirror_lacks(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(terraform_init, "_SOFTWARE_ROOTS", (tmp_path,))
@@ -114,11 +114,11 @@ def test_an_old_terraform_is_refused(tmp_path: Path, version: str) -> None:
 
 
 @pytest.mark.parametrize("version", ["1.9.0", "1.10.0-rc1", "2.0.0"])
-def test_newer_terraforms_are_not(tmp_path: Path, version: str) -> None:
+def test_a_newer_terraform_is_accepted(tmp_path: Path, version: str) -> None:
     init(tmp_path, fake_terraform(tmp_path, version=version))
 
 
-def test_a_missing_terraform_is_named(tmp_path: Path) -> None:
+def test_a_missing_terraform_is_reported(tmp_path: Path) -> None:
     with pytest.raises(TerraformError, match="terraform is not installed"):
         init(tmp_path, {"PATH": str(tmp_path)})
 

@@ -1,4 +1,4 @@
-"""Whether content is text, and what is said of it."""
+"""Whether content is text, and its description."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from function.derived_files.text_content import LARGEST_JSON, Text
 
 
 def described(data: bytes, most: int = 2**20) -> Any:
-    """What is said of content that comes at most so many bytes at a time."""
+    """Describe content that comes at most that many bytes at a time."""
     text = Text()
     for begin in range(0, len(data), most):
         text.add(data[begin : begin + most])
@@ -131,7 +131,7 @@ TEXTS: list[tuple[str, bytes, dict[str, Any] | None]] = [
     ("data", "expected"), [one[1:] for one in TEXTS], ids=[one[0] for one in TEXTS]
 )
 @pytest.mark.parametrize("most", [1, 7, 2**20])
-def test_text_is_told_from_what_is_none(
+def test_text_is_told_from_other_content(
     data: bytes, expected: dict[str, Any] | None, most: int
 ) -> None:
     assert described(data, most) == expected
@@ -144,7 +144,7 @@ def test_json_up_to_a_size_is_parsed(size: int, parses: object) -> None:
     assert described(data)["json"] == {"parses": parses}
 
 
-def test_a_long_table_is_one_by_its_beginning() -> None:
+def test_a_long_table_is_recognized_by_its_beginning() -> None:
     rows = b"name,size\n" + b"x" * 997 + b",1\n" + b"a,1\n" * 100_000
     quoted = b"name,size\n" + b'a,"' + b"x" * 100_000 + b'"\n'
     quoted_later = b"name,size\na,1\n" + quoted

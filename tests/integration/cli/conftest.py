@@ -25,7 +25,7 @@ __all__ = ["identity"]
 
 @dataclass(frozen=True)
 class Said:
-    """What a command said."""
+    """The output of a command."""
 
     code: int
     answer: str
@@ -35,7 +35,7 @@ class Said:
 
     @property
     def lines(self) -> list[dict[str, Any]]:
-        """The answer, of JSON lines."""
+        """The values on standard output, of JSON lines."""
         return [json.loads(line) for line in self.answer.splitlines()]
 
 

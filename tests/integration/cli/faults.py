@@ -1,4 +1,4 @@
-"""Calls of AWS that fail: for an object, for a while, or from some call on."""
+"""Calls to AWS that fail: for an object, for a while, or from some call on."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 
 
 class Faults:
-    """Stands between every client of boto3 and moto."""
+    """Stands between all boto3 clients and moto."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._faults: list[tuple[str, str | None, Callable[[Any], BaseException]]] = []
@@ -28,7 +28,7 @@ class Faults:
         monkeypatch.setattr(BaseClient, "_make_api_call", make_api_call)
 
     def fail(self, operation: str, error: str | BaseException, *keys: str | None) -> None:
-        """Make calls fail, of these keys or all, with an error's code or an error."""
+        """Make calls fail, for these keys or all, with an error code or an exception."""
 
         def made(client: Any) -> BaseException:
             if isinstance(error, BaseException):
@@ -41,7 +41,7 @@ class Faults:
         self._faults += [(operation, key, made) for key in keys or (None,)]
 
     def end(self) -> None:
-        """Let all calls go through again."""
+        """Let all calls succeed again."""
         self._faults.clear()
         self.calls.clear()
 

@@ -1,4 +1,4 @@
-"""`file-index backfill` where records are refreshed; tests/e2e/test_backfill.py inserts them."""
+"""`file-index backfill` that refreshes records; tests/e2e/test_backfill.py inserts them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 URL = f"s3://{BUCKET}"
 
 
-def test_a_prefix_that_matches_nothing_is_said(
+def test_a_prefix_without_a_match_is_reported(
     file_index: FileIndexCommand,
     index: FileIndex,  # noqa: ARG001 # the table exists
     s3: "S3Client",  # noqa: ARG001 # the bucket exists
@@ -39,7 +39,7 @@ def test_a_prefix_that_matches_nothing_is_said(
         assert said.messages == f"No watched object begins with {URL}/none.\n"
 
 
-def test_a_place_that_cannot_be_noted_is_said_and_stops_nothing(
+def test_an_unwritable_checkpoint_is_reported_and_does_not_stop_the_backfill(
     file_index: FileIndexCommand,
     reader: IndexReader,
     s3: "S3Client",
@@ -58,7 +58,7 @@ def test_a_place_that_cannot_be_noted_is_said_and_stops_nothing(
 
 
 class Inserting:
-    """An insertion as DynamoDB does it: moto cannot."""
+    """An insertion as DynamoDB does it; moto cannot."""
 
     def __init__(self, _client: object, _table_name: str, index: FileIndex) -> None:
         self._index = index
@@ -125,7 +125,7 @@ def test_a_key_of_a_versioned_bucket_stays_when_a_null_version_expires(
     assert (record.known.size, record.known.version_id, record.observed) == (1, version, True)
 
 
-def test_a_key_that_others_keep_writing_stops_nothing(
+def test_a_key_that_others_keep_writing_does_not_stop_the_backfill(
     file_index: FileIndexCommand,
     reader: IndexReader,
     s3: "S3Client",

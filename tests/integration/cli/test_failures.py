@@ -1,4 +1,4 @@
-"""What fails for one object, and what ends a run, in `backfill` and `verify --repair`."""
+"""Errors of one object, and errors that stop a run, in `backfill` and `verify --repair`."""
 
 import json
 from datetime import UTC, datetime
@@ -40,7 +40,7 @@ def faults(
     s3: "S3Client",
     index: FileIndex,  # noqa: ARG001 # the table exists
 ) -> Faults:
-    # Every step is a checkpoint: none is skipped for being too early.
+    # Every step is a checkpoint: none is skipped as too early.
     monkeypatch.setattr(checkpoint, "_SECONDS", 0)
     for key in KEYS:
         s3.put_object(Bucket=BUCKET, Key=key, Body=key.encode())
@@ -103,7 +103,7 @@ def test_an_error_of_one_object_does_not_stop_the_others(
     assert again.code == (0 if command is BACKFILL else 1)
     assert (done_of(again, command), "failed" in again.lines[-1]) == (4, False)
     assert indexed(reader) == list(KEYS)
-    # Nothing but the failed key was tried again.
+    # Only the failed key was retried.
     assert set(faults.keys("PutItem")) == {"b"}
     assert again.messages == "Retrying 1 failed first.\n"
     assert len(report.read_text().splitlines()) > len(lines) - (command is BACKFILL)
@@ -157,7 +157,7 @@ def test_an_error_of_the_run_stops_it_and_it_can_be_resumed(
 
 
 @pytest.mark.parametrize("command", [BACKFILL, REPAIR])
-def test_if_every_object_is_refused_it_is_said_once(
+def test_if_every_object_is_denied_it_is_reported_once(
     file_index: FileIndexCommand, faults: Faults, tmp_path: Path, command: tuple[str, ...]
 ) -> None:
     faults.fail("HeadObject", "403")
@@ -170,12 +170,12 @@ def test_if_every_object_is_refused_it_is_said_once(
         in said.messages
     )
     assert not [line for line in said.lines if "key" not in line]
-    # Nothing was done: the next run begins anew.
+    # Nothing was done, so the next run starts over.
     assert checkpoints(tmp_path) == []
 
 
 @pytest.mark.parametrize("command", [BACKFILL, REPAIR])
-def test_if_the_first_objects_are_refused_the_run_stops_and_can_go_past_them(
+def test_if_the_first_objects_are_denied_the_run_stops_and_can_resume_past_them(
     file_index: FileIndexCommand,
     faults: Faults,
     reader: IndexReader,
@@ -199,7 +199,7 @@ def test_if_the_first_objects_are_refused_the_run_stops_and_can_go_past_them(
 
 
 @pytest.mark.parametrize("command", [BACKFILL, REPAIR])
-def test_a_refusal_among_objects_that_went_well_ends_nothing(
+def test_a_denial_among_successful_objects_does_not_stop_the_run(
     file_index: FileIndexCommand,
     faults: Faults,
     reader: IndexReader,
@@ -216,7 +216,7 @@ def test_a_refusal_among_objects_that_went_well_ends_nothing(
     assert indexed(reader) == ["a"]
 
 
-def test_what_failed_twice_is_tried_a_third_time(
+def test_a_key_that_failed_twice_is_tried_a_third_time(
     file_index: FileIndexCommand, faults: Faults, reader: IndexReader
 ) -> None:
     faults.fail("HeadObject", "403", "b", "c")
@@ -255,7 +255,7 @@ def test_the_first_failures_are_named_and_the_report_names_all(
     assert [(line["kind"], line["key"]) for line in reported] == [("failed", key) for key in keys]
 
 
-def test_drift_that_cannot_be_repaired_is_drift_still(
+def test_drift_that_cannot_be_repaired_is_still_drift(
     file_index: FileIndexCommand, faults: Faults
 ) -> None:
     faults.fail("HeadObject", "403", "b")
@@ -272,7 +272,7 @@ def test_drift_that_cannot_be_repaired_is_drift_still(
 
 
 @pytest.mark.parametrize("stopped_at", range(1, 5))
-def test_a_verification_goes_on_where_it_was_and_counts_all(
+def test_a_verification_resumes_at_its_checkpoint_and_counts_everything(
     file_index: FileIndexCommand,
     faults: Faults,
     s3: "S3Client",
@@ -293,7 +293,7 @@ def test_a_verification_goes_on_where_it_was_and_counts_all(
     _interrupt(faults, stopped_at)
 
     said = run()
-    # Whatever was under way is over.
+    # No work is left in flight.
     faults.end()
     again = run("--resume")
 
@@ -321,7 +321,7 @@ def _interrupt(faults: Faults, at: int) -> None:
 
 
 @pytest.mark.parametrize("command", [BACKFILL, REPAIR])
-def test_a_report_is_kept_if_the_bucket_is_not_there(
+def test_a_report_is_kept_if_the_bucket_does_not_exist(
     file_index: FileIndexCommand,
     index: FileIndex,  # noqa: ARG001 # the table exists
     tmp_path: Path,
@@ -336,7 +336,7 @@ def test_a_report_is_kept_if_the_bucket_is_not_there(
     assert report.read_text() == "of an earlier run\n"
 
 
-def test_unsettled_keys_weigh_more_than_drift_and_are_tried_again(
+def test_unsettled_keys_take_precedence_over_drift_and_are_retried(
     file_index: FileIndexCommand,
     faults: Faults,
     reader: IndexReader,

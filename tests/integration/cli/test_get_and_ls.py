@@ -46,7 +46,9 @@ def record(key: str, **more: Any) -> FileRecord:
 
 
 @pytest.mark.parametrize("key", KEYS)
-def test_a_record_is_got_by_its_key(file_index: FileIndexCommand, store: Store, key: str) -> None:
+def test_get_shows_the_record_of_a_key(
+    file_index: FileIndexCommand, store: Store, key: str
+) -> None:
     for other in KEYS:
         store(record(other))
 
@@ -67,7 +69,7 @@ def test_a_record_is_got_by_its_key(file_index: FileIndexCommand, store: Store, 
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(parts=st.lists(hard_texts, min_size=1, max_size=3).filter(lambda parts: parts != [""]))
-def test_what_is_copied_from_a_listing_gets_exactly_that_record(
+def test_a_key_copied_from_a_listing_gets_exactly_that_record(
     file_index: FileIndexCommand, index: FileIndex, reader: IndexReader, parts: list[str]
 ) -> None:
     key = "/".join(parts)
@@ -89,7 +91,7 @@ def test_what_is_copied_from_a_listing_gets_exactly_that_record(
     assert found == dict.fromkeys(listings, key)
 
 
-def test_a_directory_is_listed_by_what_is_shown_of_it(
+def test_a_directory_can_be_listed_as_it_is_printed(
     file_index: FileIndexCommand, store: Store
 ) -> None:
     store(record("C:\\new/\x1b/file"))
@@ -101,7 +103,7 @@ def test_a_directory_is_listed_by_what_is_shown_of_it(
     assert file_index("ls", f"s3://{BUCKET}/{shown}{deeper}").answer.endswith(" file\n")
 
 
-def test_an_address_that_can_mean_two_objects_is_the_one_that_it_says(
+def test_an_address_that_can_mean_two_objects_means_the_literal_one(
     file_index: FileIndexCommand, store: Store
 ) -> None:
     store(record("a\\x1b"))
@@ -125,7 +127,7 @@ def test_a_record_shows_the_characters_of_its_tags(
 
 
 @pytest.mark.parametrize("human_readable", [(), ("--human-readable",)])
-def test_a_size_that_no_event_said_is_unknown(
+def test_a_size_that_no_event_had_is_unknown(
     file_index: FileIndexCommand, store: Store, human_readable: tuple[str, ...]
 ) -> None:
     store(replace(record("a"), state=ObjectState(etag="e")))
@@ -147,7 +149,7 @@ def test_a_bucket_is_not_an_object(file_index: FileIndexCommand, address: str) -
 
 
 @pytest.mark.parametrize("command", ["get", "ls", "backfill", "verify"])
-def test_an_access_point_is_refused_with_the_way_to_name_its_bucket(
+def test_an_access_point_is_refused_and_the_error_says_how_to_name_its_bucket(
     file_index: FileIndexCommand, command: str
 ) -> None:
     arn = "arn:aws:s3:eu-west-1:123456789012:accesspoint"
@@ -161,7 +163,7 @@ def test_an_access_point_is_refused_with_the_way_to_name_its_bucket(
     )
 
 
-def test_a_record_is_a_table_of_what_it_holds(file_index: FileIndexCommand, store: Store) -> None:
+def test_a_record_is_shown_as_a_table(file_index: FileIndexCommand, store: Store) -> None:
     metadata = ObjectMetadata(storage_class="STANDARD", user_metadata={"owner": "J\x1b[31m"})
     store(record("a\n[red]", metadata=metadata))
 
@@ -181,7 +183,7 @@ def test_a_record_is_a_table_of_what_it_holds(file_index: FileIndexCommand, stor
         (record("a\nb"), ("--filter", "in/*.csv"), "is not watched: the filters are in/*.csv"),
     ],
 )
-def test_what_there_is_not_is_said_in_one_line(
+def test_a_missing_record_is_reported_in_one_line(
     file_index: FileIndexCommand,
     index: FileIndex,
     stored: FileRecord | None,
@@ -221,7 +223,7 @@ def test_a_level_is_listed_as_the_aws_cli_lists(file_index: FileIndexCommand, st
     ]
 
 
-def test_all_below_a_prefix_is_listed(file_index: FileIndexCommand, store: Store) -> None:
+def test_all_keys_below_a_prefix_are_listed(file_index: FileIndexCommand, store: Store) -> None:
     for key in KEYS:
         store(record(key, last_modified=NOW - timedelta(minutes=1)))
 
@@ -237,7 +239,7 @@ def test_all_below_a_prefix_is_listed(file_index: FileIndexCommand, store: Store
     ]
 
 
-def test_only_what_is_watched_is_listed(file_index: FileIndexCommand, store: Store) -> None:
+def test_only_watched_keys_are_listed(file_index: FileIndexCommand, store: Store) -> None:
     for key in ("in/1.csv", "in/1.txt", "in/deep/2.csv", "out/3.csv", "out.csv"):
         store(record(key))
     filters = ("--filter", "in/*.csv")
@@ -253,7 +255,7 @@ def test_only_what_is_watched_is_listed(file_index: FileIndexCommand, store: Sto
     assert "nothing below s3://reports/out/ is watched: the filters are in/*.csv" in said.messages
 
 
-def test_a_prefix_that_matches_nothing_is_said(file_index: FileIndexCommand, store: Store) -> None:
+def test_a_prefix_without_a_match_is_reported(file_index: FileIndexCommand, store: Store) -> None:
     store(record("a"))
 
     said = file_index("ls", f"s3://{BUCKET}/b", "--recursive")
@@ -308,11 +310,11 @@ def test_reading_never_scans(
 
     calls.clear()
     assert len(file_index("ls", f"s3://{BUCKET}").answer.splitlines()) == 2
-    assert calls == ["Query"] * 2  # the rest of a/ is passed over
+    assert calls == ["Query"] * 2  # the rest of a/ is skipped
 
 
 @pytest.mark.parametrize("command", ["get", "ls"])
-def test_a_table_that_is_not_there_is_named(file_index: FileIndexCommand, command: str) -> None:
+def test_a_missing_table_is_named(file_index: FileIndexCommand, command: str) -> None:
     said = file_index(command, f"s3://{BUCKET}/a", table="absent")
 
     assert (said.code, said.answer) == (2, "")
@@ -322,7 +324,7 @@ def test_a_table_that_is_not_there_is_named(file_index: FileIndexCommand, comman
     )
 
 
-def test_an_item_of_somebody_else_is_named(
+def test_an_item_that_is_not_a_record_is_named(
     file_index: FileIndexCommand, index: FileIndex, dynamodb: "DynamoDBClient"
 ) -> None:
     del index
@@ -336,9 +338,7 @@ def test_an_item_of_somebody_else_is_named(
         assert "the table holds an item that is not a record, under {'S': 'a'}" in said.messages
 
 
-def test_a_mistake_of_ours_says_neither_yes_nor_no(
-    file_index: FileIndexCommand, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_bug_exits_with_2(file_index: FileIndexCommand, monkeypatch: pytest.MonkeyPatch) -> None:
     def mistaken(*_: Any, **__: Any) -> int:
         raise ZeroDivisionError
 
@@ -349,7 +349,9 @@ def test_a_mistake_of_ours_says_neither_yes_nor_no(
     assert (said.code, "ZeroDivisionError" in said.messages) == (2, True)
 
 
-def test_other_partitions_are_no_answer(file_index: FileIndexCommand, store: Store) -> None:
+def test_a_wrong_number_of_partitions_is_not_an_answer(
+    file_index: FileIndexCommand, store: Store
+) -> None:
     store(record("a"))
 
     for command in ("get", "ls"):

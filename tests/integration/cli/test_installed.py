@@ -1,4 +1,4 @@
-"""`file-index` as pip installs it, far from the repository."""
+"""`file-index` as pip installs it, outside the repository."""
 
 import os
 import shutil
@@ -13,7 +13,7 @@ from tools.package import ROOT
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory into which the project alone was installed, from a copy of it."""
+    """A directory into which only the project was installed, from a copy."""
     directory = tmp_path_factory.mktemp("installed")
     copy = directory / "copy"
     copy.mkdir()
@@ -23,7 +23,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / name, copy / name, symlinks=True, ignore=ignored)
     target = directory / "environment"
-    # Dependencies and builder are those of the tests: no network.
+    # Dependencies and build backend are the tests' own, so no network is needed.
     options = ["--no-deps", "--no-build-isolation", "--disable-pip-version-check", "--quiet"]
     subprocess.run(
         [sys.executable, "-m", "pip", "install", *options, "--target", target, copy], check=True
@@ -31,7 +31,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return target
 
 
-def test_no_general_name_is_taken(environment: Path) -> None:
+def test_the_installation_adds_only_its_own_package_name(environment: Path) -> None:
     names = {path.name for path in environment.iterdir() if path.suffix != ".dist-info"}
 
     assert names == {"bin", "file_index"}

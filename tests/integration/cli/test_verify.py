@@ -30,7 +30,7 @@ URL = f"s3://{BUCKET}"
 NOW = datetime.now(UTC)
 HISTORIES = 12
 DIVERGENT = {3, 4, 5}
-"""Some of the five histories that diverge if a repair does not say when it looked."""
+"""Three of the five histories that diverge if a repair does not set `settled_at`."""
 SUMMARY = {
     "compared": 0,
     "drift": {"phantom": 0, "orphan": 0, "mismatch": 0, "filtered out": 0},
@@ -59,7 +59,7 @@ def verified(file_index: FileIndexCommand, *arguments: str, url: str = URL) -> S
 
 
 def drift(s3: "S3Client", store: Store) -> None:
-    """One of each kind, beside what is equal."""
+    """Create one drift of each kind, and keys without drift."""
     odd = "in/line\nbreak ü+ "
     for key in ("in/equal", odd, "in/mismatch", "in/orphan", "out/unwatched", "in/Same", "in/same"):
         s3.put_object(Bucket=BUCKET, Key=key, Body=key.encode())
@@ -123,7 +123,7 @@ def test_a_repair_leaves_no_drift(
     assert index.read(BUCKET, "in/phantom").sequencer == "0055"  # type: ignore[union-attr]
 
 
-def test_a_prefix_is_verified_alone(
+def test_only_the_prefix_is_verified(
     file_index: FileIndexCommand, s3: "S3Client", store: Store
 ) -> None:
     drift(s3, store)
@@ -133,7 +133,9 @@ def test_a_prefix_is_verified_alone(
     assert [line.get("key") for line in said.lines] == ["in/orphan", None]
 
 
-def test_the_result_is_drawn(file_index: FileIndexCommand, s3: "S3Client", store: Store) -> None:
+def test_the_result_is_shown_as_a_table(
+    file_index: FileIndexCommand, s3: "S3Client", store: Store
+) -> None:
     drift(s3, store)
     for number in range(3):
         store(phantom(f"deep/\x1b[31m/{number}"))
@@ -152,7 +154,7 @@ def test_the_result_is_drawn(file_index: FileIndexCommand, s3: "S3Client", store
     assert "\x1b" not in said.answer
 
 
-def test_a_prefix_of_nothing_is_said_and_an_empty_bucket_is_none(
+def test_an_empty_prefix_is_reported_but_an_empty_bucket_is_not(
     file_index: FileIndexCommand, s3: "S3Client"
 ) -> None:
     assert file_index("verify", URL, "--grace", "0").code == 0
@@ -166,7 +168,7 @@ def test_a_prefix_of_nothing_is_said_and_an_empty_bucket_is_none(
 
 
 @pytest.mark.parametrize("arguments", [(), ("--repair",), ("--versions",)])
-def test_a_bucket_that_is_not_there_is_named(
+def test_a_missing_bucket_is_named(
     file_index: FileIndexCommand, arguments: tuple[str, ...]
 ) -> None:
     said = file_index("verify", "s3://absent", "--grace", "0", *arguments)
@@ -216,7 +218,7 @@ TOO_GREAT = "00FFFFFF00D160712D"
 
 
 @pytest.mark.parametrize("deleted", [False, True])
-def test_a_repair_opens_a_key_that_a_sequencer_shut(
+def test_a_repair_unblocks_a_key_with_too_great_a_sequencer(
     file_index: FileIndexCommand, s3: "S3Client", store: Store, index: FileIndex, deleted: bool
 ) -> None:
     etag = s3.put_object(Bucket=BUCKET, Key="a", Body=b"1")["ETag"].strip('"')
@@ -273,7 +275,7 @@ def test_a_repair_keeps_a_sequencer_of_an_object_that_changes_meanwhile(
     assert (repaired.known.size, repaired.sequencer) == (1, TOO_GREAT)
 
 
-def test_a_report_that_cannot_be_written_is_said_before_anything_is_done(
+def test_an_unwritable_report_is_reported_before_any_work(
     file_index: FileIndexCommand, tmp_path: Path
 ) -> None:
     said = file_index("verify", URL, "--report", str(tmp_path))
@@ -282,7 +284,7 @@ def test_a_report_that_cannot_be_written_is_said_before_anything_is_done(
     assert said.messages == f"file-index: --report {tmp_path}: Is a directory\n"
 
 
-def test_versions_are_compared_where_asked(
+def test_versions_are_compared_on_request(
     file_index: FileIndexCommand, s3: "S3Client", store: Store
 ) -> None:
     s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
@@ -302,10 +304,10 @@ def test_versions_are_compared_where_asked(
     assert verified(file_index, "--versions").code == 0
 
 
-def test_what_head_cannot_tell_is_not_compared_for_ever(
+def test_a_version_that_head_cannot_read_is_not_compared(
     file_index: FileIndexCommand, s3: "S3Client", store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An object that is encrypted with a key of its owner's (SSE-C), in a versioned bucket."""
+    """An object that is encrypted with a customer-provided key (SSE-C), in a versioned bucket."""
     s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
     s3.put_object(Bucket=BUCKET, Key="a", Body=b"1")
     # As the function leaves it: its event was applied before the bucket had versions.
@@ -372,7 +374,7 @@ def test_an_event_without_a_size_leaves_no_drift(
     assert verified(file_index).code == 0
 
 
-def test_a_difference_that_is_under_way_is_no_drift(
+def test_a_difference_with_an_event_in_flight_is_not_drift(
     file_index: FileIndexCommand, s3: "S3Client", index: FileIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     s3.put_object(Bucket=BUCKET, Key="a")
@@ -387,7 +389,7 @@ def test_a_difference_that_is_under_way_is_no_drift(
     assert verified(file_index).code == 0
 
 
-def test_a_key_that_keeps_changing_is_not_judged(
+def test_a_key_that_keeps_changing_is_unsettled(
     file_index: FileIndexCommand, s3: "S3Client", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     s3.put_object(Bucket=BUCKET, Key="a")
@@ -424,7 +426,7 @@ def test_many_suspects_are_held_in_bounded_memory(
         for seed in range(HISTORIES)
     ],
 )
-def test_after_lost_events_a_repair_makes_the_index_the_bucket(
+def test_a_repair_after_lost_events_makes_index_and_bucket_equal(
     file_index: FileIndexCommand, s3: "S3Client", dynamodb: "DynamoDBClient", seed: int
 ) -> None:
     random = Random(seed)  # noqa: S311 # no secret
@@ -442,12 +444,12 @@ def test_after_lost_events_a_repair_makes_the_index_the_bucket(
     random.shuffle(late)
     for event in late:
         function.handle(s3_document(event), Invocation())
-    # A key that did not differ is not settled: for the next time.
+    # A key that did not differ is not settled, and is left for the next run.
     assert not [key for key, *_ in _differences(s3, reader) if key in repaired]
     verified(file_index, "--repair")
     assert _differences(s3, reader) == []
 
-    # And the index goes on following the bucket.
+    # The index still follows the bucket.
     for number in range(24, 36):
         event = _change(s3, random, keys, number, after=timedelta(seconds=30))
         function.handle(s3_document(event), Invocation())
@@ -461,7 +463,7 @@ def _change(
     number: int,
     after: timedelta = timedelta(seconds=-30),
 ) -> dict[str, Any]:
-    """Upload or delete an object; the event that S3 would send."""
+    """Upload or delete an object; return the event that S3 would send."""
     key = random.choice(keys)
     if random.random() < 0.3:
         s3.delete_object(Bucket=BUCKET, Key=key)
@@ -476,7 +478,7 @@ def _change(
 def _deliver_some(
     function: Function, random: Random, events: list[dict[str, Any]]
 ) -> list[dict[str, Any]]:
-    """Deliver some events in any order; of the others some are lost, and some will be late."""
+    """Deliver some events in any order. Some of the others are lost, and some will be late."""
     late = []
     for event in random.sample(events, len(events)):
         fate = random.random()
@@ -530,7 +532,7 @@ def test_tags_are_not_dropped(
 
 @pytest.mark.parametrize("command", ["backfill", "verify"])
 @pytest.mark.parametrize("derived", [DerivedFile(key="m/z.json"), DerivedFile(reason="too large")])
-def test_without_the_deployment_nothing_is_written_where_records_name_derived_files(
+def test_without_the_deployment_records_that_name_derived_files_are_not_written(
     file_index: FileIndexCommand,
     s3: "S3Client",
     store: Store,
@@ -556,7 +558,7 @@ def test_without_the_deployment_nothing_is_written_where_records_name_derived_fi
 
 
 @pytest.mark.parametrize("derived", [DerivedFile(key="m/z.json"), DerivedFile(reason="too large")])
-def test_a_repair_does_not_drop_what_points_to_a_derived_file(
+def test_a_repair_does_not_drop_the_pointer_to_a_derived_file(
     file_index: FileIndexCommand,
     s3: "S3Client",
     store: Store,
@@ -576,7 +578,7 @@ def test_a_repair_does_not_drop_what_points_to_a_derived_file(
     assert "choose its deployment with --env" in said.messages
 
 
-def test_other_partitions_than_the_tables_are_refused(
+def test_a_wrong_number_of_partitions_is_refused(
     file_index: FileIndexCommand, s3: "S3Client", dynamodb: "DynamoDBClient"
 ) -> None:
     parted = FileIndex(dynamodb, TABLE, partitions=4)
@@ -592,7 +594,7 @@ def test_other_partitions_than_the_tables_are_refused(
     assert file_index("verify", URL, "--partitions", "4", "--json").code == 0
 
 
-def test_an_endpoint_that_is_no_url_is_said(file_index: FileIndexCommand) -> None:
+def test_an_endpoint_that_is_not_a_url_is_reported(file_index: FileIndexCommand) -> None:
     said = file_index("ls", URL, "--endpoint-url", "localhost:4566")
 
     assert said.code == 2

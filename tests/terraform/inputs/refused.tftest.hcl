@@ -26,7 +26,7 @@ run "a_name_is_too_long_for_function_and_role" {
   expect_failures = [var.name]
 }
 
-run "a_name_has_a_character_that_a_function_may_not_have" {
+run "a_name_has_a_character_that_a_function_cannot_have" {
   command = plan
 
   variables {
@@ -68,7 +68,7 @@ run "a_bucket_named_after_the_deployment_would_have_upper_case_letters" {
   expect_failures = [var.bucket]
 }
 
-run "a_created_bucket_has_a_name_that_s3_refuses" {
+run "a_created_bucket_has_a_name_that_s3_rejects" {
   command = plan
 
   variables {
@@ -175,7 +175,7 @@ run "a_filter_has_a_wildcard_in_its_suffix" {
   expect_failures = [var.filters]
 }
 
-run "a_filter_is_longer_than_s3_takes" {
+run "a_filter_is_longer_than_s3_accepts" {
   command = plan
 
   variables {
@@ -185,7 +185,7 @@ run "a_filter_is_longer_than_s3_takes" {
   expect_failures = [var.filters]
 }
 
-run "a_filter_becomes_longer_than_s3_takes_when_encoded" {
+run "a_filter_becomes_longer_than_s3_accepts_when_encoded" {
   command = plan
 
   variables {
@@ -195,7 +195,7 @@ run "a_filter_becomes_longer_than_s3_takes_when_encoded" {
   expect_failures = [var.filters]
 }
 
-run "there_are_more_filters_than_s3_takes" {
+run "there_are_more_filters_than_s3_accepts" {
   command = plan
 
   variables {
@@ -205,7 +205,7 @@ run "there_are_more_filters_than_s3_takes" {
   expect_failures = [var.filters]
 }
 
-run "a_filter_is_there_twice" {
+run "a_filter_is_repeated" {
   command = plan
 
   variables {
@@ -265,7 +265,7 @@ run "replacing_is_allowed_on_a_created_bucket" {
   expect_failures = [var.replace_bucket_notifications]
 }
 
-run "replacing_is_allowed_where_the_owner_configures_the_bucket" {
+run "replacing_is_allowed_if_the_owner_configures_the_bucket" {
   command = plan
 
   variables {
@@ -362,7 +362,7 @@ run "failures_would_not_be_logged_and_tags_have_no_metadata" {
   expect_failures = [var.function, var.object_metadata]
 }
 
-run "names_stand_where_arns_belong" {
+run "names_are_given_instead_of_arns" {
   command = plan
 
   variables {
@@ -414,7 +414,7 @@ run "memory_that_only_managed_instances_have" {
   expect_failures = [var.function]
 }
 
-run "logs_would_be_kept_for_ever_and_a_stream_has_no_view_type" {
+run "logs_would_be_kept_forever_and_a_stream_has_no_view_type" {
   command = plan
 
   variables {
@@ -509,7 +509,7 @@ run "an_event_is_not_kept" {
   expect_failures = [var.queue]
 }
 
-run "a_window_is_shorter_than_nothing" {
+run "a_window_is_negative" {
   command = plan
 
   variables {
@@ -519,7 +519,7 @@ run "a_window_is_shorter_than_nothing" {
   expect_failures = [var.queue]
 }
 
-run "a_batch_is_larger_than_lambda_takes" {
+run "a_batch_is_larger_than_lambda_accepts" {
   command = plan
 
   variables {
@@ -529,7 +529,7 @@ run "a_batch_is_larger_than_lambda_takes" {
   expect_failures = [var.queue]
 }
 
-run "a_window_is_longer_than_lambda_takes" {
+run "a_window_is_longer_than_lambda_accepts" {
   command = plan
 
   variables {
@@ -539,7 +539,7 @@ run "a_window_is_longer_than_lambda_takes" {
   expect_failures = [var.queue]
 }
 
-run "more_concurrency_than_lambda_takes" {
+run "more_concurrency_than_lambda_accepts" {
   command = plan
 
   variables {
@@ -549,7 +549,7 @@ run "more_concurrency_than_lambda_takes" {
   expect_failures = [var.queue]
 }
 
-run "less_concurrency_than_lambda_takes" {
+run "less_concurrency_than_lambda_accepts" {
   command = plan
 
   variables {
@@ -570,7 +570,7 @@ run "more_concurrency_than_the_function_has_reserved" {
   expect_failures = [var.queue]
 }
 
-run "a_queue_needs_more_concurrency_than_one" {
+run "a_queue_needs_a_concurrency_above_one" {
   command = plan
 
   variables {
@@ -632,7 +632,7 @@ run "a_concurrency_is_not_a_whole_number" {
   expect_failures = [var.queue]
 }
 
-run "tries_are_not_a_whole_number" {
+run "attempts_are_not_a_whole_number" {
   command = plan
 
   variables {
@@ -652,7 +652,7 @@ run "days_are_not_a_whole_number" {
   expect_failures = [var.queue]
 }
 
-run "replacing_is_allowed_where_eventbridge_leaves_the_notifications_alone" {
+run "replacing_is_allowed_if_eventbridge_does_not_change_the_notifications" {
   command = plan
 
   variables {
@@ -664,7 +664,7 @@ run "replacing_is_allowed_where_eventbridge_leaves_the_notifications_alone" {
   expect_failures = [var.replace_bucket_notifications]
 }
 
-run "a_message_would_expire_before_its_last_try" {
+run "a_message_would_expire_before_its_last_attempt" {
   command = plan
 
   variables {
@@ -675,7 +675,7 @@ run "a_message_would_expire_before_its_last_try" {
   expect_failures = [var.queue]
 }
 
-run "a_topic_is_no_arn" {
+run "a_topic_is_not_an_arn" {
   command = plan
 
   variables {
@@ -685,7 +685,7 @@ run "a_topic_is_no_arn" {
   expect_failures = [var.monitoring]
 }
 
-run "more_topics_than_an_alarm_takes" {
+run "more_topics_than_an_alarm_accepts" {
   command = plan
 
   variables {

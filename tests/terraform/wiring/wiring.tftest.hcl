@@ -14,7 +14,7 @@ variables {
 
 run "first" {}
 
-run "other_partitions" {
+run "another_number_of_partitions" {
   command = plan
 
   variables {

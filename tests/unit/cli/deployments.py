@@ -36,12 +36,12 @@ CONNECTION = Connection(boto3.Session(region_name="eu-west-1"))
 
 
 def deployed(*, connection: Connection = CONNECTION, **other: Any) -> Target:
-    """A deployment, with other values of these outputs."""
+    """Return a deployment, with these outputs changed."""
     return Target.of(Deployment.of(OUTPUT | other, "deployment"), connection)
 
 
 def table(name: str, **options: Any) -> Target:
-    """A table by itself."""
+    """Return a table without a deployment."""
     return Target(
         connection=CONNECTION, settings=Settings(table_name=name, **options), filters=Filters()
     )

@@ -1,7 +1,7 @@
-"""A run that dies at a chosen point, as by `kill -9`: nothing that it would do afterwards is done.
+"""A run that dies at a chosen point, as by `kill -9`, and does nothing afterwards.
 
-There is a point behind each change of the disk: the table's writes, and each step of a checkpoint.
-What outlives the process is in files.
+There is a point after each change of the disk: the table's writes, and each step of a checkpoint.
+Everything that outlives the process is in files.
 """
 
 import os
@@ -34,7 +34,7 @@ class Points:
     """Counts the points; at one of them the process ends."""
 
     def __init__(self, die_at: int) -> None:
-        """`die_at` is the number of the point to die at; 0: at none."""
+        """Die at the point with the number `die_at`; 0 means never."""
         self._die_at = die_at
         self._count = 0
 
@@ -112,7 +112,7 @@ class Disk:
 
 
 class DiskTarget:
-    """What the commands work on: see `cli.target.Target`."""
+    """The commands' target: see `cli.target.Target`."""
 
     connection = CONNECTION
     filters = Filters()
@@ -155,7 +155,7 @@ def run(
         patch.object(backfill, "MOST_AT_ONCE", 2),
         patch.object(backfill, "Listing", lambda *_, **__: disk),
         patch.object(verify, "Listing", lambda *_, **__: disk),
-        # What is to be synchronized has left the process already.
+        # The data to be synchronized has already left the process.
         patch.object(os, "fsync", points.before(os.fsync)),
         patch.object(Path, "replace", points.after(Path.replace)),
         patch.object(Path, "unlink", points.after(Path.unlink)),

@@ -1,4 +1,4 @@
-"""A dead-letter queue, and a function, in a time of their own."""
+"""A dead-letter queue and a function, in virtual time."""
 
 import threading
 from collections.abc import Callable
@@ -17,7 +17,7 @@ LONGEST_HIDDEN = 12 * 3600
 
 @dataclass(slots=True)
 class VirtualTime:
-    """Seconds since the beginning; they pass when somebody waits."""
+    """Seconds since the start; they pass when somebody waits."""
 
     seconds: float = 0.0
 
@@ -37,23 +37,23 @@ class Message:
     visible_at: float = 0.0
     received_at: float = 0.0
     receipt: str = ""
-    """Of the last time that it was received."""
+    """The handle of its last receive."""
     attributes: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
 class Queue:
-    """What SQS documents of a standard queue, and the counts that it may answer."""
+    """A standard queue as SQS documents it, with the counts that SQS may return."""
 
     time: VirtualTime
     messages: dict[str, Message] = field(default_factory=dict)
     sent: list[str] = field(default_factory=list)
     stale_counts: list[int] = field(default_factory=list)
-    """What is answered first of how many there are, whatever is true."""
+    """The first counts to return, whether or not they are true."""
     changes: list[tuple[float, int]] = field(default_factory=list)
     """When visibility was changed, and of how many messages at once."""
     useless_changes: int = 0
-    """Of messages, to what it was."""
+    """How many changes set a visibility timeout to the value that it already had."""
     during_send: Callable[[str], None] = lambda _: None
     during_change: Callable[[], object] = lambda: None
     before_receive: Callable[[], None] = lambda: None
@@ -63,7 +63,7 @@ class Queue:
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     def add(self, *bodies: str, after: float = -60.0) -> None:
-        """Put messages into it, sent so many seconds after the beginning."""
+        """Add messages, sent that many seconds after the start."""
         for body in bodies:
             number = str(len(self.messages) + 1_000_000)
             while number in self.messages:
@@ -71,7 +71,7 @@ class Queue:
             self.messages[number] = Message(number, body, BEGAN.timestamp() + after)
 
     def look(self, seconds: int) -> None:
-        """Hide ten messages for so long, as a colleague does who has a look."""
+        """Hide ten messages for that long, as another receiver does."""
         self.receive_message(
             QueueUrl=URL, MaxNumberOfMessages=10, VisibilityTimeout=seconds, WaitTimeSeconds=1
         )
@@ -115,7 +115,7 @@ class Queue:
     ) -> dict[str, Any]:
         assert QueueUrl == URL
         assert 0 < MaxNumberOfMessages <= 10
-        assert 0 < WaitTimeSeconds <= 20  # with 0 SQS asks a few of its servers only
+        assert 0 < WaitTimeSeconds <= 20  # with 0, SQS asks only a few of its servers
         with self.lock:
             self.before_receive()
             self.receives += 1
@@ -130,7 +130,7 @@ class Queue:
                 message.received_at = now
                 message.visible_at = now + VisibilityTimeout
                 message.receipt = f"{message.id} {self.receives}"
-                # To the end, so that all have their turn.
+                # To the end, so that every message has its turn.
                 self.messages[message.id] = self.messages.pop(message.id)
             return {
                 "Messages": [
@@ -210,13 +210,13 @@ class Queue:
 
 @dataclass(slots=True)
 class Function:
-    """A function that fails on what says so."""
+    """A function that fails on payloads that say so."""
 
     time: VirtualTime
     seconds: float = 0.0
-    """How long an invocation takes."""
+    """The duration of an invocation in seconds."""
     throttled: int = 0
-    """How many invocations are refused first."""
+    """How many invocations are throttled first."""
     invoked: list[str] = field(default_factory=list)
     during: Callable[[str], None] = lambda _: None
     lock: threading.Lock = field(default_factory=threading.Lock)

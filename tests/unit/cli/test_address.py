@@ -1,4 +1,4 @@
-"""Addresses, and which keys a deployment watches."""
+"""Addresses, and the keys that a deployment watches."""
 
 import pytest
 from hypothesis import given
@@ -31,7 +31,7 @@ def test_an_address_is_a_bucket_and_a_key_as_it_is(text: str, bucket: str, key: 
 
 
 @pytest.mark.parametrize("text", ["", "b/a", "s3:/b", "s3:///a", "https://b/a", "S3://b/a"])
-def test_what_is_not_an_address_is_refused(text: str) -> None:
+def test_a_text_that_is_not_an_address_is_refused(text: str) -> None:
     with pytest.raises(CommandError, match="is not an address: use s3://bucket/key"):
         Address.parse(text)
 
@@ -41,13 +41,13 @@ def test_a_key_that_s3_cannot_have_is_refused() -> None:
         Address.parse(f"s3://b/{'ü' * 512}x")
 
 
-def test_what_is_no_utf8_is_refused() -> None:
+def test_an_address_that_is_not_utf8_is_refused() -> None:
     with pytest.raises(CommandError, match="not valid UTF-8"):
         Address.parse("s3://b/\udcff")
 
 
 @given(st.lists(hard_texts, min_size=1, max_size=4))
-def test_what_ls_prints_of_a_key_means_that_key(parts: list[str]) -> None:
+def test_a_key_as_ls_prints_it_means_that_key(parts: list[str]) -> None:
     key = "/".join(parts)
     directory, name = key[: -len(parts[-1])] if parts[-1] else key, parts[-1]
 

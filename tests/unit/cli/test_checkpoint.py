@@ -1,4 +1,4 @@
-"""Where a run goes on, and which keys it tries again."""
+"""Where a run resumes, and which keys it retries."""
 
 import json
 import os
@@ -88,7 +88,7 @@ def test_it_is_due_once_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
     assert checkpoint.is_due
 
 
-def test_failed_keys_are_given_in_the_order_in_which_they_failed() -> None:
+def test_failed_keys_are_returned_in_the_order_in_which_they_failed() -> None:
     checkpoint = Checkpoint("backfill", "table")
     for key in ("b", "a", "\ud7ff\n"):
         checkpoint.add(Failure(key, "cause", kind="mismatch" if key == "b" else None))
@@ -105,7 +105,7 @@ def test_failed_keys_are_given_in_the_order_in_which_they_failed() -> None:
     assert again.failed_size == checkpoint.failed_size > 0
 
 
-def test_what_was_tried_again_is_not_tried_once_more(state: Path) -> None:
+def test_a_retried_key_is_not_retried_again(state: Path) -> None:
     checkpoint = Checkpoint("backfill", "table")
     for key in ("a", "b", "c"):
         checkpoint.add(Failure(key, "cause"))
@@ -114,7 +114,7 @@ def test_what_was_tried_again_is_not_tried_once_more(state: Path) -> None:
     (_, first), *_ = again.failures(left)
     again.add(Failure("a", "again"))
     again.write(Left(left.ranges, first))
-    # What fails anew waits for the next run.
+    # A key that fails again waits for the next run.
     assert failed(again, left) == ["a", "b", "c"]
 
     third, left = resumed()
@@ -152,14 +152,14 @@ def test_failed_keys_that_are_gone_leave_nothing_to_resume(state: Path) -> None:
     assert Checkpoint("backfill", "table").read() is None
 
 
-def test_a_new_run_replaces_what_an_earlier_one_left(state: Path) -> None:
+def test_a_new_run_replaces_the_checkpoint_of_an_earlier_one(state: Path) -> None:
     checkpoint = Checkpoint("backfill", "table")
     checkpoint.add(Failure("a", "cause"))
     checkpoint.write(AFTER_A)
 
     new = Checkpoint("backfill", "table")
     assert new.begin(resume=False) is None
-    # Until it has something of its own the earlier one can still be resumed.
+    # Until it has a checkpoint of its own, the earlier run can still be resumed.
     assert failed(*resumed()) == ["a"]
     new.write(Left((Range("b"),)))
 
@@ -167,7 +167,7 @@ def test_a_new_run_replaces_what_an_earlier_one_left(state: Path) -> None:
     assert files(state) == [".json"]
 
 
-def test_a_run_that_is_killed_before_its_first_checkpoint_spoils_no_earlier_one(
+def test_a_run_killed_before_its_first_checkpoint_keeps_the_earlier_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     checkpoint = Checkpoint("backfill", "table")
@@ -201,7 +201,7 @@ def test_a_run_that_is_killed_before_its_first_checkpoint_spoils_no_earlier_one(
         (Left(()), False, "An earlier verify left 2 failed: --resume would retry them.\n"),
     ],
 )
-def test_what_an_earlier_run_left_is_said(
+def test_the_checkpoint_of_an_earlier_run_is_reported(
     capsys: pytest.CaptureFixture[str], left: Left | None, resume: bool, said: str
 ) -> None:
     if left:
@@ -223,7 +223,7 @@ def test_what_an_earlier_run_left_is_said(
         (Left((), retried=1), "Stopped, 3 objects done: continue with --resume.\n"),
     ],
 )
-def test_where_it_stopped_is_said(
+def test_the_key_at_which_it_stopped_is_reported(
     capsys: pytest.CaptureFixture[str], left: Left, said: str
 ) -> None:
     Checkpoint("backfill", "table").say_stopped(left, "3 objects done")
@@ -231,7 +231,7 @@ def test_where_it_stopped_is_said(
     assert capsys.readouterr().err == said
 
 
-def test_where_it_cannot_be_written_is_said_once(
+def test_an_unwritable_checkpoint_is_reported_once(
     state: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (state / "file-index").write_text("no directory")
@@ -251,7 +251,7 @@ def test_where_it_cannot_be_written_is_said_once(
     assert said.endswith("Stopped after a\\n\U0001f600, 3 objects done.\n")
 
 
-def test_nobody_has_no_home(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_user_without_a_home_gets_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("XDG_STATE_HOME")
     monkeypatch.delenv("HOME")
     monkeypatch.setattr("os.getuid", lambda: 2**30)
@@ -273,7 +273,7 @@ def test_nobody_has_no_home(monkeypatch: pytest.MonkeyPatch) -> None:
         '{"start_after": "a"}',
     ],
 )
-def test_a_file_that_somebody_spoilt_is_no_place(text: str) -> None:
+def test_a_damaged_file_is_not_a_checkpoint(text: str) -> None:
     checkpoint = Checkpoint("backfill", "table")
     checkpoint.write(AFTER_A)
     checkpoint.path.write_text(text)
@@ -281,7 +281,7 @@ def test_a_file_that_somebody_spoilt_is_no_place(text: str) -> None:
     assert checkpoint.read() is None
 
 
-def test_a_file_elsewhere_is_never_taken_for_the_failed_keys(state: Path) -> None:
+def test_a_file_elsewhere_is_never_mistaken_for_the_failed_keys(state: Path) -> None:
     mine = state / "mine"
     mine.write_text("x" * 100)
     checkpoint = Checkpoint("backfill", "table")

@@ -1,4 +1,4 @@
-"""How AWS is reached."""
+"""The connection to AWS."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,7 +14,7 @@ from tests.unit.cli.deployments import OUTPUT
 from tests.unit.cli.sqs import refusal
 
 
-def test_a_profile_that_is_given_comes_before_credentials_in_the_environment(
+def test_a_given_profile_takes_precedence_over_credentials_in_the_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "config").write_text(
@@ -54,7 +54,7 @@ def test_a_profile_that_is_given_comes_before_credentials_in_the_environment(
         ({"AWS_ENDPOINT_URL": "http://other"}, "", "http://other"),
     ],
 )
-def test_an_endpoint_that_is_given_comes_before_those_of_the_environment(
+def test_a_given_endpoint_takes_precedence_over_the_environments(
     environment: dict[str, str],
     given: str | None,
     endpoint: str,
@@ -102,7 +102,7 @@ def test_the_region_is_the_one_given_or_the_deployments_or_the_environments(
     assert connection.client("sqs").meta.region_name == region
 
 
-def test_a_refusal_without_a_name_asks_the_same_connection_who_was_refused(
+def test_a_denial_without_a_name_asks_the_same_connection_for_the_caller(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     asked: list[tuple[str | None, str]] = []

@@ -1,4 +1,4 @@
-"""Which deployment Terraform's outputs describe."""
+"""The deployment that Terraform's outputs describe."""
 
 import json
 from collections.abc import Callable
@@ -24,7 +24,7 @@ Says = Callable[[dict[str, Any]], None]
 
 @pytest.fixture
 def terraform(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """A terraform on the path that says what it is told, and in which workspace it was asked."""
+    """A terraform on the path that prints the given output and notes the workspace of the call."""
     program = tmp_path / "terraform"
     program.write_text(
         f'#!/bin/sh\necho "$TF_WORKSPACE $*" >{tmp_path}/asked\ncat {tmp_path}/said\n'
@@ -162,7 +162,7 @@ def test_indexes_of_one_name_are_chosen_by_their_output(says: Says) -> None:
     assert str(refused.value).endswith(f"choose one with --index ({choice})")
 
 
-def test_a_list_has_places_too(says: Says) -> None:
+def test_an_index_in_a_list_is_chosen_by_its_position(says: Says) -> None:
     says(printed("list"))
 
     assert find(None, "list[1]").bucket == "in-us"
@@ -180,7 +180,7 @@ def test_a_stack_without_an_index_is_told_what_to_add(says: Says, document: dict
     )
 
 
-def test_where_nothing_was_applied_there_are_no_outputs(says: Says) -> None:
+def test_a_directory_without_an_apply_has_no_outputs(says: Says) -> None:
     says({})
 
     with pytest.raises(
@@ -189,7 +189,7 @@ def test_where_nothing_was_applied_there_are_no_outputs(says: Says) -> None:
         find(None, None)
 
 
-# What a release had before the function's environment was part of the output.
+# The output of a release without the function's environment.
 OLDER = {
     "bucket": {"arn": "arn:aws:s3:::reports", "name": "reports"},
     "dead_letter_queue": {"arn": "a", "name": "n", "url": "u"},
@@ -199,7 +199,7 @@ OLDER = {
 }
 
 
-def test_another_release_of_the_module_is_told(says: Says) -> None:
+def test_another_release_of_the_module_is_reported(says: Says) -> None:
     says({"file_index": {"value": OLDER}})
     with pytest.raises(
         CommandError,
@@ -208,7 +208,7 @@ def test_another_release_of_the_module_is_told(says: Says) -> None:
         find(None, None)
 
 
-def test_an_index_of_another_release_does_not_stand_in_the_way(says: Says) -> None:
+def test_an_index_of_another_release_does_not_block_the_others(says: Says) -> None:
     old = OLDER | {"table": OUTPUT["table"] | {"name": "old", "arn": "old"}}
     says({"old": {"value": old}, "new": {"value": OUTPUT}})
 
@@ -223,11 +223,11 @@ def test_all_of_the_output_is_needed(name: str) -> None:
         CommandError, match=f"the output x is not of the same release .*KeyError.*{name}"
     ):
         Deployment.of({key: value for key, value in OUTPUT.items() if key != name}, "x")
-    # Nothing else may be read than what tests/terraform/outputs.tftest.hcl asserts.
+    # Only attributes that tests/terraform/outputs.tftest.hcl asserts may be read.
     Deployment.of(OUTPUT, "x")
 
 
-def test_what_terraform_says_of_a_failure_is_passed_on(says: Says, terraform: Path) -> None:
+def test_terraforms_error_is_passed_on(says: Says, terraform: Path) -> None:
     says({})
     (terraform / "failed").write_text("Error: Backend\n\n  initialization required\n")
 

@@ -46,7 +46,7 @@ TOMBSTONE = FileRecord(bucket="b", key="in/a", indexed_at=NOW, revision="r", sta
 
 
 @given(objects=keys, records=keys, page_size=st.integers(1, 3))
-def test_every_key_is_met_once_with_all_that_there_is_of_it(
+def test_every_key_is_met_once_with_object_and_record(
     objects: list[str], records: list[str], page_size: int
 ) -> None:
     pages = [
@@ -86,7 +86,7 @@ def test_every_key_is_met_once_with_all_that_there_is_of_it(
         # An event may name no size.
         (listed("in/a"), record("in/a", size=None), False, None),
         (listed("in/a"), record("in/a", etag=None), False, Kind.MISMATCH),
-        # HEAD tells whole seconds.
+        # HEAD has whole seconds.
         (listed("in/a"), record("in/a", last_modified=NOW), False, None),
         (listed("in/a"), record("in/a", last_modified=NOW + 0.9 * SECOND), False, None),
         (listed("in/a"), record("in/a", last_modified=NOW + SECOND), False, Kind.MISMATCH),
@@ -99,7 +99,7 @@ def test_every_key_is_met_once_with_all_that_there_is_of_it(
             False,
             None,
         ),
-        # What was looked at and has no version is a backfill's, or encrypted with its owner's key.
+        # An observed record without a version is a backfill's, or the object uses SSE-C.
         (listed("in/a", version_id="v1"), record("in/a", last_modified=NOW), True, None),
         (
             listed("in/a", version_id="v1"),

@@ -1,4 +1,4 @@
-"""Which errors are of one object, and which end a run."""
+"""Errors of one object, and errors that stop a run."""
 
 from typing import Any
 
@@ -125,7 +125,7 @@ def test_a_failure_survives_its_file(failure: Failure) -> None:
     assert Failure.from_line(line.encode()) == failure
 
 
-def test_a_refusal_is_kept_in_words_that_say_what_to_do() -> None:
+def test_a_denial_is_kept_in_words_that_say_what_to_do() -> None:
     assert Failure.of("k", refused("HeadObject", "403")).cause == (
         "arn:aws:iam::1:user/me is not authorized to perform: s3:GetObject"
         " on resource: a resource. The policy of whoever runs this"
@@ -134,7 +134,7 @@ def test_a_refusal_is_kept_in_words_that_say_what_to_do() -> None:
     )
 
 
-def test_a_run_that_is_refused_everything_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_ends_if_every_object_is_denied(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(failures, "MOST_REFUSED", 3)
     counted = Failures(goes_on=False)
     counted.add([REFUSED], is_any_done=False)
@@ -152,7 +152,7 @@ def test_a_run_that_is_refused_everything_ends(monkeypatch: pytest.MonkeyPatch) 
     ("before", "is_any_done", "goes_on"),
     [([], True, False), ([FAILED], False, False), ([], False, True)],
 )
-def test_a_run_in_which_not_all_was_refused_goes_on(
+def test_a_run_continues_if_not_every_object_is_denied(
     monkeypatch: pytest.MonkeyPatch, before: list[Failure], is_any_done: bool, goes_on: bool
 ) -> None:
     monkeypatch.setattr(failures, "MOST_REFUSED", 3)
@@ -166,7 +166,7 @@ def test_a_run_in_which_not_all_was_refused_goes_on(
     assert counted.refusal(5 + len(before)) is None
 
 
-def test_all_that_there_was_was_refused() -> None:
+def test_a_run_ends_if_every_object_of_a_small_bucket_is_denied() -> None:
     counted = Failures(goes_on=False)
     assert counted.refusal(0) is None
     counted.add([REFUSED], is_any_done=False)

@@ -39,7 +39,7 @@ found = st.one_of(
         ([FAILURE], 2),
     ],
 )
-def test_failures_weigh_more_than_drift(kept: list[Drift | Failure], code: int) -> None:
+def test_failures_take_precedence_over_drift(kept: list[Drift | Failure], code: int) -> None:
     findings = Findings(compared=10)
     for one in kept:
         findings.add(one, "")
@@ -61,12 +61,12 @@ def test_every_key_is_counted_once(kept: list[Drift | Failure]) -> None:
     assert summary["compared"] == sum(summary["drift"].values()) + summary["unsettled"] + unread + 3
     assert summary.get("failed", 0) == unread + unrepaired
     assert summary["repaired"] == sum(isinstance(one, Drift) and one.repaired for one in kept)
-    # A run that goes on counts from there.
+    # A resumed run counts from there.
     assert Findings.of(json.loads(json.dumps(findings.counts))).counts == findings.counts
 
 
 @given(st.lists(found), found)
-def test_what_is_tried_again_is_taken_back(
+def test_a_retried_key_is_removed_from_the_counts(
     kept: list[Drift | Failure], last: Drift | Failure
 ) -> None:
     findings = Findings(compared=len(kept) + 1)

@@ -1,4 +1,4 @@
-"""Inserting where there is no record, against what DynamoDB may answer."""
+"""Inserting missing records, against DynamoDB's possible responses."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -34,7 +34,7 @@ DENIED = (
 
 
 class Table:
-    """A table that answers for each batch, named by its keys, what it is told."""
+    """A table with a given response for each batch, named by its keys."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         client = boto3.client(
@@ -47,7 +47,7 @@ class Table:
         self.insertion = Insertion(client, "my-files.v2", FileIndex(client, "my-files.v2"))
 
     def answers(self, **errors: str | None) -> None:
-        """Expect a request for the keys; the answer has an error's code for each, or None."""
+        """Expect a request for the keys; the response has an error code for each, or None."""
         keys = {record.key.replace("'", ""): record for record in RECORDS}
         statements = [
             {
@@ -67,7 +67,7 @@ class Table:
         )
 
     def refuses(self, code: str, message: str) -> None:
-        """Expect a request, and refuse all of it."""
+        """Expect a request, and reject all of it."""
         self._stubber.add_client_error("batch_execute_statement", code, message)
 
     def ended(self) -> None:
@@ -79,14 +79,14 @@ def table(monkeypatch: pytest.MonkeyPatch) -> Table:
     return Table(monkeypatch)
 
 
-def test_a_key_that_has_a_record_is_passed_over(table: Table) -> None:
+def test_a_key_that_has_a_record_is_skipped(table: Table) -> None:
     table.answers(one=None, its="DuplicateItem", three=None)
 
     assert table.insertion.insert(RECORDS) == Inserted(2, {})
     assert table.pauses == []
 
 
-def test_what_is_throttled_alone_is_tried_again(table: Table) -> None:
+def test_only_throttled_records_are_retried(table: Table) -> None:
     table.answers(one="ThrottlingError", its=None, three="ProvisionedThroughputExceeded")
     table.answers(one=None, three="InternalServerError")
     table.answers(three="DuplicateItem")
@@ -98,7 +98,7 @@ def test_what_is_throttled_alone_is_tried_again(table: Table) -> None:
     table.ended()
 
 
-def test_it_does_not_try_for_ever(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_retries_are_limited(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("random.uniform", lambda least, most: (least, most)[1])
     table.answers(one="ThrottlingError", its=None, three="ValidationError")
     for _ in range(11):
@@ -117,8 +117,8 @@ def test_it_does_not_try_for_ever(table: Table, monkeypatch: pytest.MonkeyPatch)
     assert table.pauses == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 10, 10, 10, 10]
 
 
-def test_a_right_that_is_missing_is_named(table: Table) -> None:
-    # AWS refuses each statement for itself, or all of the request.
+def test_a_missing_permission_is_named(table: Table) -> None:
+    # AWS denies each statement on its own, or the whole request.
     table.answers(one="AccessDenied", its=None, three=None)
     with pytest.raises(
         PermissionDeniedError,
@@ -134,7 +134,7 @@ def test_a_right_that_is_missing_is_named(table: Table) -> None:
         table.insertion.insert(RECORDS)
 
 
-def test_a_table_that_is_missing_is_named(table: Table) -> None:
+def test_a_missing_table_is_named(table: Table) -> None:
     table.answers(one="ResourceNotFound", its=None, three=None)
     with pytest.raises(TableMissingError, match=r"table my-files\.v2 does not exist"):
         table.insertion.insert(RECORDS)
@@ -165,7 +165,7 @@ def test_a_request_that_fails_is_an_error_of_each_of_its_records(table: Table) -
 
 
 @pytest.mark.parametrize("code", ["ThrottlingException", "InternalServerError"])
-def test_a_request_that_is_throttled_is_tried_again(table: Table, code: str) -> None:
+def test_a_throttled_request_is_retried(table: Table, code: str) -> None:
     table.refuses(code, "slow down")
     table.answers(one=None, its=None, three=None)
 

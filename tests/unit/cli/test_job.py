@@ -1,4 +1,4 @@
-"""Jobs of S3 Batch Operations: what is asked for, and what becomes of it."""
+"""Jobs of S3 Batch Operations: requests and results."""
 
 import io
 import json
@@ -30,13 +30,13 @@ REPORT = (
 
 @pytest.fixture(scope="module")
 def clients() -> dict[str, Any]:
-    """What takes time to make; a stubber leaves nothing behind in them."""
+    """Clients, which take time to create; a stubber leaves nothing behind in them."""
     session = boto3.Session("a", "b", region_name="eu-west-1")
     return {name: session.client(name) for name in ("s3", "s3control")}
 
 
 class Stubs:
-    """AWS, as far as it answers what is expected."""
+    """AWS, with a response to each expected request."""
 
     def __init__(self, clients: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
         self.s3, self.s3control = Stubber(clients["s3"]), Stubber(clients["s3control"])
@@ -73,7 +73,7 @@ class Stubs:
         )
 
     def describe(self, status: str, succeeded: int = 0, failed: int = 0, **more: Any) -> None:
-        """Expect the question how the job is, and answer it."""
+        """Expect a request for the job's state, and respond to it."""
         job = {
             "JobId": JOB,
             "Status": status,
@@ -88,7 +88,7 @@ class Stubs:
         )
 
     def report(self) -> None:
-        """Expect that the report is read."""
+        """Expect a read of the report."""
         place = {"Bucket": "reports-of-jobs", "Key": "job-job-1/results/r.csv"}
         manifest = json.dumps({"Format": "Report_CSV_20180820", "Results": [place]})
         for key, text in (("job-job-1/manifest.json", manifest), (place["Key"], REPORT)):
@@ -132,7 +132,7 @@ def test_the_whole_bucket_needs_no_filter(aws: Stubs) -> None:
     assert run(target(), Address("files", "")) == 0
 
 
-def test_what_failed_is_told_by_cause(aws: Stubs, capsys: pytest.CaptureFixture[str]) -> None:
+def test_failures_are_grouped_by_cause(aws: Stubs, capsys: pytest.CaptureFixture[str]) -> None:
     aws.create(MatchAnyPrefix=["in/"], MatchAnySuffix=[".csv"])
     aws.describe("Complete", succeeded=3, failed=2)
     aws.report()
@@ -166,7 +166,7 @@ def test_a_job_that_somebody_stopped_is_not_waited_for(
     assert "job job-1 is paused: too dear" in capsys.readouterr().err
 
 
-def test_without_a_role_nothing_is_asked_for(aws: Stubs) -> None:  # noqa: ARG001 # no answer
+def test_without_a_role_no_job_is_requested(aws: Stubs) -> None:  # noqa: ARG001 # no answer
     with pytest.raises(CommandError, match="set backfill_role = true, apply"):
         run(target(jobs=None))
 
@@ -189,7 +189,7 @@ def test_a_job_that_fails_does_not_stop_those_of_other_filters(aws: Stubs) -> No
     assert run(target(Filter("in/a"), Filter("in/b"))) == 2
 
 
-def test_a_report_that_is_not_there_is_said(aws: Stubs, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_report_is_reported(aws: Stubs, capsys: pytest.CaptureFixture[str]) -> None:
     aws.create(MatchAnyPrefix=["in/"])
     aws.describe("Complete", failed=5)
     aws.s3.add_client_error("get_object", "NoSuchKey")
@@ -201,7 +201,7 @@ def test_a_report_that_is_not_there_is_said(aws: Stubs, capsys: pytest.CaptureFi
     )
 
 
-def test_it_is_not_asked_all_the_time(aws: Stubs, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_job_is_polled_with_pauses(aws: Stubs, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(job, "POLL_SECONDS", 7)
     paused: list[float] = []
     aws.create(MatchAnyPrefix=["in/"])

@@ -19,7 +19,7 @@ context.set_forkserver_preload(["pytest", "tests.unit.cli.killed"])
 
 
 class Home:
-    """Where the runs of a command keep what outlives them."""
+    """The directory with everything that outlives a command's runs."""
 
     def __init__(self, command: str, path: Path) -> None:
         path.mkdir()
@@ -51,7 +51,7 @@ class Home:
 
     @property
     def writes(self) -> list[str]:
-        """The keys, each as often as it was written."""
+        """Return the keys, each as often as it was written."""
         return (self._path / "table").read_text().split()
 
     @property
@@ -60,7 +60,7 @@ class Home:
 
 
 @pytest.mark.parametrize("command", ["backfill", "verify"])
-def test_killed_at_any_point_it_goes_on_and_every_count_is_right(
+def test_a_run_killed_at_any_point_resumes_and_every_count_is_right(
     command: str, tmp_path: Path
 ) -> None:
     for point in count(1):
@@ -71,7 +71,7 @@ def test_killed_at_any_point_it_goes_on_and_every_count_is_right(
         assert home.run(refused=REFUSED, resume=True) == 2, home.messages
         assert set(home.writes) == set(KEYS) - set(REFUSED)
         assert (home.summary[OBJECTS[command]], home.summary["failed"]) == (len(KEYS), 2), point
-        # Little was done once more: no more than was under way.
+        # Little was repeated: no more than was in flight.
         assert len(home.writes) - len(set(home.writes)) <= begun
 
         before = home.writes
@@ -86,9 +86,7 @@ def test_killed_at_any_point_it_goes_on_and_every_count_is_right(
 
 
 @pytest.mark.parametrize("command", ["backfill", "verify"])
-def test_killed_while_it_tries_again_it_forgets_no_key_that_failed(
-    command: str, tmp_path: Path
-) -> None:
+def test_a_run_killed_during_retries_forgets_no_failed_key(command: str, tmp_path: Path) -> None:
     for point in count(1):
         home = Home(command, tmp_path / str(point))
         assert home.run(refused=REFUSED, resume=False) == 2

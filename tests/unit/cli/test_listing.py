@@ -1,4 +1,4 @@
-"""What is read of a bucket's listing."""
+"""Reading a bucket's listing."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -111,7 +111,7 @@ def test_the_storage_class_is_listed() -> None:
         ("d", [], []),
     ],
 )
-def test_each_prefix_is_listed_from_where_a_run_goes_on(
+def test_each_prefix_is_listed_from_the_checkpoint(
     after: str, left: list[str], requests: list[tuple[str, str]]
 ) -> None:
     bucket = Bucket("a/1", "a/2", "b/1", "c/1")
@@ -120,7 +120,7 @@ def test_each_prefix_is_listed_from_where_a_run_goes_on(
     assert [(prefix, start) for _, prefix, start, _ in bucket.requests] == requests
 
 
-def test_what_no_filter_matches_is_not_listed() -> None:
+def test_keys_that_no_filter_matches_are_not_listed() -> None:
     bucket = Bucket("a/1.csv", "a/1.txt", "a/2.csv", "b/1.csv")
 
     assert keys(bucket, "", filters=Filters((Filter("a/", ".csv"),))) == ["a/1.csv", "a/2.csv"]
@@ -140,18 +140,18 @@ def test_the_current_versions_are_listed() -> None:
     assert bucket.requests == [("list_object_versions", "", "A", 1000)]
 
 
-def test_one_object_is_looked_at_with_the_time() -> None:
+def test_one_object_is_returned_with_the_time() -> None:
     bucket = Bucket("a", "ab")
 
     assert listing(bucket).find("a") == (Listed("a", "a", 1, FIRST), FIRST)
     assert bucket.requests == [("list_objects_v2", "a", "", 1)]
-    # What only begins with the key is another object.
+    # A key that only begins with the given one is another object.
     assert listing(bucket).find("") == (None, FIRST + timedelta(seconds=1))
     assert listing(Bucket("a1")).find("a") == (None, FIRST)
     assert listing(Bucket("a"), Filters((Filter("b"),))).find("a") == (None, FIRST)
 
 
-def test_to_reach_the_bucket_one_object_is_asked_for() -> None:
+def test_one_object_is_listed_to_reach_the_bucket() -> None:
     bucket = Bucket("a", "b", "c")
 
     listing(bucket).reach("a")
@@ -175,6 +175,6 @@ def test_a_denial_names_the_action_and_the_bucket(
         listing(Bucket(error=denied), versions=versions).reach("")
 
 
-def test_a_bucket_that_is_not_there_is_named() -> None:
+def test_a_missing_bucket_is_named() -> None:
     with pytest.raises(CommandError, match=r"^bucket b does not exist$"):
         listing(Bucket(error=NoSuchBucketError())).reach("")

@@ -1,4 +1,4 @@
-"""Replaying dead letters from a queue that behaves as badly as SQS may."""
+"""Replaying dead letters from a queue that behaves as badly as SQS can."""
 
 import json
 import signal
@@ -22,7 +22,7 @@ from tests.unit.cli.sqs import BEGAN, Function, Queue, VirtualTime, refusal
 
 
 class Aws:
-    """A deployment's dead letters, its function, and who replays them."""
+    """A deployment's dead letters, its function, and the redrive."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, **outputs: Any) -> None:
         self.time = VirtualTime()
@@ -130,7 +130,9 @@ def test_an_empty_queue_has_nothing_to_replay(aws: Aws, capsys: Said) -> None:
     assert aws.time.seconds < 20
 
 
-def test_what_the_function_answers_as_failed_is_not_deleted(aws: Aws, capsys: Said) -> None:
+def test_a_message_that_the_function_reports_as_failed_is_not_deleted(
+    aws: Aws, capsys: Said
+) -> None:
     aws.queue.add("a batch")
 
     assert aws.redrive() == 1
@@ -186,18 +188,18 @@ def test_nothing_comes_back_if_nothing_was_sent(through_queue: Aws, capsys: Said
     assert capsys.readouterr().err == ""
 
 
-def test_one_by_one_if_each_is_an_invocation(aws: Aws) -> None:
+def test_messages_are_received_one_by_one_without_a_queue(aws: Aws) -> None:
     aws.queue.add(*["good"] * 20)
     most_held: list[int] = []
     aws.function.during = lambda _: most_held.append(len(aws.queue.hidden))
 
     aws.redrive()
 
-    # What is received waits, and is hidden, until all before it are done.
+    # A received message waits, hidden, until all before it are done.
     assert most_held == [1] * 20
 
 
-def test_with_a_queue_ten_at_a_time(through_queue: Aws) -> None:
+def test_messages_are_received_ten_at_a_time_with_a_queue(through_queue: Aws) -> None:
     through_queue.queue.add(*["good"] * 20)
 
     through_queue.redrive()
@@ -234,7 +236,9 @@ def test_an_invocation_may_take_as_long_as_the_function_and_is_not_repeated(aws:
     assert options["tcp_keepalive"]
 
 
-def test_what_cannot_be_deleted_is_counted_and_the_others_go_on(aws: Aws, capsys: Said) -> None:
+def test_a_message_that_cannot_be_deleted_is_counted_and_the_others_continue(
+    aws: Aws, capsys: Said
+) -> None:
     aws.queue.add("1", "2", "3")
     aws.queue.failing["delete_message 2"] = refusal("InternalError")
 
@@ -249,7 +253,7 @@ def test_what_cannot_be_deleted_is_counted_and_the_others_go_on(aws: Aws, capsys
 @pytest.mark.parametrize(
     "code", ["AccessDenied", "AccessDeniedException", "KMS.AccessDeniedException"]
 )
-def test_nothing_is_replayed_in_vain_by_who_may_not_delete(
+def test_nothing_is_replayed_without_permission_to_delete(
     aws: Aws, code: str, capsys: Said
 ) -> None:
     aws.queue.add(*["good"] * 20)
@@ -265,7 +269,7 @@ def test_nothing_is_replayed_in_vain_by_who_may_not_delete(
     )
 
 
-def test_an_interrupted_redrive_knows_no_number(aws: Aws, capsys: Said) -> None:
+def test_an_interrupted_redrive_prints_no_number_of_messages_left(aws: Aws, capsys: Said) -> None:
     aws.queue.add("good", "bad", "good")
 
     def interrupt(_: str) -> None:
@@ -286,7 +290,7 @@ def test_an_interrupted_redrive_knows_no_number(aws: Aws, capsys: Said) -> None:
     assert (aws.queue.bodies, aws.queue.hidden) == (["bad", "good"], [])
 
 
-def test_no_second_interrupt_keeps_messages_hidden(aws: Aws) -> None:
+def test_a_second_interrupt_does_not_keep_messages_hidden(aws: Aws) -> None:
     aws.queue.add(*["bad"] * 3)
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     meanwhile: list[Any] = []
@@ -301,7 +305,7 @@ def test_no_second_interrupt_keeps_messages_hidden(aws: Aws) -> None:
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
 
 
-def test_what_is_under_way_at_an_interrupt_is_shown_before_it_ends(
+def test_messages_in_flight_at_an_interrupt_are_shown_before_it_ends(
     aws: Aws, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dead_letters, "WORKERS", 2)
@@ -325,8 +329,8 @@ def test_what_is_under_way_at_an_interrupt_is_shown_before_it_ends(
     assert (aws.queue.bodies, aws.queue.hidden) == (["bad"] * 5, [])
 
 
-def test_messages_are_replayed_beside_each_other(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
-    at_once = 40  # more than Python takes by itself
+def test_messages_are_replayed_concurrently(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    at_once = 40  # more workers than Python's default
     monkeypatch.setattr(dead_letters, "WORKERS", at_once)
     aws.queue.add(*["good"] * at_once)
     all_at_once = threading.Barrier(at_once, timeout=HANG_SECONDS)
@@ -339,7 +343,7 @@ def test_messages_are_replayed_beside_each_other(aws: Aws, monkeypatch: pytest.M
     assert aws.redrive() == 0
 
 
-def test_many_workers_replay_each_once(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_workers_replay_each_message_once(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dead_letters, "WORKERS", 8)
     aws.queue.add(*[f"{'bad' if number % 3 else 'good'} {number}" for number in range(300)])
 
@@ -353,7 +357,7 @@ def test_many_workers_replay_each_once(aws: Aws, monkeypatch: pytest.MonkeyPatch
 # --- Others at work ---
 
 
-def test_what_comes_meanwhile_is_left_alone_and_does_not_keep_it_going(
+def test_messages_that_arrive_meanwhile_are_left_and_do_not_keep_it_running(
     aws: Aws, capsys: Said
 ) -> None:
     aws.queue.add("good")
@@ -369,7 +373,7 @@ def test_what_comes_meanwhile_is_left_alone_and_does_not_keep_it_going(
 
 
 @pytest.mark.parametrize("there", [[], ["good"]])
-def test_ten_times_in_vain_is_enough_if_nothing_else_is_there(aws: Aws, there: list[str]) -> None:
+def test_ten_receives_without_a_new_message_end_it(aws: Aws, there: list[str]) -> None:
     aws.queue.add(*there)
     aws.queue.before_receive = lambda: aws.queue.add("late", after=60)
 
@@ -378,7 +382,7 @@ def test_ten_times_in_vain_is_enough_if_nothing_else_is_there(aws: Aws, there: l
     assert aws.queue.receives == len(there) + 10
 
 
-def test_what_was_there_is_found_among_what_comes_meanwhile(aws: Aws) -> None:
+def test_the_first_messages_are_found_among_those_that_arrive_meanwhile(aws: Aws) -> None:
     # SQS gives them in any order: here the old ones come last.
     aws.queue.add(*["late"] * 100, after=60)
     aws.queue.add("good", "good")
@@ -388,18 +392,20 @@ def test_what_was_there_is_found_among_what_comes_meanwhile(aws: Aws) -> None:
 
 
 @pytest.mark.parametrize("dry_run", [True, False])
-def test_what_came_in_the_same_second_was_there(aws: Aws, dry_run: bool, capsys: Said) -> None:
+def test_messages_sent_in_the_second_of_the_start_are_replayed(
+    aws: Aws, dry_run: bool, capsys: Said
+) -> None:
     aws.queue.add("good", after=1)
     aws.queue.add(*["late"] * 3, after=1.001)
 
     assert aws.redrive(dry_run=dry_run) == (0 if dry_run else 1)
     assert "1 in the dead-letter queue." in capsys.readouterr().out
     assert aws.function.invoked == ([] if dry_run else ["good"])
-    # The late ones are expected to be there: there is no wait for the count.
+    # The late ones are expected, so there is no wait for the count.
     assert aws.time.seconds < 15
 
 
-def test_messages_that_somebody_looks_at_are_left(aws: Aws, capsys: Said) -> None:
+def test_messages_in_flight_elsewhere_are_left(aws: Aws, capsys: Said) -> None:
     aws.queue.add(*["good"] * 11, "bad")
     # Before the beginning, for longer than the redrive takes.
     aws.queue.look(300)
@@ -417,9 +423,7 @@ def test_messages_that_somebody_looks_at_are_left(aws: Aws, capsys: Said) -> Non
     )
 
 
-def test_a_colleague_who_receives_meanwhile_takes_nothing_out_of_the_count(
-    aws: Aws, capsys: Said
-) -> None:
+def test_another_receiver_does_not_lower_the_count(aws: Aws, capsys: Said) -> None:
     aws.queue.add(*["good"] * 12)
 
     def look(_: str) -> None:
@@ -433,14 +437,14 @@ def test_a_colleague_who_receives_meanwhile_takes_nothing_out_of_the_count(
     assert len(aws.queue.messages) == 10
     said = capsys.readouterr()
     assert "2 replayed, 0 failed again, about 10 left in the dead-letter queue." in said.out
-    # They are seen again by now: only the count is waited for, a minute.
+    # They are visible again by now: the command waits only for the count, a minute.
     assert "hidden" not in said.err
 
 
 def test_two_redrives_at_once_replay_each_message_once_and_count_right(
     aws: Aws, capsys: Said, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # The other one runs within a call of this one, and so not in the main thread.
+    # The other one runs within a call of this one, so not in the main thread.
     monkeypatch.setattr(dead_letters, "_uninterrupted", nullcontext)
     aws.queue.add(*["good"] * 500)
     codes: list[int] = []
@@ -454,7 +458,7 @@ def test_two_redrives_at_once_replay_each_message_once_and_count_right(
     codes.append(aws.redrive())
 
     assert len(aws.function.invoked) == 500
-    # The other one ends while this one has a message in its hands.
+    # The other one ends while this one holds a message.
     assert codes == [1, 0]
     said = capsys.readouterr()
     assert "499 replayed, 0 failed again, about 1 left" in said.out
@@ -462,9 +466,7 @@ def test_two_redrives_at_once_replay_each_message_once_and_count_right(
     assert "About 1 are in flight" in said.err
 
 
-def test_a_redrive_beside_one_that_has_everything_in_its_hands_does_not_say_0(
-    aws: Aws, capsys: Said
-) -> None:
+def test_a_redrive_does_not_say_0_while_another_holds_all_messages(aws: Aws, capsys: Said) -> None:
     aws.queue.add(*["good"] * 500)
     for _ in range(50):
         aws.queue.look(3600)
@@ -485,7 +487,7 @@ def test_a_redrive_beside_one_that_has_everything_in_its_hands_does_not_say_0(
 
 
 def stale(aws: Aws, *counts: int) -> None:
-    """Let SQS answer these counts at the end."""
+    """Let SQS return these counts at the end."""
 
     def at_the_end(_: str) -> None:
         aws.queue.stale_counts = list(counts)
@@ -561,10 +563,10 @@ def test_a_dry_run_that_has_seen_more_than_is_counted_has_seen_all(aws: Aws) -> 
 
 
 @pytest.mark.parametrize("seconds", [60, 930])
-def test_a_redrive_of_many_hours_leaves_nothing_untried_and_counts_right(
+def test_a_redrive_of_many_hours_tries_every_message_and_counts_right(
     aws: Aws, capsys: Said, seconds: int
 ) -> None:
-    # With 930 seconds each it takes 20 hours: SQS hides nothing longer than 12.
+    # With 930 seconds each it takes 20 hours; SQS hides a message for at most 12.
     aws.queue.add(*[f"bad {number}" for number in range(80)])
     aws.function.seconds = seconds
 
@@ -575,7 +577,7 @@ def test_a_redrive_of_many_hours_leaves_nothing_untried_and_counts_right(
     assert "0 replayed, 80 failed again, about 80 left" in capsys.readouterr().out
 
 
-def test_what_is_held_stays_hidden_all_the_time(aws: Aws) -> None:
+def test_held_messages_stay_hidden(aws: Aws) -> None:
     aws.queue.add(*[f"bad {number}" for number in range(40)])
     aws.function.seconds = 930
     hidden: list[int] = []
@@ -590,18 +592,18 @@ def test_what_is_held_stays_hidden_all_the_time(aws: Aws) -> None:
     assert hidden == list(range(1, 41))
 
 
-def test_what_is_held_is_extended_now_and_then(aws: Aws) -> None:
+def test_the_time_of_held_messages_is_extended_now_and_then(aws: Aws) -> None:
     aws.queue.add(*["bad"] * 1000)
     aws.function.seconds = 10
 
     aws.redrive()
 
-    # Each message once in half an hour, ten at a time: not with every message.
+    # Each message once in half an hour, ten at a time, and not after every message.
     extensions = [at for at, _ in aws.queue.changes if 10 < at < 10_000]
     assert 100 < len(extensions) < 300
 
 
-def test_what_is_held_stays_hidden_if_the_looks_come_at_the_worst_times(aws: Aws) -> None:
+def test_held_messages_stay_hidden_even_if_checks_come_at_the_worst_times(aws: Aws) -> None:
     aws.queue.add(*[f"bad {number}" for number in range(6)])
     # A look at the first when it is 2,399 seconds old, the next one only after the longest
     # invocation that there can be, throttled before.
@@ -623,7 +625,7 @@ def test_what_is_held_stays_hidden_if_the_looks_come_at_the_worst_times(aws: Aws
     "error",
     [refusal("ServiceUnavailable"), EndpointConnectionError(endpoint_url="https://sqs")],
 )
-def test_a_redrive_goes_on_if_messages_cannot_be_hidden_longer(
+def test_a_redrive_continues_if_messages_cannot_be_hidden_longer(
     aws: Aws, capsys: Said, error: Exception
 ) -> None:
     aws.queue.add(*[f"bad {number}" for number in range(100)])
@@ -665,7 +667,7 @@ def test_a_table_by_itself_has_no_dead_letters() -> None:
         redrive.redrive(target, dry_run=False, as_json=False)
 
 
-def test_what_eventbridge_says_of_a_message_is_its_cause(aws: Aws, capsys: Said) -> None:
+def test_eventbridges_error_is_the_cause_of_its_message(aws: Aws, capsys: Said) -> None:
     aws.queue.add("{}")
     for message in aws.queue.messages.values():
         message.attributes = {"ERROR_CODE": "NO_PERMISSIONS", "ERROR_MESSAGE": "may not invoke"}
@@ -694,7 +696,7 @@ def test_what_eventbridge_says_of_a_message_is_its_cause(aws: Aws, capsys: Said)
         ("{}", {"ERROR_CODE": "NO_RESOURCE", "ERROR_MESSAGE": "gone"}, "{}", "NO_RESOURCE gone"),
     ],
 )
-def test_what_is_replayed_and_why_it_lay_there(
+def test_the_payload_and_the_cause_are_read_from_a_message(
     body: str, attributes: dict[str, str], payload: str, cause: str
 ) -> None:
     letter = Letter(sent_at=BEGAN.timestamp(), body=body, attributes=attributes)

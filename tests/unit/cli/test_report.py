@@ -39,7 +39,7 @@ def test_a_run_from_the_beginning_replaces_the_report(tmp_path: Path) -> None:
         ("x" * 4096 + "\n", "x" * 4096 + "\nnew\n"),
     ],
 )
-def test_a_run_that_goes_on_adds_to_the_report_less_half_a_line(
+def test_a_resumed_run_appends_to_the_report_after_the_last_full_line(
     tmp_path: Path, old: str | None, new: str
 ) -> None:
     path = tmp_path / "report"
@@ -52,7 +52,7 @@ def test_a_run_that_goes_on_adds_to_the_report_less_half_a_line(
     assert path.read_text() == new
 
 
-def test_a_checkpoint_finds_what_was_reported_before_it(tmp_path: Path) -> None:
+def test_lines_before_a_checkpoint_are_on_disk(tmp_path: Path) -> None:
     with opened(tmp_path / "report", resumed=False) as report:
         report.write("line")
         report.flush()
@@ -60,7 +60,7 @@ def test_a_checkpoint_finds_what_was_reported_before_it(tmp_path: Path) -> None:
         assert (tmp_path / "report").read_text() == "line\n"
 
 
-def test_a_full_disk_is_said_of_the_report() -> None:
+def test_a_full_disk_is_reported_with_the_report() -> None:
     with (
         pytest.raises(CommandError, match=r"^--report /dev/full: No space left on device$"),
         opened(Path("/dev/full"), resumed=False) as report,

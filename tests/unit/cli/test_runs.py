@@ -1,4 +1,4 @@
-"""`backfill` and `verify` as a whole, on a small bucket: what they say and count."""
+"""`backfill` and `verify` as a whole, on a small bucket: their output and counts."""
 
 import json
 import threading
@@ -128,11 +128,11 @@ def test_records_that_others_keep_writing_are_counted(
     assert run.noted["counts"]["contended"] == 3
 
 
-def test_what_is_left_is_backfilled_range_by_range(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_remaining_ranges_are_backfilled_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backfill, "MOST_AT_ONCE", 2)
 
     class Bucket:
-        """Its pages have three objects."""
+        """A bucket with pages of three objects."""
 
         def pages(self, prefix: str, after: str) -> Iterator[Page]:
             assert prefix == "p"
@@ -185,7 +185,7 @@ def test_a_repair_counts_what_it_did(run: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("command", ["backfill", "verify"])
-def test_a_run_of_refusals_alone_leaves_nothing_behind(run: Run, command: str) -> None:
+def test_a_run_with_only_denials_leaves_nothing_behind(run: Run, command: str) -> None:
     with pytest.raises(Exception, match=r"^me is not authorized .* on resource: object b/a,"):
         run(command, refused="".join(KEYS))
 
@@ -205,7 +205,7 @@ def test_a_run_that_stops_says_where(
 
     with monkeypatch.context() as patched:
         patched.setattr(killed.Disk, "refresh", stops)
-        # It stops before its first checkpoint would be due.
+        # It stops before its first checkpoint is due.
         patched.setattr(Checkpoint, "is_due", False)
         with pytest.raises(KeyboardInterrupt):
             run(command, refused="b")
@@ -227,9 +227,7 @@ def test_a_run_that_stops_says_where(
 
 
 @pytest.mark.parametrize("command", ["backfill", "verify"])
-def test_no_checkpoint_counts_what_a_full_disk_keeps_out_of_the_report(
-    run: Run, command: str
-) -> None:
+def test_no_checkpoint_is_written_after_lines_that_a_full_disk_lost(run: Run, command: str) -> None:
     with pytest.raises(CommandError, match="--report /dev/full: No space left on device"):
         run(command, refused="abc", report=Path("/dev/full"))
 
@@ -237,7 +235,7 @@ def test_no_checkpoint_counts_what_a_full_disk_keeps_out_of_the_report(
 
 
 @pytest.mark.parametrize("command", ["backfill", "verify"])
-def test_a_run_that_stops_before_anything_is_done_says_nothing(
+def test_a_run_that_stops_before_any_work_says_nothing(
     run: Run, command: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def stops(*_: Any) -> None:
@@ -250,7 +248,7 @@ def test_a_run_that_stops_before_anything_is_done_says_nothing(
     assert (run.messages, run.files) == ([], [])
 
 
-def test_runs_are_told_from_one_another_by_what_they_work_on() -> None:
+def test_runs_are_told_apart_by_their_work() -> None:
     target = table("t")
     address = Address("b", "in/")
     settings = target.settings
@@ -388,7 +386,7 @@ def test_directories_beyond_a_number_are_counted_as_one(monkeypatch: pytest.Monk
         ),
     ],
 )
-def test_what_a_backfill_did_is_said(
+def test_the_result_of_a_backfill_is_printed(
     counts: Counts, reads_objects: bool, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     target = table("t", object_metadata=reads_objects)
@@ -398,10 +396,10 @@ def test_what_a_backfill_did_is_said(
     assert capsys.readouterr().out == said
 
 
-def test_what_could_not_be_inserted_is_looked_at_and_inserted_again(
+def test_failed_keys_are_looked_at_and_inserted_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The listing of an earlier run is old; what is gone since is no object any more."""
+    """The listing of an earlier run is old, and an object may be gone since."""
     inserted: list[FileRecord] = []
 
     class Table:
@@ -446,7 +444,7 @@ def test_what_could_not_be_inserted_is_looked_at_and_inserted_again(
     assert counts == Counts(objects=10, written=8, failed=2)
 
 
-def test_an_error_of_the_run_is_not_an_objects_when_it_is_looked_at_again(
+def test_an_error_of_the_run_is_not_counted_for_a_retried_object(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     class Bucket:
@@ -522,7 +520,7 @@ def test_a_dry_run_counts_objects_and_those_without_a_record(
 
 
 class Totals:
-    """Work that notes its totals."""
+    """Work that records its totals."""
 
     def __init__(self) -> None:
         self.totals: list[int] = []
@@ -535,7 +533,7 @@ class Totals:
 
 
 class Terminal:
-    """Standard error that somebody looks at, or nobody."""
+    """Standard error, as a terminal or not."""
 
     def __init__(self, is_terminal: bool) -> None:
         self.is_terminal = is_terminal
@@ -545,7 +543,7 @@ def counting(listing: Any, work: Totals, left: Left) -> Any:
     return backfill._counting(cast(Listing, listing), "p", left, cast(Work, work))
 
 
-def test_what_is_left_is_counted_where_somebody_sees_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_total_is_counted_only_for_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     work = Totals()
     left = Left((Range("a", "d"), Range("f")))
     monkeypatch.setattr(backfill, "stderr_console", Terminal(is_terminal=True))

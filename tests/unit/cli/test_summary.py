@@ -21,7 +21,7 @@ def seen(places: dict[str, int], prefix: str = "") -> list[str]:
     return [" ".join(line.split()) for line in console.file.getvalue().splitlines()]
 
 
-def test_directories_with_drift_are_named_the_worst_first() -> None:
+def test_directories_with_drift_are_listed_worst_first() -> None:
     lines = seen({"": 1, "in/\x1b/": 3, "out/": 2})
 
     assert lines[-4:] == [

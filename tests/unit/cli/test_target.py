@@ -1,4 +1,4 @@
-"""Which index a command works on."""
+"""The index that a command works on."""
 
 import os
 
@@ -14,7 +14,7 @@ from tests.unit.cli.deployments import CONNECTION, deployed, table
 TARGET = deployed(filters=[{"prefix": "in/", "suffix": ".csv"}])
 
 
-def test_a_deployment_says_what_is_watched() -> None:
+def test_the_filters_come_from_the_deployment() -> None:
     assert TARGET.bucket == "reports"
     assert TARGET.filters == Filters((Filter("in/", ".csv"),))
     assert not TARGET.filters_are_chosen
@@ -25,7 +25,7 @@ def test_a_deployment_says_whether_the_bucket_has_versions(versioned: bool) -> N
     assert deployed(bucket={"name": "reports", "versioned": versioned}).versioned is versioned
 
 
-def test_options_say_what_is_watched_instead() -> None:
+def test_options_override_the_deployments_filters() -> None:
     deployment = TARGET.deployment
     assert deployment
 
@@ -93,7 +93,7 @@ def test_options_that_do_not_go_together_are_refused(
     assert dict(os.environ) == environment
 
 
-def test_another_bucket_than_the_deployments_is_refused() -> None:
+def test_a_bucket_other_than_the_deployments_is_refused() -> None:
     target = TARGET
 
     with pytest.raises(CommandError, match="watches bucket reports, not other"):

@@ -1,4 +1,4 @@
-"""What a terminal is shown of text from outside."""
+"""The display of text from outside in a terminal."""
 
 import json
 import unicodedata
@@ -16,7 +16,7 @@ hard_texts = st.text(
     ),
     max_size=12,
 )
-"""Text with what is escaped, and what looks like it."""
+"""Text with escaped characters, and with text that looks like escapes."""
 
 
 def is_harmless(char: str) -> bool:
@@ -28,7 +28,7 @@ def is_harmless(char: str) -> bool:
 
 
 @given(st.one_of(hard_texts, st.text(st.characters())))
-def test_what_is_shown_is_one_harmless_line_that_can_be_read_back(text: str) -> None:
+def test_shown_text_is_one_harmless_line_that_can_be_read_back(text: str) -> None:
     line = escaped(text)
 
     assert all(map(is_harmless, line))
@@ -63,12 +63,12 @@ def test_a_line_without_an_escape_is_as_it_was(text: str) -> None:
         ("\U0001f469\u200d\U0001f4bb", "\U0001f469\u200d\U0001f4bb"),
     ],
 )
-def test_what_harms_is_escaped_and_nothing_else(text: str, line: str) -> None:
+def test_harmful_characters_are_escaped_and_others_are_not(text: str, line: str) -> None:
     assert escaped(text) == line
 
 
 def test_escapes_of_another_encoding_are_read_too() -> None:
-    # As Python writes them where standard output has no such character.
+    # Python writes them like this if standard output's encoding lacks the character.
     assert unescaped("\\xe9\\u4e2d\\U0001f469") == "é中\U0001f469"
     assert unescaped("\\U00110000") == "\\U00110000"
 

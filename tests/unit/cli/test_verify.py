@@ -1,4 +1,4 @@
-"""When a difference is drift, and in which order a verification gets on."""
+"""When a difference is drift, and the order of a verification."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -50,7 +50,7 @@ class World:
 
     monkeypatch: pytest.MonkeyPatch
     objects: dict[str, list[Listed | None]] = field(default_factory=dict)
-    """What each look at an object finds, the listing first; the last answer stays."""
+    """The results of the looks at an object, the listing first; the last one stays."""
     records: dict[str, list[FileRecord | None]] = field(default_factory=dict)
     seconds: float = 0.0
     reading: float = 0.0
@@ -74,7 +74,7 @@ class World:
         return START + self.seconds * SECOND
 
     def put(self, key: str, *states: tuple[Listed | None, FileRecord | None]) -> None:
-        """What the listing finds of a key, and each look after it."""
+        """Set what the listing finds for a key, and then each look."""
         self.objects[key] = [one for one, _ in states]
         self.records[key] = [other for _, other in states]
 
@@ -143,7 +143,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
 @pytest.mark.parametrize(
     ("between", "before_now"), [(0, 5), (4, 5), (10, 5), (12, 6), (120, 60), (600, 300)]
 )
-def test_what_a_repair_settles_is_clear_of_both_looks(between: int, before_now: int) -> None:
+def test_the_settled_time_is_well_between_both_looks(between: int, before_now: int) -> None:
     now = START + between * SECOND
 
     assert settled_at(START, now) == now - before_now * SECOND
@@ -169,11 +169,11 @@ def test_a_repair_settles_what_happened_between_its_two_looks(world: World) -> N
         ((listed("a"), None), ("e", START, None)),
         ((listed("a"), record("a", "old")), ("e", START, "r")),
         ((None, record("a")), (None, None, "r")),
-        # A tombstone may be what shuts the key.
+        # A tombstone may block the key.
         ((listed("a"), replace(record("a"), state=None)), ("e", START, "r")),
     ],
 )
-def test_a_repair_is_told_what_was_seen_and_when(
+def test_a_repair_knows_what_was_seen_and_when(
     world: World,
     state: tuple[Listed | None, FileRecord | None],
     seen: tuple[str | None, datetime | None, str | None],
@@ -192,7 +192,7 @@ def test_a_repair_is_told_what_was_seen_and_when(
 @pytest.mark.parametrize(
     "states",
     [
-        # The record is written anew, and says the same.
+        # The record is rewritten with the same content.
         [(listed("a"), record("a", "old", "1")), (listed("a"), record("a", "old", "2"))],
         # It comes, or goes.
         [(listed("a"), None), (listed("a"), record("a", "old", "2"))],
@@ -203,7 +203,7 @@ def test_a_repair_is_told_what_was_seen_and_when(
         [(listed("a", "2"), record("a")), (None, record("a"))],
     ],
 )
-def test_what_changed_between_two_looks_is_looked_at_once_more(
+def test_a_key_that_changed_between_two_looks_is_looked_at_again(
     world: World, states: list[tuple[Listed | None, FileRecord | None]]
 ) -> None:
     world.put("a", *states)
@@ -212,12 +212,12 @@ def test_what_changed_between_two_looks_is_looked_at_once_more(
 
     assert isinstance(step.found, Drift)
     assert [key for _, key in world.looks] == ["a", "a"]
-    # What is settled lies between the looks that saw the same.
+    # The settled time is between the looks with the same result.
     ((_, settled),) = world.repairs
     assert abs(settled.at - (START + 90 * SECOND)) < SECOND
 
 
-def test_a_drift_is_told_as_it_was_at_the_second_look(world: World) -> None:
+def test_a_drift_is_reported_as_of_the_second_look(world: World) -> None:
     world.put("a", (listed("a"), record("a", "old")))
 
     (step,) = world.steps(repair=False)
@@ -225,7 +225,7 @@ def test_a_drift_is_told_as_it_was_at_the_second_look(world: World) -> None:
     assert step.found == Drift(Kind.MISMATCH, "b", "a", listed("a"), record("a", "old"))
 
 
-def test_a_key_that_cannot_be_read_is_a_failure_of_that_key(world: World) -> None:
+def test_an_unreadable_key_is_a_failure_of_that_key(world: World) -> None:
     for key in ("a", "b"):
         world.put(key, (listed(key), None))
     world.unreadable.add("a")
@@ -235,12 +235,12 @@ def test_a_key_that_cannot_be_read_is_a_failure_of_that_key(world: World) -> Non
     cause = 'Read timeout on endpoint URL: "https://table"'
     assert first.found == Failure("a", cause)
     assert isinstance(second.found, Drift)
-    # In a run that goes on it is one still.
+    # In a resumed run, it still is.
     (again,) = world.steps(Left(()), [(Failure("a", "earlier"), 10)])
     assert again.found == Failure("a", cause)
 
 
-def test_s3_is_asked_for_its_time_if_the_listing_did_not_tell_it(world: World) -> None:
+def test_s3_is_asked_for_its_time_if_the_listing_did_not_have_it(world: World) -> None:
     world.put("a", (None, record("a")))
     world.pages = lambda *_: iter(())  # type: ignore[method-assign]
 
@@ -251,7 +251,7 @@ def test_s3_is_asked_for_its_time_if_the_listing_did_not_tell_it(world: World) -
     assert abs(world.repairs[0][1].at - (START + 30 * SECOND)) < SECOND
 
 
-def test_what_became_equal_is_no_drift(world: World) -> None:
+def test_a_key_that_became_equal_is_not_drift(world: World) -> None:
     world.put("a", (listed("a"), None), (listed("a"), record("a")))
 
     (step,) = world.steps()
@@ -259,7 +259,7 @@ def test_what_became_equal_is_no_drift(world: World) -> None:
     assert (step.found, step.keys, world.repairs) == (None, 1, [])
 
 
-def test_a_tombstone_that_is_written_anew_is_no_record_that_changes(world: World) -> None:
+def test_a_rewritten_tombstone_is_not_a_change_of_the_record(world: World) -> None:
     gone = replace(record("a"), state=None)
     world.put("a", (listed("a"), gone), (listed("a"), replace(gone, revision="other")))
 
@@ -290,7 +290,7 @@ def test_a_record_that_others_keep_writing_is_given_up_after_five_looks(world: W
     assert len(world.looks) == 5
 
 
-def test_keys_end_in_order_with_what_is_left_after_each(world: World) -> None:
+def test_keys_are_finished_in_order_each_with_the_rest(world: World) -> None:
     world.put("a", (listed("a"), record("a")))
     world.put("b", (listed("b", "1"), None), (listed("b", "2"), None))
     world.put("c", (listed("c"), record("c")))
@@ -309,7 +309,7 @@ def test_keys_end_in_order_with_what_is_left_after_each(world: World) -> None:
     assert world.repairs == []
 
 
-def test_what_is_left_is_compared_range_by_range(world: World) -> None:
+def test_the_remaining_ranges_are_compared_in_turn(world: World) -> None:
     for key in "abcdef":
         world.put(key, (listed(key), record(key)))
     left = Left((Range("a", "c"), Range("d", None)), retried=7)
@@ -324,7 +324,7 @@ def test_what_is_left_is_compared_range_by_range(world: World) -> None:
     ]
 
 
-def test_what_failed_in_an_earlier_run_is_tried_first(world: World) -> None:
+def test_keys_that_failed_in_an_earlier_run_are_tried_first(world: World) -> None:
     for key in ("a", "b", "c", "d"):
         world.put(key, (listed(key), None))
     world.put("b", (listed("b"), record("b")))

@@ -1,4 +1,4 @@
-"""The rule with one safeguard taken away at a time, each as small as it can be."""
+"""The rule without one safeguard at a time, each change as small as possible."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -166,7 +166,7 @@ class BrokenRule:
 
     name: str
     why: str
-    """What goes wrong."""
+    """The defect."""
     table: Callable[[], ModelTable] = ModelTable
     patch: Callable[[pytest.MonkeyPatch], None] = leave_alone
 

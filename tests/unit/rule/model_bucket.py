@@ -1,6 +1,6 @@
 """A bucket as S3 keeps it, and the events that S3 sends about it.
 
-What is sent is taken from S3's documents:
+The events follow S3's documents:
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/versioning-workflows.html
 """
@@ -23,7 +23,7 @@ EMPTY_ETAG = "d41d8cd98f00b204e9800998ecf8427e"
 _SUFFIXES = ("4", "", "0C80", "", "0")
 """Digits after the usual 18, by turns: sequencers of one key are not all equally long."""
 _CLOCKS = (0, 2, -2, 1, -1)
-"""How many seconds the clocks of S3's hosts are ahead, by turns."""
+"""The seconds by which the clocks of S3's hosts are ahead, by turns."""
 _FIRST_OF_A_SECOND = 0x10000001
 
 
@@ -42,7 +42,7 @@ class Version:
     id: str
     last_modified: datetime
     order: int
-    """Among all that began in the bucket: the current version is the one that began last."""
+    """Its place among all changes begun in the bucket: the version begun last is current."""
     etag: str = EMPTY_ETAG
     size: int = 0
     tag: str | None = None
@@ -62,7 +62,7 @@ class Upload:
 
 
 class ModelBucket:
-    """Every change returns the record that S3 would put into its event, as S3 writes it."""
+    """A bucket. Every change returns the record that S3 would put into its event."""
 
     def __init__(
         self, now: Callable[[], datetime], versioning: Versioning = Versioning.NEVER
@@ -102,12 +102,12 @@ class ModelBucket:
         )
 
     def is_overtaken(self, upload: Upload) -> bool:
-        """Whether what it will store is never seen: of two changes the one that began last wins."""
+        """Whether its object will never be seen: of two changes, the one that began last wins."""
         newest = max((version.order for version in self._versions[upload.key]), default=0)
         return max(newest, self._null_changes[upload.key]) > upload.order
 
     def complete(self, upload: Upload) -> dict[str, Any]:
-        """Complete an upload. It is ordered by when it began, sequencer and last-modified too.
+        """Complete an upload. Its sequencer and last-modified time are those of its start.
 
         https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html
         """
@@ -159,7 +159,7 @@ class ModelBucket:
         )
 
     def head(self, key: str, *, metadata: bool) -> ObjectState | None:
-        """What HeadObject answers, and GetObjectTagging."""
+        """Return the response of HeadObject, with that of GetObjectTagging."""
         versions = self._versions.get(key)
         if not versions or versions[-1].marker:
             return None
@@ -202,7 +202,7 @@ class ModelBucket:
         self._versions[key] = [v for v in self._versions[key] if v.id != version_id]
 
     def _named(self, version: Version) -> dict[str, str]:
-        # Whether S3 names a null version that nobody named is not documented: here by turns.
+        # S3 does not document whether it names a null version that nobody named: here by turns.
         unnamed = version.id == NULL and next(self._unnamed_nulls) % 2
         return {} if unnamed else {"versionId": version.id}
 
@@ -223,7 +223,7 @@ class ModelBucket:
         """The next sequencer of this version, without the digits after the usual ones.
 
         AWS warns against comparing the sequencers of different versions. So here some versions'
-        are all smaller than the null version's, and some all greater.
+        sequencers are all smaller than the null version's, and some are all greater.
         """
         line = (key, version_id)
         seconds = int((began or self.time()).timestamp()) + _distance(version_id)

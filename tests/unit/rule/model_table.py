@@ -10,7 +10,7 @@ from function.sequencer import CLOCKS_DIFFER, upload_began
 
 
 class ModelTable:
-    """An `Index`. What breaks the rule overrides `_store`, or one of the writes."""
+    """An `Index`. Broken rules override `_store` or one of the writes."""
 
     def __init__(self) -> None:
         self._records: dict[tuple[str, str], FileRecord] = {}
@@ -63,6 +63,6 @@ class ModelTable:
         self._records[(record.bucket, record.key)] = record
 
     def _refuse(self, record: FileRecord, standing: FileRecord | None) -> None:
-        # The same revision: the answer was lost and the write sent again. It has succeeded.
+        # The same revision: the response was lost and the write was sent again. It has succeeded.
         if standing is None or standing.revision != record.revision:
             raise WriteRefusedError(standing)

@@ -1,4 +1,4 @@
-"""Random histories of one key: many a second, far more than a state machine explores.
+"""Random histories of one key: many per second, far more than a state machine explores.
 
 A history is determined by its seed.
 """
@@ -14,7 +14,7 @@ from tests.unit.rule.model_table import ModelTable
 from tests.unit.rule.simulation import KEY, TOMBSTONE_LIFE, Simulation
 
 HISTORIES = 1500
-"""How many show that the rule converges.
+"""The number of histories that show that the rule converges.
 
 In how many of 1,500 histories each broken rule diverges, counted on two sets of seeds:
 
@@ -31,11 +31,11 @@ In how many of 1,500 histories each broken rule diverges, counted on two sets of
     sequencers are padded on the left            191  174
     the record is deleted, no tombstone is left  188  186
 
-Three diverge in none or one, and have their fixed histories alone: see test_safeguards.py.
+Three diverge in none or one, and have only their fixed histories: see test_safeguards.py.
 """
 
 REPAIRS = 4000
-"""How many show that a repair holds.
+"""The number of histories that show that a repair holds.
 
 In how many of 4,000 histories each broken rule diverges, counted on two sets of seeds:
 
@@ -60,13 +60,13 @@ _Action = Callable[[Simulation, Random], None]
 def first_divergence(
     seeds: Iterable[int], table: Callable[[], ModelTable] = ModelTable
 ) -> Simulation | None:
-    """The first history that ends with an index that differs from the bucket."""
+    """Return the first history after which the index differs from the bucket."""
     histories = (diverging(seed, table) for seed in seeds)
     return next((history for history in histories if history), None)
 
 
 def diverging(seed: int, table: Callable[[], ModelTable] = ModelTable) -> Simulation | None:
-    """The history of this seed, up to where all was delivered and the index was not the bucket."""
+    """Return the history of this seed if the index differs after all events were delivered."""
     random = Random(seed)  # noqa: S311 # no secret
     simulation = Simulation(
         table=table(),
@@ -77,9 +77,9 @@ def diverging(seed: int, table: Callable[[], ModelTable] = ModelTable) -> Simula
     )
     if not simulation.deployed:
         _before(simulation, random)
-    # Not every history switches all: a bucket that once was versioned is so for the rest of it.
+    # Not every history switches everything: a bucket that was once versioned stays so.
     switches = random.choice(_SWITCHES)
-    # Rare divergences need a rich past and a quiet present: most rounds are quiet, and cheap.
+    # Rare divergences need a rich past and a quiet present, so most rounds are quiet and cheap.
     fewest = int(simulation.deployed)
     rounds = [_busy] * random.randint(fewest, 2) + random.choices(
         (_turn, _quiet, _quiet, _quiet), k=random.randint(6, 10)
@@ -95,9 +95,9 @@ def diverging(seed: int, table: Callable[[], ModelTable] = ModelTable) -> Simula
 def diverging_after_repair(
     seed: int, table: Callable[[], ModelTable] = ModelTable
 ) -> Simulation | None:
-    """The history of this seed, where a repair did not make up for what went wrong before.
+    """Return the history of this seed if a repair did not make up for earlier damage.
 
-    Events were lost, or one came with too great a sequencer, which shuts the key for all others.
+    Events were lost, or one came with too great a sequencer, which blocks the key for all others.
     """
     random = Random(seed)  # noqa: S311 # no secret
     simulation = Simulation(
@@ -108,7 +108,7 @@ def diverging_after_repair(
     _go_wrong(simulation, random)
     settled = simulation.verify()
     if not settled:
-        return None  # what was under way may still make a drift, for the next to find
+        return None  # work in flight may still cause drift, which the next verification finds
     disturbed = random.random() < (0.8 if simulation.is_shut() else 0.4)
     if disturbed:
         disturb = random.choice((_repair_twice, _repair_while_it_changes, _repair_while_it_changes))
@@ -118,7 +118,7 @@ def diverging_after_repair(
         if simulation.divergence():
             return simulation
     simulation.abort_what_cannot_be_told()
-    # What was under way or waiting comes late, and what was lost may yet come. Life goes on.
+    # Waiting events and requests in flight come late, and lost events may still come.
     for _ in range(random.randint(0, 3)):
         random.choice((_duplicate, _duplicate, _put, _delete, _complete, _repair))(
             simulation, random
@@ -154,7 +154,7 @@ def _go_wrong(simulation: Simulation, random: Random) -> None:
 
 
 def _repair_twice(simulation: Simulation, settled: Settled, random: Random) -> None:
-    """Another repair, of the same or of what is seen later, overtakes the first one."""
+    """Another repair, of the same state or a later one, overtakes the first."""
     slow = simulation.repair_settled(settled)
     for _ in range(random.randint(0, 2)):
         simulation.advance(slow)
@@ -190,7 +190,7 @@ def _change_and_deliver(simulation: Simulation, random: Random) -> None:
 
 
 def _before(simulation: Simulation, random: Random) -> None:
-    """What nobody hears of."""
+    """Change the bucket before the index exists."""
     for _ in range(random.randint(0, 4)):
         random.choice((_put, _put, _delete, _switch_versioning))(simulation, random)
     if random.random() < 0.5:
@@ -198,7 +198,7 @@ def _before(simulation: Simulation, random: Random) -> None:
 
 
 def _busy(simulation: Simulation, random: Random, switches: Sequence[_Action]) -> None:
-    # What is likely differs from time to time, so that rare things also come in numbers.
+    # The probabilities change from time to time, so that rare things also come in numbers.
     changes = [_put, *_some(_CHANGES, random)]
     others = _some((*_OTHERS, *switches), random)
     pace = random.choice(((0,), (0, 1), (0, 1, 3), (1, 2, 3)))
@@ -209,7 +209,7 @@ def _busy(simulation: Simulation, random: Random, switches: Sequence[_Action]) -
 
 
 def _turn(simulation: Simulation, random: Random, switches: Sequence[_Action]) -> None:
-    """A setting is switched between two changes."""
+    """Switch a setting between two changes."""
     random.choice((_put, _put, _delete, _begin))(simulation, random)
     for _ in range(random.choice((0, 2))):
         _move(simulation, random)
@@ -218,7 +218,7 @@ def _turn(simulation: Simulation, random: Random, switches: Sequence[_Action]) -
 
 
 def _quiet(simulation: Simulation, random: Random, switches: Sequence[_Action]) -> None:
-    """Nothing changes for good that would set right what a late event has put wrong."""
+    """Make no lasting change that would correct the damage of a late event."""
     random.choice((_duplicate, _repair, _expire_null))(simulation, random)
     for _ in range(random.choice((0, 2))):
         _move(simulation, random)
@@ -257,7 +257,7 @@ def _complete(simulation: Simulation, random: Random) -> None:
 
 
 def _complete_late(simulation: Simulation, random: Random) -> None:
-    """An upload is open for so long that no tombstone is left from when it began."""
+    """Keep an upload open for so long that no tombstone is left from its start."""
     if simulation.uploads:
         simulation.wait(TOMBSTONE_LIFE + timedelta(days=1))
         simulation.expire()
@@ -286,7 +286,7 @@ def _tag(simulation: Simulation, random: Random) -> None:
 
 
 def _flicker(simulation: Simulation, random: Random) -> None:
-    """A change that is taken back: afterwards it looks as if nothing had happened."""
+    """Make a change and undo it: afterwards it looks as if nothing had happened."""
     if not simulation.versions() or simulation.versions()[-1].marker:
         return
     current = simulation.versions()[-1]

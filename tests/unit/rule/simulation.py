@@ -1,9 +1,9 @@
 """A bucket, a table, and handlers between them that run one step at a time in any order.
 
-A step is one call to the table or to the bucket: read, look, write. Between two steps of a handler
-everything else may happen. No thread is needed: the code under test depends on nothing but the
-answers it gets, so a handler is run again from its start with the answers it got so far, up to the
-first call that has none. That call is made when the handler is advanced.
+A step is one call to the table or to the bucket: read, look, write. Anything may happen between two
+steps of a handler. No thread is needed: the code under test depends only on the responses it gets.
+So a handler is run again from its start with the responses so far, up to the first call without
+one. That call is made when the handler is advanced.
 """
 
 from collections.abc import Callable, Sequence
@@ -30,7 +30,7 @@ KEY = "a.txt"
 TOMBSTONE_LIFE = timedelta(days=30)
 LONGEST_INVOCATION = timedelta(minutes=15)
 LONGEST_FREEZE = timedelta(hours=12)
-"""Lambda freezes what is not done at the end of an invocation, and the next one thaws it."""
+"""Lambda freezes unfinished work at the end of an invocation, and the next one resumes it."""
 GRACE = timedelta(minutes=2)
 START = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 TOO_GREAT = "00FFFF0001"
@@ -46,10 +46,10 @@ class Clock:
 
 
 class _Suspended(BaseException):
-    """The code under test has made a call that is not answered yet."""
+    """The code under test has made a call that has no response yet."""
 
 
-@dataclass(slots=True)  # not frozen: that doubles the time it takes to make one
+@dataclass(slots=True)  # not frozen, because that doubles the time to create one
 class _Answer:
     value: Any = None
     error: Exception | None = None
@@ -108,7 +108,7 @@ class Steps:
         return time
 
     def run(self, code: Callable[[], Sequence[Outcome]]) -> Sequence[Outcome] | None:
-        """Run the code until its next open call; what it returns if it comes to its end."""
+        """Run the code until its next open call; return its result if it ends."""
         self._position = 0
         self.pending = ""
         try:
@@ -124,12 +124,12 @@ class Steps:
             self._answers.append(_Answer(error=refused))
 
     def lose_answer(self) -> None:
-        """Make the open call, but let nobody know: botocore will send it again."""
+        """Make the open call, but lose the response: botocore will send it again."""
         with suppress(WriteRefusedError):
             self._call()
 
     def open_request(self) -> Callable[[], None]:
-        """The open call, to be made whenever it arrives; its answer reaches nobody."""
+        """Return the open call, to be made whenever it arrives; nobody gets its response."""
         call = self._call
 
         def arrive() -> None:
@@ -139,7 +139,7 @@ class Steps:
         return arrive
 
     def fail(self, error: Exception) -> None:
-        """Answer the open call with an error."""
+        """Let the open call fail with an error."""
         self._answers.append(_Answer(error=error))
 
     def _step(self, name: str, call: Callable[[], Any]) -> Any:
@@ -178,21 +178,21 @@ class Handler:
     """Delivered again if the handler fails."""
     backfills: bool = False
     redelivered: bool = field(init=False, default=False)
-    """Its events have come again already."""
+    """Its events have already been redelivered."""
     outcomes: Sequence[Outcome] = field(init=False, default=())
-    """How the events ended."""
+    """The outcomes of the events."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Simulation:
-    """One history. Every method is something that may happen at any time."""
+    """One history. Every method is an event that may happen at any time."""
 
     table: ModelTable = field(default_factory=ModelTable)
     versioning: Versioning = Versioning.NEVER
     object_metadata: bool = False
     derived_files: bool = False
     deployed: bool = True
-    """Before the deployment nobody hears of what happens in the bucket."""
+    """Before the deployment, no events of the bucket are received."""
 
     clock: Clock = field(init=False, default_factory=Clock)
     bucket: ModelBucket = field(init=False)
@@ -206,7 +206,7 @@ class Simulation:
     late_requests: list[tuple[datetime, Callable[[], None]]] = field(
         init=False, default_factory=list
     )
-    """Writes that were sent again before they arrived, and when they were sent."""
+    """Writes that were resent before they arrived, and when they were sent."""
     failures: list[FileIndexError] = field(init=False, default_factory=list)
     backfill_owed: bool = field(init=False, default=False)
     steps: int = field(init=False, default=0)
@@ -219,7 +219,7 @@ class Simulation:
             f" {self.deployed=}"
         )
 
-    # What happens in the bucket.
+    # Changes of the bucket.
 
     def put(self, content: str = "A") -> ObjectEvent:
         self._note(f"put {content}")
@@ -267,7 +267,7 @@ class Simulation:
     def objects(self) -> list[Version]:
         return [version for version in self.versions() if not version.marker]
 
-    # What its owner does.
+    # Actions of the bucket's owner.
 
     def switch_versioning(self) -> None:
         enabled = self.bucket.versioning is Versioning.ENABLED
@@ -275,20 +275,20 @@ class Simulation:
         self._note(f"versioning {self.bucket.versioning.value}")
 
     def switch_object_metadata(self) -> None:
-        """Handlers under way keep their setting. What is there gets its metadata by a backfill."""
+        """Switch it. Running handlers keep the setting; a backfill adds metadata to old records."""
         self.object_metadata = not self.object_metadata
         self.backfill_owed = self.backfill_owed or self.object_metadata
         self._note(f"{self.object_metadata=}")
 
     def deploy(self) -> None:
-        """The first backfill is for what was there before."""
+        """Deploy; the first backfill is for objects that exist already."""
         self.abort_what_cannot_be_told()
         self.deployed = True
         self.backfill_owed = True
         self._note("deploy")
 
     def backfill(self) -> Handler:
-        """List the key and insert it where there is no record; with metadata, refresh it."""
+        """List the key and insert a missing record; with metadata, refresh it."""
         self._note("backfill")
         looks = self.object_metadata or self.derived_files
         versioned = self.bucket.versioning is not Versioning.NEVER
@@ -306,14 +306,14 @@ class Simulation:
         self.pending.remove(event)
 
     def send_too_great(self, event: ObjectEvent) -> ObjectEvent:
-        """The event comes once more, with a sequencer that cannot be S3's."""
+        """Send the event again, with a sequencer that cannot be S3's."""
         self._note(f"too great a sequencer for {_shown(event)}")
         too_great = replace(event, sequencer=TOO_GREAT)
         self.pending.append(too_great)
         return too_great
 
     def verify(self) -> Settled | None:
-        """Look at the key twice, between which nothing changes: what was seen if it differs."""
+        """Look at the key twice without a change in between; return what was seen if it differs."""
         self._note("verify")
         seen_at = self.bucket.time()
         self.wait(GRACE)
@@ -336,7 +336,7 @@ class Simulation:
         return self._start(self._refresh(settled))
 
     def verify_and_repair(self) -> bool:
-        """Refresh the key if it differs: whether it did. Nothing changes while it is looked at."""
+        """Refresh the key if it differs; return whether it did. Nothing changes meanwhile."""
         settled = self.verify()
         if settled is None:
             return False
@@ -362,7 +362,7 @@ class Simulation:
         self._note("expire")
         self.table.expire(self.clock.time)
 
-    # What becomes of events.
+    # Delivery of events.
 
     def duplicate(self, event: ObjectEvent) -> None:
         self._note(f"duplicate {_shown(event)}")
@@ -388,7 +388,7 @@ class Simulation:
         self._go_on(handler)
 
     def lose_answer(self, handler: Handler) -> None:
-        """A handler's write is done, but its answer is lost."""
+        """A handler's write is done, but its response is lost."""
         self._note(f"  {handler.name} {handler.steps.pending}, answer lost")
         handler.steps.lose_answer()
 
@@ -404,7 +404,7 @@ class Simulation:
         arrive()
 
     def redeliver(self, handler: Handler) -> None:
-        """A handler's events come again, though it goes on."""
+        """A handler's events are redelivered while it continues."""
         self._note(f"  {handler.name} goes on, its events come again")
         handler.redelivered = True
         self.pending.extend(handler.events)
@@ -426,12 +426,12 @@ class Simulation:
     # The end.
 
     def is_shut(self) -> bool:
-        """Whether a sequencer that is too great supersedes every event."""
+        """Return whether a sequencer that is too great supersedes every event."""
         record = self.table.read(BUCKET, KEY)
         return record is not None and record.sequencer == TOO_GREAT
 
     def abort_what_cannot_be_told(self) -> None:
-        """Abort the uploads whose completion would be taken for the newest: see test_limits.py."""
+        """Abort uploads whose completion would be mistaken for the newest: see test_limits.py."""
         record = self.table.read(BUCKET, KEY)
         for upload in list(self.uploads):
             told = record is not None and (
@@ -443,7 +443,7 @@ class Simulation:
                 self.abort(upload)
 
     def settle(self, random: Random) -> None:
-        """Everything is delivered and done, in any order."""
+        """Deliver everything and finish all work, in any order."""
         # Now and then a handler that began early writes after all others.
         overtakes = random.random() < 0.5
         if not self.deployed:
@@ -464,7 +464,7 @@ class Simulation:
         return [h for h in self.handlers if h.object_metadata is not self.object_metadata]
 
     def divergence(self) -> str | None:
-        """How the index differs from the bucket, if it does."""
+        """Return how the index differs from the bucket, if it does."""
         return divergence(
             self.table,
             self.bucket,
@@ -478,7 +478,7 @@ class Simulation:
 
     def _send(self, record: dict[str, Any]) -> ObjectEvent:
         self._tick()
-        # A bucket may send its events both ways: here by turns.
+        # A bucket may send its events in both forms: here by turns.
         natively = len(self.sent) % 2 == 0
         (message,) = parse(s3_document(record) if natively else by_eventbridge(record))
         (event,) = message.events
@@ -560,7 +560,7 @@ def divergence(
     metadata: bool,
     derived_files: bool = False,
 ) -> str | None:
-    """How the key's record differs from the object, if it does."""
+    """Return how the key's record differs from the object, if it does."""
     record = table.read(BUCKET, key)
     state = bucket.head(key, metadata=metadata)
     if state is None:
@@ -582,7 +582,7 @@ def _insertion(*, observed: bool) -> _Work:
 
 
 def _insert(steps: Steps, *, observed: bool) -> Sequence[Outcome]:
-    """What the backfill does with a key that the listing names: see `cli.backfill`."""
+    """Do what a backfill does with a listed key: see `cli.backfill`."""
     state = steps.head(BUCKET, KEY)
     if state is None:
         return ()

@@ -1,7 +1,7 @@
-"""Whatever happens in the bucket and to its events: when all is delivered, index = bucket.
+"""Index and bucket are equal once all events are delivered, whatever happens to them before.
 
-Two searches for a history in which that fails. The random histories are many, and are the proof:
-test_safeguards.py shows that they can fail. The state machine shrinks what it finds, but finds
+Two searches look for a history in which that fails. The many random histories are the proof:
+test_safeguards.py shows that they can fail. The state machine shrinks its findings, but finds
 little, and runs with the long tests. `SOAK=50` makes both 50 times longer, and different each time.
 """
 
@@ -39,11 +39,11 @@ SOAK = int(os.environ.get("SOAK", "1"))
 EXAMPLES = 400 * SOAK
 
 one = st.integers(0, 7)
-"""Chooses one of what there is at the time."""
+"""Chooses one of the things that exist at the time."""
 
 
 class Histories(RuleBasedStateMachine):
-    """Everything that may happen, in any order; at the end everything is delivered."""
+    """Everything that may happen, in any order; in the end, everything is delivered."""
 
     @initialize(
         versioning=st.sampled_from(Versioning),
@@ -79,7 +79,7 @@ class Histories(RuleBasedStateMachine):
         objects = self.simulation.objects()
         self.simulation.tag(objects[version % len(objects)], tag)
 
-    # What is rare in practice shares a rule, so that it does not crowd out what is not.
+    # Rare events share a rule, so that they do not crowd out the common ones.
 
     @rule(switch=st.sampled_from([Simulation.switch_versioning, Simulation.switch_object_metadata]))
     def switch(self, switch: Callable[[Simulation], None]) -> None:
@@ -168,7 +168,7 @@ def test_random_histories_converge() -> None:
     assert not found, "\n".join([*found.history, found.divergence() or ""])
 
 
-def test_handler_that_is_overtaken_every_time_fails_and_its_event_comes_again() -> None:
+def test_a_handler_that_is_overtaken_every_time_fails_and_its_event_is_redelivered() -> None:
     history = Simulation(versioning=Versioning.ENABLED)
     event = history.put()
     slow = history.deliver(event)
@@ -192,7 +192,7 @@ def test_handler_that_is_overtaken_every_time_fails_and_its_event_comes_again() 
         (TOMBSTONE_LIFE, EventTooOldError),
     ],
 )
-def test_event_that_may_not_be_looked_at_fails_and_comes_again(
+def test_an_event_whose_object_may_not_be_read_fails_and_is_redelivered(
     age: timedelta, error: type[FileIndexError]
 ) -> None:
     history = Simulation(versioning=Versioning.ENABLED)
@@ -207,7 +207,7 @@ def test_event_that_may_not_be_looked_at_fails_and_comes_again(
     assert not history.divergence()
 
 
-def test_outcomes_are_told_for_each_event_of_a_group() -> None:
+def test_each_event_of_a_group_has_an_outcome() -> None:
     history = Simulation()
     older, newer = history.put("A"), history.put("B")
 

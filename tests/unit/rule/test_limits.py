@@ -1,7 +1,7 @@
-"""What the rule cannot know, each with the history that shows it: docs/decisions.md, "Limits".
+"""The limits of the rule, each with a history that shows it: docs/decisions.md, "Limits".
 
-Every one needs a look at the object, which the function may not take, or an event that S3 never
-delivers. A verification finds the drift, and its repair holds.
+Each one needs a look at the object, which the function is not allowed to take, or an event that S3
+never delivers. A verification finds the drift, and its repair holds.
 """
 
 from collections.abc import Callable

@@ -1,7 +1,7 @@
-"""Messages that come in batches, fail in part, and are delivered again until none is left.
+"""Messages that come in batches, fail in part, and are redelivered until none is left.
 
-Here whole invocations of the function are simulated, one after the other. What may happen between
-the steps of one is the subject of test_convergence.py.
+These tests simulate whole invocations of the function, one after the other. test_convergence.py
+covers what may happen between the steps of one.
 """
 
 import logging
@@ -26,16 +26,16 @@ from tests.unit.rule.test_convergence import SOAK
 
 KEYS = ("a.txt", "b c.txt", "ä+.txt")
 HISTORIES = 600 * SOAK
-"""Half a group reported fails in 21 to 26 of 600."""
+"""Reporting half a group fails in 21 to 26 of 600 histories."""
 
 ENOUGH_MS = 60_000
 
 Body = dict[str, Any]
-"""What one message holds: a document as S3 sends it."""
+"""The body of a message: a document as S3 sends it."""
 
 
 class ReportsHalfAGroup(Function):
-    """Of the messages that gave an event to a group only one is reported when it fails."""
+    """Reports only one of the messages that gave an event to a failed group."""
 
     def _group(self, events: Iterable[tuple[int, ObjectEvent]]) -> list[_Group]:
         groups = super()._group(events)
@@ -45,7 +45,7 @@ class ReportsHalfAGroup(Function):
 
 
 class FailingTable(ModelTable):
-    """Writes of some keys fail, as when DynamoDB throttles them."""
+    """A table in which writes of some keys fail, as if DynamoDB throttled them."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -85,7 +85,7 @@ class Deployment:
         self.queue.append(s3_document(*records))
 
     def receive(self, *bodies: Body, remaining_ms: int = ENOUGH_MS) -> None:
-        """Invoke the function with a batch; what it reports as failed stays in the queue."""
+        """Invoke the function with a batch; messages reported as failed stay in the queue."""
         self._remaining_ms = remaining_ms
         for body in bodies:
             self.queue.remove(body)
@@ -94,7 +94,7 @@ class Deployment:
         self.queue += [body for number, body in enumerate(bodies) if f"m{number}" in failed]
 
     def invoke(self, body: Body) -> None:
-        """Invoke the function directly; if it raises, the event comes again."""
+        """Invoke the function directly; if it raises, the event is redelivered."""
         self._remaining_ms = ENOUGH_MS
         self.queue.remove(body)
         try:
@@ -184,14 +184,14 @@ def silent_and_in_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("function.handler.ThreadPoolExecutor", AtOnce)
 
 
-def test_group_that_fails_is_delivered_again_as_a_whole() -> None:
+def test_a_failed_group_is_redelivered_as_a_whole() -> None:
     end = two_puts_of_a_key_fail_together(Function)
 
     assert not end.queue
     assert not end.divergence()
 
 
-def test_group_that_is_half_reported_loses_its_newest_event() -> None:
+def test_a_half_reported_group_loses_its_newest_event() -> None:
     end = two_puts_of_a_key_fail_together(ReportsHalfAGroup)
 
     assert not end.queue
@@ -202,5 +202,5 @@ def test_messages_converge() -> None:
     assert not first_divergence(range(HISTORIES), Function)
 
 
-def test_search_finds_the_group_that_is_half_reported() -> None:
+def test_the_search_finds_the_half_reported_group() -> None:
     assert first_divergence(range(HISTORIES), ReportsHalfAGroup)

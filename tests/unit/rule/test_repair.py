@@ -1,7 +1,7 @@
-"""What events alone cannot set right: a repair does, and events that come late do not undo it.
+"""A repair corrects what events alone cannot, and late events do not undo it.
 
-Events that S3 never delivers, and one with too great a sequencer, which shuts its key for all
-others. As in test_safeguards.py, each safeguard is taken away twice.
+The damage is events that S3 never delivers, or one with too great a sequencer, which blocks its key
+for all others. As in test_safeguards.py, each safeguard is removed twice.
 """
 
 import os
@@ -141,7 +141,7 @@ def object_changes_under_the_repair_of_a_shut_key(table: ModelTable) -> Simulati
 
 
 def shuts(history: Simulation, event: ObjectEvent) -> None:
-    """Let the event come, and once more with too great a sequencer."""
+    """Deliver the event, and again with too great a sequencer."""
     history.handle(event)
     history.handle(history.send_too_great(event))
     assert history.is_shut()

@@ -1,7 +1,8 @@
-"""Each safeguard of the rule is needed: without it there is a history that ends in drift.
+"""Each safeguard of the rule is needed: without it, there is a history that ends in drift.
 
-Each is taken away twice. In a short history, written by hand, that shows what the safeguard is
-for. And in the search of test_convergence.py, which finds nothing under the rule: it can fail.
+Each is removed twice: in a short history, written by hand, that shows what the safeguard is for,
+and in the search of test_convergence.py. So that search, which finds nothing under the rule, can
+fail.
 """
 
 from collections.abc import Callable
@@ -239,9 +240,9 @@ def test_history_diverges_without_the_safeguard(
     assert end.divergence(), f"expected drift: {broken.why}"
 
 
-# The search gives up on the margin, for which it would have to meet the last minutes of 30 days;
-# on the insertion, for which nothing but an expiry may come after it; and on the reason, for which
-# the content must be another one during one step of a handler.
+# The search does not find three of them. The margin matters only in the last minutes of 30 days,
+# the insertion only if nothing but an expiry follows it, and the reason only if the content is
+# different during one step of a handler.
 TOO_RARE = (CARRIES_REASONS_OVER, INSERTS_UNOBSERVED, LEAVES_NO_MARGIN)
 FOUND = [broken for broken, _ in SAFEGUARDS if broken not in TOO_RARE]
 
