@@ -24,6 +24,7 @@ def ls(
     as_json: bool,
 ) -> int:
     """List the records below the first of these addresses that has any."""
+    target.check_partitions(addresses[0].bucket)
     reader = target.reader()
     for address in addresses:
         found = (
@@ -55,7 +56,6 @@ def ls(
         amount = _size(total, human_readable=human_readable)
         write_stdout(f"\nTotal Objects: {objects}\n   Total Size: {amount}")
     if not lines:
-        target.check_partitions(addresses[0].bucket)
         write_stderr("Nothing in the index begins with {}.", str(addresses[0]))
     return OK if lines else NO
 

@@ -27,7 +27,10 @@ class Change(Enum):
     TOUCHED = "touched"
     """Tags, storage class or restore state changed, but not the content."""
     UNRELATED = "unrelated"
-    """The index does not hold it: ACL, retention, replication, annotation, unknown types."""
+    """The index does not hold it: ACL, retention, replication, annotation, unknown types.
+
+    Also the change of a backfill or repair, which no event caused.
+    """
 
 
 _DELETES = {"ObjectRemoved:Delete", "LifecycleExpiration:Delete"}

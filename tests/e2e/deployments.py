@@ -3,6 +3,8 @@
 from typing import Any
 
 BUCKET = {"create": True, "force_destroy": True, "abort_uploads": False}
+UNVERSIONED = {**BUCKET, "versioned": False}
+VERSIONED = {**BUCKET, "versioned": True}
 
 # The function's timeout decides how long a message waits in the queue before a retry.
 QUICK = {"timeout_seconds": 15}
@@ -23,17 +25,18 @@ DEPLOYMENTS: dict[str, dict[str, Any]] = {
         "trigger": "external",
     },
     "queued": {
-        "bucket": {**BUCKET, "versioned": True},
+        "bucket": VERSIONED,
         "function": QUICK,
         "queue": {},
     },
-    "versioned": {"bucket": {**BUCKET, "versioned": True}, "backfill_role": True},
+    "versioned": {"bucket": VERSIONED, "backfill_role": True},
     "unversioned": {
+        "bucket": UNVERSIONED,
         "filters": [{"prefix": "in box/ü+/", "suffix": ".csv"}],
     },
-    "metadata": {"object_metadata": {"enabled": True, "tags": True}},
+    "metadata": {"bucket": UNVERSIONED, "object_metadata": {"enabled": True, "tags": True}},
     "eventbridge": {
-        "bucket": {**BUCKET, "versioned": True},
+        "bucket": VERSIONED,
         "filters": [
             {"prefix": "in box/ü+/", "suffix": ".csv"},
             {"prefix": "in box/ü+/a"},
@@ -81,5 +84,5 @@ PREFIX = "in box/ü+/"
 
 def bucket_of(name: str) -> dict[str, Any]:
     """Return the input `bucket` of a deployment."""
-    bucket: dict[str, Any] = DEPLOYMENTS[name].get("bucket", BUCKET)
+    bucket: dict[str, Any] = DEPLOYMENTS[name]["bucket"]
     return bucket

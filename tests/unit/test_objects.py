@@ -1,6 +1,7 @@
 """An object's state from S3's responses; tests/integration/test_objects.py has moto's."""
 
 from collections.abc import Callable
+from dataclasses import astuple
 from datetime import UTC, datetime
 from typing import Any
 
@@ -81,6 +82,7 @@ def test_a_field_that_s3_leaves_out_is_absent() -> None:
 
 def test_every_field_of_the_metadata_is_read() -> None:
     head = HEAD | {
+        "ETag": '"e-3"',
         "StorageClass": "GLACIER",
         "ContentType": "text/csv",
         "ContentEncoding": "gzip",
@@ -108,9 +110,11 @@ def test_every_field_of_the_metadata_is_read() -> None:
         restore='ongoing-request="true"',
         encryption="aws:kms",
         kms_key_id="arn:aws:kms:eu-central-1:123456789012:key/k",
+        parts=3,
         user_metadata={"owner": "ann"},
         tags={"t": "v"},
     )
+    assert None not in astuple(state.metadata)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from types import NoneType
@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from function.errors import UnreadableRecordError
+from function.events import ObjectEvent
 from function.record import (
     DerivedFile,
     FileRecord,
@@ -104,6 +105,37 @@ def test_any_record_is_read_as_it_was_written(record: FileRecord) -> None:
 
 def record_of(state: ObjectState | None) -> FileRecord:
     return FileRecord(bucket="b", key="k", indexed_at=NOW, revision="r", state=state)
+
+
+def test_a_record_has_a_value_for_every_field() -> None:
+    event = ObjectEvent(
+        bucket="b",
+        key="k",
+        name="ObjectCreated:Put",
+        time=NOW,
+        size=1,
+        etag="e",
+        version_id="v",
+        sequencer="0055",
+        request_id="r",
+    )
+
+    record, tombstone = (
+        FileRecord.of(
+            event,
+            state,
+            now=NOW,
+            tombstone_life=timedelta(days=30),
+            sequencer=event.sequencer,
+            observed=True,
+            settled_at=NOW,
+        )
+        for state in (ObjectState(etag="e"), None)
+    )
+
+    values = {field.name: getattr(record, field.name) for field in fields(FileRecord)}
+    assert [name for name, value in values.items() if value is None] == ["expires_at"]
+    assert tombstone.expires_at
 
 
 def test_what_is_absent_or_false_has_no_attribute() -> None:

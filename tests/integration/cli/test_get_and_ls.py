@@ -306,11 +306,12 @@ def test_reading_never_scans(
 
     calls.clear()
     assert len(file_index("ls", f"s3://{BUCKET}", "--recursive").answer.splitlines()) == 41
-    assert calls == ["Query"] * 5  # one for each page of ten
+    check = ["Query"] * 3  # of the partitions of a table named by --table
+    assert calls == check + ["Query"] * 5  # one for each page of ten
 
     calls.clear()
     assert len(file_index("ls", f"s3://{BUCKET}").answer.splitlines()) == 2
-    assert calls == ["Query"] * 2  # the rest of a/ is skipped
+    assert calls == check + ["Query"] * 2  # the rest of a/ is skipped
 
 
 @pytest.mark.parametrize("command", ["get", "ls"])
@@ -347,6 +348,19 @@ def test_a_bug_exits_with_2(file_index: FileIndexCommand, monkeypatch: pytest.Mo
     said = file_index("ls", f"s3://{BUCKET}")
 
     assert (said.code, "ZeroDivisionError" in said.messages) == (2, True)
+
+
+def test_a_listing_of_some_of_the_partitions_is_refused(
+    file_index: FileIndexCommand, dynamodb: "DynamoDBClient"
+) -> None:
+    index = FileIndex(dynamodb, TABLE, 4)
+    for number in range(20):
+        index.replace(record(f"{number}"), None)
+
+    said = file_index("ls", f"s3://{BUCKET}", "--partitions", "2")
+
+    assert (said.code, said.answer) == (2, "")
+    assert "does not have --partitions 2" in said.messages
 
 
 def test_a_wrong_number_of_partitions_is_not_an_answer(
