@@ -132,7 +132,7 @@ def backfill(
 
 
 def _write_counts(target: Target, counts: Counts, *, rate: float, as_json: bool) -> None:
-    verb = "refreshed" if target.settings.reads_objects else "inserted"
+    verb = "refreshed" if target.refreshes else "inserted"
     if as_json:
         failed = {"failed": counts.failed} if counts.failed else {}
         write_stdout(json.dumps({"objects": counts.objects, verb: counts.written} | failed))
@@ -166,7 +166,7 @@ def _dry_run(target: Target, address: Address, listing: Listing, *, as_json: boo
                 work.advance()
     if as_json:
         write_stdout(json.dumps({"objects": objects, "without_record": missing}))
-    elif target.settings.reads_objects:
+    elif target.refreshes:
         write_stdout(
             f"{counted(objects, 'object')}: all would be refreshed; without a record: {missing:,}."
         )
@@ -209,7 +209,7 @@ def _batches(listing: Listing, address: Address, left: Left, *, retried: int) ->
 def _writing(target: Target, address: Address, listing: Listing) -> Callable[[Batch], Written]:
     """Return the function that writes the records of a batch."""
     bucket = address.bucket
-    if target.settings.reads_objects:
+    if target.refreshes:
         indexer = target.indexer()
 
         def refresh(batch: Batch) -> Written:

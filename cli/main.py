@@ -13,12 +13,12 @@ from typing import Any
 
 import click
 
-from . import backfill as backfilling
+from . import backfill as backfill_command
 from . import errors, job
-from . import get as getting
-from . import ls as listing_records
-from . import redrive as redriving
-from . import verify as verifying
+from . import get as get_command
+from . import ls as ls_command
+from . import redrive as redrive_command
+from . import verify as verify_command
 from .errors import FAILED, INTERRUPTED, PIPE_CLOSED, CommandError
 from .function import denials
 from .options import (
@@ -58,7 +58,7 @@ def _target(**chosen: Any) -> Target:
 def get(key: str, *, as_json: bool, **chosen: Any) -> int:
     """Show the record of an object."""
     target = _target(**chosen)
-    return getting.get(target, target.objects(key), as_json=as_json)
+    return get_command.get(target, target.objects(key), as_json=as_json)
 
 
 @app.command()
@@ -79,7 +79,7 @@ def ls(
 ) -> int:
     """List records, as `aws s3 ls` lists objects."""
     target = _target(**chosen)
-    return listing_records.ls(
+    return ls_command.ls(
         target,
         target.prefixes(prefix),
         recursive=recursive,
@@ -137,7 +137,7 @@ def backfill(
     if engine == "local":
         target.check_partitions(address.bucket)
         target.check_derived_files(address.bucket)
-        return backfilling.backfill(
+        return backfill_command.backfill(
             target, address, resume=resume, dry_run=dry_run, report=report, as_json=as_json
         )
     if resume or dry_run:
@@ -197,7 +197,7 @@ def verify(
     target.check_partitions(address.bucket)
     if repair:
         target.check_derived_files(address.bucket)
-    return verifying.verify(
+    return verify_command.verify(
         target,
         address,
         repair=repair,
@@ -217,7 +217,7 @@ def verify(
 def redrive(*, dry_run: bool, as_json: bool, **chosen: Any) -> int:
     """Show the messages of the dead-letter queue by cause, then replay them."""
     target = _target(**chosen)
-    return redriving.redrive(target, dry_run=dry_run, as_json=as_json)
+    return redrive_command.redrive(target, dry_run=dry_run, as_json=as_json)
 
 
 def execute(arguments: Sequence[str]) -> int:

@@ -85,7 +85,7 @@ class Target:
     filters_are_chosen: bool = False
     """Whether --filter overrides the deployment's filters."""
     versioned: bool = False
-    """Whether the bucket has versions, so that the function reads its objects."""
+    """Whether the bucket has versions, or ever had."""
 
     @classmethod
     def of(
@@ -105,6 +105,11 @@ class Target:
     def bucket(self) -> str | None:
         """The bucket that the index follows; None if only the table is known."""
         return self.deployment.bucket if self.deployment else None
+
+    @property
+    def refreshes(self) -> bool:
+        """Whether records hold more than a listing, so that a backfill refreshes them."""
+        return self.settings.object_metadata or self.settings.derived_bucket is not None
 
     def client(self, service: Any, config: Config | None = None) -> Any:
         """See `.connection.Connection`."""

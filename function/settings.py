@@ -67,11 +67,6 @@ class Settings:
                 "object_metadata",
             )
 
-    @property
-    def reads_objects(self) -> bool:
-        """Whether records hold more than events tell, so that every object must be read."""
-        return self.object_metadata or self.derived_bucket is not None
-
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
         """Read the settings.

@@ -117,6 +117,7 @@ class DiskTarget:
     connection = CONNECTION
     filters = Filters()
     settings = Settings(table_name="table", object_metadata=True)
+    refreshes = True
 
     def __init__(self, disk: Disk) -> None:
         self._disk = disk

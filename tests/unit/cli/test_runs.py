@@ -369,7 +369,7 @@ def test_directories_beyond_a_number_are_counted_as_one(monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize(
-    ("counts", "reads_objects", "said"),
+    ("counts", "refreshes", "said"),
     [
         (Counts(1000, 1000), False, "1,000 objects: 1,000 inserted; 7 objects a second.\n"),
         (Counts(1, 1), False, "1 object: 1 inserted; 7 objects a second.\n"),
@@ -387,9 +387,9 @@ def test_directories_beyond_a_number_are_counted_as_one(monkeypatch: pytest.Monk
     ],
 )
 def test_the_result_of_a_backfill_is_printed(
-    counts: Counts, reads_objects: bool, said: str, capsys: pytest.CaptureFixture[str]
+    counts: Counts, refreshes: bool, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    target = table("t", object_metadata=reads_objects)
+    target = table("t", object_metadata=refreshes)
 
     _write_counts(target, counts, rate=7.2, as_json=False)
 
@@ -487,7 +487,7 @@ class Pages:
 
 
 @pytest.mark.parametrize(
-    ("keys", "reads_objects", "as_json", "code", "answer"),
+    ("keys", "refreshes", "as_json", "code", "answer"),
     [
         ("abcd", False, False, 0, "4 objects; without a record: 3."),
         ("abcd", True, False, 0, "4 objects: all would be refreshed; without a record: 3."),
@@ -498,7 +498,7 @@ class Pages:
 )
 def test_a_dry_run_counts_objects_and_those_without_a_record(
     keys: str,
-    reads_objects: bool,
+    refreshes: bool,
     as_json: bool,
     code: int,
     answer: str,
@@ -508,7 +508,7 @@ def test_a_dry_run_counts_objects_and_those_without_a_record(
     advanced: list[int] = []
     monkeypatch.setattr(Target, "reader", lambda _: Index())
     monkeypatch.setattr("cli.backfill.Work.advance", lambda *_: advanced.append(1))
-    target = table("t", object_metadata=reads_objects)
+    target = table("t", object_metadata=refreshes)
     listing = cast(Listing, Pages(keys))
 
     assert backfill._dry_run(target, Address("b", "p"), listing, as_json=as_json) == code
