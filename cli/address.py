@@ -25,7 +25,7 @@ class Address:
 
     @classmethod
     def parse(cls, text: str) -> "Address":
-        """Return the address that a text is. Raises CommandError."""
+        """Return the address in the text. Raises CommandError."""
         scheme, _, rest = text.partition("://")
         bucket, _, key = rest.partition("/")
         if scheme != "s3" or not bucket:
@@ -49,7 +49,7 @@ class Address:
 
 
 def meanings(text: str) -> list[Address]:
-    """Return what an address can mean, whether it was typed or copied from the output of `ls`.
+    """Return the possible meanings of an address that was typed, or copied from `ls`.
 
     The text as it is comes first, then the text with its escapes decoded, then each directory as it
     is with the escapes of the rest decoded, because `ls` prints the part below its prefix. Raises

@@ -94,7 +94,7 @@ def backfill(
     checkpoint = Checkpoint("backfill", *identity(target, address))
     earlier = checkpoint.begin(resume=resume)
     left = earlier or Left()
-    counts, failures = Counts.of(left), Failures(goes_on=earlier is not None)
+    counts, failures = Counts.of(left), Failures(is_resumed=earlier is not None)
     batches = chain(
         _failed(checkpoint, left), _batches(listing, address, left, retried=checkpoint.failed_size)
     )
@@ -120,9 +120,9 @@ def backfill(
                 checkpoint.write(counts.at(left))
                 checkpoint.say_stopped(left, f"{counted(counts.objects, 'object')} done")
             raise
-    if refusal := failures.refusal(counts.objects):
+    if denial := failures.denial(counts.objects):
         checkpoint.forget()
-        raise CommandError(refusal)
+        raise CommandError(denial)
     checkpoint.end(counts.at(replace(left, ranges=())), is_done=not failures.count)
     _write_counts(target, counts, rate=work.rate, as_json=as_json)
     failures.say(address.bucket, is_kept=checkpoint.is_kept)
@@ -146,7 +146,7 @@ def _write_counts(target: Target, counts: Counts, *, rate: float, as_json: bool)
     if counts.failed:
         parts.append(f"{counts.failed:,} failed")
     objects = counted(counts.objects, "object")
-    write_stdout(f"{objects}: {', '.join(parts)}; {rate:,.0f} objects a second.")
+    write_stdout(f"{objects}: {', '.join(parts)}; {rate:,.0f} objects per second.")
 
 
 def _line(failure: Failure, address: Address) -> str:
@@ -194,7 +194,7 @@ def _failed(checkpoint: Checkpoint, left: Left) -> Iterator[Batch]:
 
 
 def _batches(listing: Listing, address: Address, left: Left, *, retried: int) -> Iterator[Batch]:
-    """Yield the objects that are left."""
+    """Yield the remaining objects."""
     for number, of in enumerate(left.ranges):
         others = left.ranges[number + 1 :]
         for page in listing.pages(address.path, of.after):
@@ -271,7 +271,7 @@ def _record(target: Target, bucket: str, listed: Listed) -> FileRecord:
 
 @contextmanager
 def _counting(listing: Listing, prefix: str, left: Left, work: Work) -> Iterator[None]:
-    """Count the objects meanwhile, to show the time left, if standard error is a terminal."""
+    """Count the objects while the block runs, to show the time left on a terminal."""
     ending = threading.Event()
 
     def count() -> None:

@@ -1,4 +1,4 @@
-"""Checkpoints: what a run that stopped has left to do, in files of the user's.
+"""Checkpoints: the remaining work of a stopped run, in the user's files.
 
 NAME.json holds the ranges of keys that are left, the counts so far, and the size of the file of
 failed keys that belongs to them. It is replaced atomically. Failed keys are appended to
@@ -87,7 +87,7 @@ class Checkpoint:
         """Lines of failed keys since the last write."""
         self._written = 0.0
         self.is_kept = True
-        """Whether it could be written until now."""
+        """Whether all writes have succeeded so far."""
 
     def begin(self, *, resume: bool) -> Left | None:
         """Return what an earlier run left, if it is resumed. Tell the user either way."""

@@ -1,4 +1,4 @@
-"""How AWS is reached: a session of boto3, and perhaps an endpoint other than AWS's own."""
+"""The connection to AWS: a boto3 session and, if given, another endpoint."""
 
 from dataclasses import dataclass
 from typing import Any, Self

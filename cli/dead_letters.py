@@ -29,7 +29,7 @@ _EMPTY_SECONDS = 2
 _HIDDEN_SECONDS = 3600
 """The visibility timeout, which is extended while a visit lasts."""
 _CHECK_SECONDS = 300
-"""How often to extend the timeouts of which half is over.
+"""How often to extend timeouts that are half over.
 
 An invocation can come in between: 15 minutes, and the time it is throttled.
 """
@@ -83,7 +83,7 @@ class Letter:
 
     @property
     def cause(self) -> str:
-        """Why the message is here, as far as it tells."""
+        """Why the message is here, if it says."""
         record = self._failure_record()
         if record:
             response = record.get("responsePayload")
@@ -125,7 +125,7 @@ class DeadLetterQueue:
         date = parsedate_to_datetime(response["ResponseMetadata"]["HTTPHeaders"]["date"])
         self._began = date.timestamp() + 1
         self.visible = _count(response).visible
-        """The approximate number of messages in the beginning."""
+        """The approximate number of messages at the start."""
 
     def count(self) -> Count:
         """Return the approximate numbers of messages."""

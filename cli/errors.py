@@ -44,7 +44,7 @@ def cause(error: Exception) -> str:
             return f"{error.refusal} The policy of whoever runs this must allow it{said}"
         case TableMissingError():
             missing = str(error).partition(":")[0]
-            return f"{missing}: is it the right Region and account?"
+            return f"{missing}: check Region and account"
         case NoCredentialsError() | NoRegionError() | PartialCredentialsError() | ProfileNotFound():
             return f"{error} (credentials and Region are as for the AWS CLI)"
         case _:

@@ -30,7 +30,7 @@ from .terminal import counted, write_stderr
 
 CALL_ERRORS = (BotoCoreError, ClientError, FileIndexError)
 """Raised by calls of AWS and of the function's modules."""
-MOST_REFUSED = 100
+MOST_DENIED = 100
 """A run ends after so many denied objects if none has succeeded."""
 _MOST_NAMED = 5
 
@@ -88,7 +88,7 @@ class Failure:
     cause: str
     kind: str | None = None
     """The drift, if it is known."""
-    is_refused: bool = False
+    is_denied: bool = False
     """Whether access was denied."""
 
     @classmethod
@@ -96,7 +96,7 @@ class Failure:
         """Return the failure of one object. Raises the error itself if it is one of the run."""
         if not is_of_object(error):
             raise error
-        return cls(key, cause(error), is_refused=isinstance(error, PermissionDeniedError))
+        return cls(key, cause(error), is_denied=isinstance(error, PermissionDeniedError))
 
     def as_line(self) -> str:
         """Return the failure as a line of JSON."""
@@ -110,13 +110,13 @@ class Failure:
 
 
 class Failures:
-    """Counts failures, keeps the first, and ends a run that is denied everything."""
+    """Counts failures, keeps the first, and ends a run that is denied every object."""
 
-    def __init__(self, *, goes_on: bool) -> None:
-        """`goes_on`: an earlier run is resumed, so denials no longer end it."""
-        self._goes_on = goes_on
+    def __init__(self, *, is_resumed: bool) -> None:
+        """`is_resumed`: the run resumes an earlier one, so denials no longer end it."""
+        self._is_resumed = is_resumed
         self._first: list[Failure] = []
-        self._refused = 0
+        self._denied = 0
         self._is_any_done = False
         self.count = 0
 
@@ -128,21 +128,21 @@ class Failures:
         self._is_any_done |= is_any_done
         self.count += len(failures)
         self._first += failures[: max(0, _MOST_NAMED - len(self._first))]
-        self._refused += sum(failure.is_refused for failure in failures)
-        if self._is_refused_so_far() and self._refused >= MOST_REFUSED:
+        self._denied += sum(failure.is_denied for failure in failures)
+        if self._is_denied_so_far() and self._denied >= MOST_DENIED:
             raise CommandError(
-                f"access to each of the first {self._refused:,} objects was denied. If others are"
+                f"access to each of the first {self._denied:,} objects was denied. If others are"
                 f" allowed, continue with --resume. {self._first[0].cause}"
             )
 
-    def refusal(self, objects: int) -> str | None:
+    def denial(self, objects: int) -> str | None:
         """Return why access to all objects was denied; None if it was not. `objects` counts all."""
-        all_refused = self._is_refused_so_far() and self._refused == objects
-        return self._first[0].cause if all_refused else None
+        all_denied = self._is_denied_so_far() and self._denied == objects
+        return self._first[0].cause if all_denied else None
 
-    def _is_refused_so_far(self) -> bool:
-        only = 0 < self._refused == self.count and not self._is_any_done
-        return only and not self._goes_on
+    def _is_denied_so_far(self) -> bool:
+        only = 0 < self._denied == self.count and not self._is_any_done
+        return only and not self._is_resumed
 
     def say(self, bucket: str, *, is_kept: bool) -> None:
         """Tell the user the first failures, and how to retry them if they are kept."""

@@ -1,4 +1,4 @@
-"""Inserts records for keys that have none, 25 a request."""
+"""Inserts records for keys that have none, 25 per request."""
 
 import random
 import time

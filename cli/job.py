@@ -25,7 +25,7 @@ _ENDED = {"Cancelled", "Complete", "Failed"}
 _WAITING = {"Suspended", "Paused"}
 _REPORT_FORMAT = "Report_CSV_20180820"
 _MESSAGE = 6
-"""The column of the report with what the function said."""
+"""The column of the report with the function's message."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,7 +183,7 @@ def _wait(
 
 
 def _report(target: Target, job: Mapping[str, Any], plan: Plan) -> Counter[str]:
-    """How many tasks failed, by what the job's report says of them.
+    """Return the number of failed tasks, by the message in the job's report.
 
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/batch-ops-examples-reports.html
     """
@@ -196,7 +196,7 @@ def _report(target: Target, job: Mapping[str, Any], plan: Plan) -> Counter[str]:
             body = s3.get_object(Bucket=result["Bucket"], Key=result["Key"])["Body"]
             for row in csv.reader(line.decode() for line in body.iter_lines()):
                 causes[row[_MESSAGE]] += 1
-    except ClientError as error:  # what became of the job is known without it
+    except ClientError as error:  # the job's result is known without it
         write_stderr(
             "The report s3://{}/{} cannot be read: {}", plan.reports_bucket, key, str(error)
         )

@@ -79,7 +79,7 @@ def _show_prefix(prefix: str, address: Address, *, as_json: bool) -> None:
 
 
 def _size(count: int | None, *, human_readable: bool) -> str:
-    if count is None:  # some events do not tell it
+    if count is None:  # some events do not have it
         return _UNKNOWN
     return human_size(count) if human_readable else str(count)
 
@@ -90,6 +90,6 @@ def _below(key: str, address: Address) -> str:
 
 
 def _time(record: FileRecord) -> str:
-    # Events do not tell when the object was last modified, which is shortly before the event.
+    # Events do not say when the object was last modified, which is shortly before the event.
     time = record.known.last_modified or record.event_time or record.indexed_at
     return time.astimezone().strftime("%Y-%m-%d %H:%M:%S")

@@ -39,8 +39,8 @@ from .terminal import write_stderr
 def app() -> None:
     """Read an index of files, fill it, verify it and repair it.
 
-    Exit codes: 0 yes or done; 1 no: no such record, drift found, something left; 2 the command
-    could not do it; 130 interrupted.
+    Exit codes: 0 yes or done; 1 no: no such record, drift found, messages left; 2 the command
+    failed or is incomplete; 130 interrupted.
     """
 
 
@@ -63,7 +63,7 @@ def get(key: str, *, as_json: bool, **chosen: Any) -> int:
 
 @app.command()
 @prefix_argument
-@click.option("--recursive", is_flag=True, help="All below the prefix.")
+@click.option("--recursive", is_flag=True, help="All keys below the prefix.")
 @click.option("--summarize", is_flag=True, help="Number and total size at the end.")
 @click.option("--human-readable", is_flag=True, help="Sizes in KiB, MiB, …")
 @json_option

@@ -54,7 +54,7 @@ class Work:
 
     @property
     def rate(self) -> float:
-        """Things a second."""
+        """Things per second."""
         return self._done / max(time.monotonic() - self._began, 1e-3)
 
     def set_total(self, total: int) -> None:
@@ -63,7 +63,7 @@ class Work:
         self._bar.update(self._task, total=total)
 
     def note(self, text: str) -> None:
-        """Show what else is going on."""
+        """Show a note."""
         self._bar.update(self._task, description=f"{self._what}: {text}" if text else self._what)
         if text and self._is_time_to_say():
             write_stderr("{}: {}", self._what, text)

@@ -1,6 +1,6 @@
 """Reads records: one by its key, all below a prefix, or one level of it.
 
-Needs boto3 alone, so that an application can import it without the command line's libraries.
+Needs only boto3, so that an application can import it without the command line's libraries.
 """
 
 import heapq
@@ -74,7 +74,7 @@ class IndexReader:
                 yield common
 
     def has_its_partitions(self, bucket: str) -> bool:
-        """Return whether this number of partitions explains where a sample of records lies.
+        """Return whether this number of partitions fits a sample of records.
 
         With a wrong number, records would not be found and would be written twice.
         """

@@ -186,7 +186,7 @@ def _compare(letters: DeadLetterQueue, seen: int) -> int:
 
 
 def _left(result: Result, count: Count) -> int:
-    """Return about how many messages are left. The queue's own count can lag behind."""
+    """Return the approximate number of messages left. The queue's own count can lag behind."""
     return max(result.left, count.total)
 
 

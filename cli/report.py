@@ -32,7 +32,7 @@ class Report:
 def opened(path: Path | None, *, resumed: bool) -> Iterator[Report]:
     """Open the file. A resumed run appends to it, any other run replaces it.
 
-    Call it after the bucket has answered, so that a mistyped bucket does not destroy a report.
+    Call it after the bucket has responded, so that a mistyped bucket does not destroy a report.
     Raises CommandError.
     """
     if path is None:

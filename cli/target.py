@@ -91,7 +91,7 @@ class Target:
     def of(
         cls, deployment: Deployment, connection: Connection, filters: Filters | None = None
     ) -> "Target":
-        """Return a deployment's index, with other filters than its own if any are given."""
+        """Return a deployment's index, with the given filters, if any, instead of its own."""
         return cls(
             connection=connection,
             settings=deployment.settings,
@@ -150,7 +150,7 @@ class Target:
             )
 
     def indexer(self) -> Indexer:
-        """Return what refreshes records, with the permissions of the caller."""
+        """Return an indexer that uses the caller's permissions."""
         settings = self.settings
         objects = Objects(self.s3, metadata=settings.object_metadata, tags=settings.object_tags)
         return Indexer(

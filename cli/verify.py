@@ -294,7 +294,7 @@ def verify(
     earlier = checkpoint.begin(resume=resume)
     resumed = earlier is not None
     left = earlier or Left()
-    findings, failures = Findings.of(left.counts), Failures(goes_on=resumed)
+    findings, failures = Findings.of(left.counts), Failures(is_resumed=resumed)
     failed = checkpoint.failures(left)
     with ExitStack() as context:
         lines = context.enter_context(opened(report, resumed=resumed))
@@ -319,9 +319,9 @@ def verify(
             lines.flush()  # the checkpoint must not count lines that are not in the file
             _stopped(checkpoint, replace(left, counts=findings.counts), findings, address)
             raise
-    if refusal := failures.refusal(findings.compared):
+    if denial := failures.denial(findings.compared):
         checkpoint.forget()
-        raise CommandError(refusal)
+        raise CommandError(denial)
     checkpoint.end(replace(left, ranges=(), counts=findings.counts), is_done=not failures.count)
     if as_json:
         write_stdout(findings.as_json())

@@ -264,8 +264,7 @@ def test_another_region_has_no_such_table(bare: Bare, command: str) -> None:
 
     assert done.code == 2
     assert done.messages == (
-        f"file-index: table {bare.name} does not exist in eu-west-3:"
-        " is it the right Region and account?\n"
+        f"file-index: table {bare.name} does not exist in eu-west-3: check Region and account\n"
     )
 
 

@@ -182,7 +182,7 @@ def test_if_the_first_objects_are_denied_the_run_stops_and_can_resume_past_them(
     monkeypatch: pytest.MonkeyPatch,
     command: tuple[str, ...],
 ) -> None:
-    monkeypatch.setattr(failures, "MOST_REFUSED", 2)
+    monkeypatch.setattr(failures, "MOST_DENIED", 2)
     monkeypatch.setattr("cli.backfill.MOST_AT_ONCE", 1)
     faults.fail("HeadObject", "403", "a", "b", "c")
 
@@ -206,7 +206,7 @@ def test_a_denial_among_successful_objects_does_not_stop_the_run(
     monkeypatch: pytest.MonkeyPatch,
     command: tuple[str, ...],
 ) -> None:
-    monkeypatch.setattr(failures, "MOST_REFUSED", 2)
+    monkeypatch.setattr(failures, "MOST_DENIED", 2)
     monkeypatch.setattr("cli.backfill.MOST_AT_ONCE", 1)
     faults.fail("HeadObject", "403", "b", "c", "d")
 

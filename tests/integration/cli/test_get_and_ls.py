@@ -320,8 +320,7 @@ def test_a_missing_table_is_named(file_index: FileIndexCommand, command: str) ->
 
     assert (said.code, said.answer) == (2, "")
     assert said.messages == (
-        "file-index: table absent does not exist in us-east-1:"
-        " is it the right Region and account?\n"
+        "file-index: table absent does not exist in us-east-1: check Region and account\n"
     )
 
 

@@ -31,7 +31,7 @@ from cli.function.errors import (
     UnreadableRecordError,
 )
 
-REFUSED = Failure("a", "may not", is_refused=True)
+REFUSED = Failure("a", "may not", is_denied=True)
 FAILED = Failure("b", "timed out")
 URL: dict[str, Any] = {"endpoint_url": "https://s3", "error": "e"}
 
@@ -75,7 +75,7 @@ def test_an_error_of_one_object_is_a_failure(error: Exception) -> None:
     assert is_of_object(error)
     failure = Failure.of("k", error)
     assert failure.key == "k"
-    assert failure.is_refused is isinstance(error, PermissionDeniedError)
+    assert failure.is_denied is isinstance(error, PermissionDeniedError)
 
 
 @pytest.mark.parametrize(
@@ -135,13 +135,13 @@ def test_a_denial_is_kept_in_words_that_say_what_to_do() -> None:
 
 
 def test_a_run_ends_if_every_object_is_denied(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(failures, "MOST_REFUSED", 3)
-    counted = Failures(goes_on=False)
+    monkeypatch.setattr(failures, "MOST_DENIED", 3)
+    counted = Failures(is_resumed=False)
     counted.add([REFUSED], is_any_done=False)
     counted.add([REFUSED], is_any_done=False)
 
     with pytest.raises(CommandError) as raised:
-        counted.add([Failure("c", "the last cause", is_refused=True)], is_any_done=False)
+        counted.add([Failure("c", "the last cause", is_denied=True)], is_any_done=False)
     assert str(raised.value) == (
         "access to each of the first 3 objects was denied. If others are allowed, continue with"
         " --resume. may not"
@@ -149,32 +149,32 @@ def test_a_run_ends_if_every_object_is_denied(monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize(
-    ("before", "is_any_done", "goes_on"),
+    ("before", "is_any_done", "is_resumed"),
     [([], True, False), ([FAILED], False, False), ([], False, True)],
 )
 def test_a_run_continues_if_not_every_object_is_denied(
-    monkeypatch: pytest.MonkeyPatch, before: list[Failure], is_any_done: bool, goes_on: bool
+    monkeypatch: pytest.MonkeyPatch, before: list[Failure], is_any_done: bool, is_resumed: bool
 ) -> None:
-    monkeypatch.setattr(failures, "MOST_REFUSED", 3)
-    counted = Failures(goes_on=goes_on)
+    monkeypatch.setattr(failures, "MOST_DENIED", 3)
+    counted = Failures(is_resumed=is_resumed)
     counted.add(before, is_any_done=is_any_done)
 
     for _ in range(5):
         counted.add([REFUSED], is_any_done=False)
 
     assert counted.count == 5 + len(before)
-    assert counted.refusal(5 + len(before)) is None
+    assert counted.denial(5 + len(before)) is None
 
 
 def test_a_run_ends_if_every_object_of_a_small_bucket_is_denied() -> None:
-    counted = Failures(goes_on=False)
-    assert counted.refusal(0) is None
+    counted = Failures(is_resumed=False)
+    assert counted.denial(0) is None
     counted.add([REFUSED], is_any_done=False)
-    assert counted.refusal(1) == "may not"
-    counted.add([Failure("b", "other", is_refused=True)], is_any_done=False)
+    assert counted.denial(1) == "may not"
+    counted.add([Failure("b", "other", is_denied=True)], is_any_done=False)
 
-    assert counted.refusal(2) == "may not"
-    assert counted.refusal(3) is None
+    assert counted.denial(2) == "may not"
+    assert counted.denial(3) is None
 
 
 @pytest.mark.parametrize(
@@ -195,7 +195,7 @@ def test_a_run_ends_if_every_object_of_a_small_bucket_is_denied() -> None:
 def test_the_first_failures_are_named(
     capsys: pytest.CaptureFixture[str], number: int, is_kept: bool, said: str
 ) -> None:
-    counted = Failures(goes_on=False)
+    counted = Failures(is_resumed=False)
     for first in range(0, number, 4):
         keys = range(first, min(first + 4, number))
         counted.add([Failure(str(key), "c") for key in keys], is_any_done=False)

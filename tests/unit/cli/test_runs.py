@@ -371,18 +371,19 @@ def test_directories_beyond_a_number_are_counted_as_one(monkeypatch: pytest.Monk
 @pytest.mark.parametrize(
     ("counts", "refreshes", "said"),
     [
-        (Counts(1000, 1000), False, "1,000 objects: 1,000 inserted; 7 objects a second.\n"),
-        (Counts(1, 1), False, "1 object: 1 inserted; 7 objects a second.\n"),
+        (Counts(1000, 1000), False, "1,000 objects: 1,000 inserted; 7 objects per second.\n"),
+        (Counts(1, 1), False, "1 object: 1 inserted; 7 objects per second.\n"),
         (
             Counts(9, written=3, failed=2),
             False,
-            "9 objects: 3 inserted, 4 had a record or a tombstone, 2 failed; 7 objects a second.\n",
+            "9 objects: 3 inserted, 4 had a record or a tombstone, 2 failed;"
+            " 7 objects per second.\n",
         ),
         (
             Counts(9, written=6, contended=2, failed=1),
             True,
             "9 objects: 6 refreshed, 2 kept being changed by other writers, 1 failed;"
-            " 7 objects a second.\n",
+            " 7 objects per second.\n",
         ),
     ],
 )
