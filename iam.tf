@@ -111,3 +111,35 @@ resource "aws_iam_role_policy" "key" {
     Statement = [for statement in local.use_of_key : merge({ Effect = "Allow" }, statement)]
   })
 }
+
+# Each policy had a resource of its own. Without these blocks, an upgrade would delete the former policies and create
+# policies of the same names in any order, so the role could lose them.
+moved {
+  from = aws_iam_role_policy.bucket[0]
+  to   = aws_iam_role_policy.function["bucket"]
+}
+
+moved {
+  from = aws_iam_role_policy.dead_letter[0]
+  to   = aws_iam_role_policy.function["dead-letter"]
+}
+
+moved {
+  from = aws_iam_role_policy.derived_files[0]
+  to   = aws_iam_role_policy.function["derived-files"]
+}
+
+moved {
+  from = aws_iam_role_policy.logs
+  to   = aws_iam_role_policy.function["logs"]
+}
+
+moved {
+  from = aws_iam_role_policy.queue[0]
+  to   = aws_iam_role_policy.function["queue"]
+}
+
+moved {
+  from = aws_iam_role_policy.table
+  to   = aws_iam_role_policy.function["table"]
+}

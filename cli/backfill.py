@@ -20,7 +20,7 @@ from .function.record import FileRecord, ObjectState
 from .insertion import MOST_AT_ONCE, Insertion
 from .listing import Listed, Listing
 from .progress import Work
-from .report import opened
+from .report_file import opened
 from .target import Target
 from .terminal import counted, stderr_console, write_stderr, write_stdout
 from .workers import each
@@ -158,7 +158,7 @@ def _line(failure: Failure, address: Address) -> str:
 def _dry_run(target: Target, address: Address, listing: Listing, *, as_json: bool) -> int:
     objects = missing = 0
     records = target.reader().list_prefix(address.bucket, address.path)
-    with Work("Looking") as work:
+    with Work("Comparing") as work:
         for _, listed, record in merged(listing.pages(address.path), records):
             if listed:
                 objects += 1

@@ -20,7 +20,7 @@ from .address import Address
 from .errors import CommandError
 from .failures import Failure
 from .target import Target
-from .terminal import write_stderr
+from .terminal import counted, write_stderr
 
 _SECONDS = 1.0
 
@@ -107,13 +107,13 @@ class Checkpoint:
                 )
             else:
                 write_stderr(
-                    "An earlier {} left {:,} failed: --resume would retry them.",
+                    "An earlier {} left {}: --resume would retry them.",
                     self._command,
-                    failed,
+                    counted(failed, "failed key"),
                 )
             return None
         if failed:
-            write_stderr("Retrying {:,} failed first.", failed)
+            write_stderr("Retrying {} first.", counted(failed, "failed key"))
         if left.ranges:
             write_stderr("Continuing after {}.", after)
         self._resume()

@@ -40,12 +40,12 @@ def cause(error: Exception) -> str:
     """Return a line that says what went wrong and what to do."""
     match error:
         case PermissionDeniedError():
-            said = f": {error.said}" if error.said else "."
-            return f"{error.refusal} The policy of whoever runs this must allow it{said}"
+            advice = "The policy of whoever runs this must allow it."
+            return " ".join(filter(None, (error.refusal, advice, error.said)))
         case TableMissingError():
             missing = str(error).partition(":")[0]
             return f"{missing}: check Region and account"
         case NoCredentialsError() | NoRegionError() | PartialCredentialsError() | ProfileNotFound():
-            return f"{error} (credentials and Region are as for the AWS CLI)"
+            return f"{str(error).rstrip('.')} (credentials and Region are as for the AWS CLI)"
         case _:
             return str(error)

@@ -58,7 +58,7 @@ _OF_CREDENTIALS = {
     "TokenRefreshRequired",
     "UnrecognizedClientException",
 }
-_OF_AN_ANSWER = (
+_OF_A_RESPONSE = (
     ConnectionClosedError,
     IncompleteReadError,
     ReadTimeoutError,
@@ -77,7 +77,7 @@ def is_of_object(error: Exception) -> bool:
         case ClientError():
             return error.response["Error"]["Code"] not in _OF_CREDENTIALS
         case _:
-            return isinstance(error, (FileIndexError, *_OF_AN_ANSWER))
+            return isinstance(error, (FileIndexError, *_OF_A_RESPONSE))
 
 
 @dataclass(frozen=True, slots=True)

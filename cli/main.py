@@ -45,7 +45,7 @@ def app() -> None:
 
 
 def _target(**chosen: Any) -> Target:
-    """Return the index that the options choose. Errors name the user of its connection."""
+    """Return the index that the options choose. Denials name the caller of its connection."""
     target = Chosen(**chosen).target()
     denials.ask_who_with(partial(target.client, "sts"))
     return target
@@ -63,7 +63,7 @@ def get(key: str, *, as_json: bool, **chosen: Any) -> int:
 
 @app.command()
 @prefix_argument
-@click.option("--recursive", is_flag=True, help="All keys below the prefix.")
+@click.option("--recursive", is_flag=True, help="Every key below the prefix, not one level.")
 @click.option("--summarize", is_flag=True, help="Number and total size at the end.")
 @click.option("--human-readable", is_flag=True, help="Sizes in KiB, MiB, …")
 @json_option

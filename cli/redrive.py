@@ -147,7 +147,7 @@ def redrive(target: Target, *, dry_run: bool, as_json: bool, clock: Clock | None
     """Show the messages of the dead-letter queue by cause, then replay them."""
     replay = Replay(target, clock or Clock())
     letters = replay.letters
-    with Work("Looking", letters.visible) as work:
+    with Work("Reading", letters.visible) as work:
         causes, came_meanwhile = replay.causes(work.advance)
     _show_causes(causes, as_json=as_json)
     if dry_run:
@@ -205,11 +205,10 @@ def _show_result(
             if through_queue
             else ("replayed", "failed again")
         )
-        rest = "the rest is" if left is None else f"about {left:,} left"
-        still = " still" if left is None else ""
+        rest = "the rest is still" if left is None else f"about {left:,} left"
         write_stdout(
             f"{result.replayed:,} {words[0]}, {failed:,} {words[1]}, {rest} in the dead-letter"
-            f" queue{still}."
+            " queue."
         )
         write_causes(result.failed, "message")
     if count is not None:

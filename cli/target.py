@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_s3 import S3Client
 
-_RECORDS_LOOKED_AT = 1000
+_RECORDS_CHECKED = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +142,7 @@ class Target:
         """
         if self.deployment:
             return
-        records = islice(self.reader().list_prefix(bucket), _RECORDS_LOOKED_AT)
+        records = islice(self.reader().list_prefix(bucket), _RECORDS_CHECKED)
         if any(record.known.derived.key or record.known.derived.reason for record in records):
             raise CommandError(
                 f"the records of table {self.settings.table_name} point to derived files, which"

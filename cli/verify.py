@@ -31,7 +31,7 @@ from .function.sequencer import CLOCKS_DIFFER
 from .listing import Listed, Listing
 from .progress import Work
 from .reader import IndexReader
-from .report import opened
+from .report_file import opened
 from .summary import show
 from .target import Target
 from .terminal import counted, stderr_console, write_stderr, write_stdout

@@ -72,8 +72,9 @@ class Function:
     def handle(self, payload: object, context: Context) -> dict[str, Any]:
         """Update the index with the object events in the payload.
 
-        Returns `{"batchItemFailures": […]}` for a batch of SQS messages, otherwise the number of
-        object events by outcome. Raises MalformedEventError or ObjectEventsFailedError.
+        Returns `{"batchItemFailures": […]}` for a batch of SQS messages, the results of its tasks
+        for a job of S3 Batch Operations, otherwise the number of object events by outcome. Raises
+        MalformedEventError or ObjectEventsFailedError.
         """
         remaining_ms = context.get_remaining_time_in_millis
         if batch_operations.is_job(payload):

@@ -88,7 +88,7 @@ class FileRecord:
     sequencer: str | None = None
     """The greatest one so far, not always this event's."""
     observed: bool = False
-    """The key is looked at and never ordered by sequencer."""
+    """Events of the key always refresh the record; sequencers do not decide."""
     settled_at: datetime | None = None
     """A repair saw the object after this time, by S3's clock: older events change nothing."""
     expires_at: int | None = None

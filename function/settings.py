@@ -25,7 +25,7 @@ class InvalidSettingError(SettingsError):
         self._settings = settings
 
     def named(self, name: Callable[[str], str]) -> str:
-        """Return the message with the names that the user knows the settings by."""
+        """Return the message with the names under which the user knows the settings."""
         message = str(self)
         for setting in self._settings:
             message = message.replace(setting, name(setting))

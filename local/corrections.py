@@ -61,7 +61,7 @@ def associate_keys_with_log_groups() -> None:
         cloudwatch_logs._log_groups[log_group]["kmsKeyId"] = key
         return {}
 
-    _answer_in_logs(
+    _serve_in_logs(
         {
             "AssociateKmsKey": lambda asked: set_key(asked["kmsKeyId"], asked["logGroupName"]),
             "DisassociateKmsKey": lambda asked: set_key(None, asked["logGroupName"]),
@@ -106,10 +106,10 @@ def describe_alarms_in_full() -> None:
                 del alarm["Statistic"]
         result = {"MetricAlarms": alarms}
         xml = f"<DescribeAlarmsResult>{_as_xml(result)}</DescribeAlarmsResult>"
-        corrected_answer: tuple[int, dict[str, str], bytes] = cloudwatch._xml(
+        corrected_response: tuple[int, dict[str, str], bytes] = cloudwatch._xml(
             200, "DescribeAlarmsResponse", xml
         )
-        return corrected_answer
+        return corrected_response
 
     cloudwatch._describe_alarms = corrected
 
@@ -188,13 +188,13 @@ def keep_all_lines_of_the_log() -> None:
     The emulator gives up after 5 ms without a line. On a busy machine, the rest appears in the log
     of the next invocation, or is lost with the process.
     """
-    answer = "        _real_stdout.flush()\n\nrun()"
-    marked = f"        print({_END_OF_LOG!r}, file=sys.stderr, flush=True)\n{answer}"
-    if lambda_runtime._PYTHON_WORKER_SCRIPT.count(answer) != 1:
+    ending = "        _real_stdout.flush()\n\nrun()"
+    marked = f"        print({_END_OF_LOG!r}, file=sys.stderr, flush=True)\n{ending}"
+    if lambda_runtime._PYTHON_WORKER_SCRIPT.count(ending) != 1:
         message = "this correction does not fit the emulator's worker for Python"
         raise RuntimeError(message)
     lambda_runtime._PYTHON_WORKER_SCRIPT = lambda_runtime._PYTHON_WORKER_SCRIPT.replace(
-        answer, marked
+        ending, marked
     )
 
     def corrected(worker: Any, **_: float) -> str:
@@ -285,7 +285,7 @@ def keep_query_definitions() -> None:
     def delete(asked: dict[str, Any]) -> dict[str, Any]:
         return {"success": kept.pop(asked["queryDefinitionId"], None) is not None}
 
-    _answer_in_logs(
+    _serve_in_logs(
         {
             "PutQueryDefinition": put,
             "DescribeQueryDefinitions": describe,
@@ -294,7 +294,7 @@ def keep_query_definitions() -> None:
     )
 
 
-def _answer_in_logs(actions: Mapping[str, Callable[[dict[str, Any]], dict[str, Any]]]) -> None:
+def _serve_in_logs(actions: Mapping[str, Callable[[dict[str, Any]], dict[str, Any]]]) -> None:
     """Serve these actions of CloudWatch Logs instead of the emulator."""
     handle = cloudwatch_logs.handle_request
 

@@ -140,8 +140,8 @@ class Demo:
         ):
             record = self.record(key)
             payload = json.dumps(upload_event(record, self.upload_sequencer(key)))
-            answer = self.awslambda.invoke(FunctionName=self.function, Payload=payload)
-            outcomes = json.load(answer["Payload"])
+            response = self.awslambda.invoke(FunctionName=self.function, Payload=payload)
+            outcomes = json.load(response["Payload"])
             same = self.record(key) == record
             said = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items() if count)
             console.print(f"  {what}: {said}; the record is {'unchanged' if same else 'CHANGED'}")

@@ -119,7 +119,7 @@ class Deployment:
 
     def outputs(self) -> dict[str, Any]:
         """The module's outputs by name."""
-        described = json.loads(self._answer("output", "-json"))
+        described = json.loads(self._stdout("output", "-json"))
         return {name: output["value"] for name, output in described.items()}
 
     def file_index(self, *arguments: str) -> subprocess.Popen[str]:
@@ -163,14 +163,14 @@ class Deployment:
         return [f"-var-file=environments/{_WORKSPACE}.tfvars", f"-var-file={extra.name}"]
 
     def _buckets(self) -> list[str]:
-        state = json.loads(self._answer("show", "-json"))
+        state = json.loads(self._stdout("show", "-json"))
         return [
             resource["values"]["bucket"]
             for resource in managed_resources(state)
             if resource["type"] == "aws_s3_bucket"
         ]
 
-    def _answer(self, *command: str) -> str:
+    def _stdout(self, *command: str) -> str:
         done = subprocess.run(
             ["terraform", *command],
             cwd=self._module.directory,

@@ -233,8 +233,8 @@ class Emulator:
             opener = urllib.request.build_opener(
                 urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=trust)
             )
-            with opener.open(f"{self.endpoint}/_ministack/health", timeout=5) as answer:
-                return bool(answer.status == HTTPStatus.OK)
+            with opener.open(f"{self.endpoint}/_ministack/health", timeout=5) as response:
+                return bool(response.status == HTTPStatus.OK)
         except OSError:  # URLError, SSLError and the file that is not there yet
             return False
 

@@ -105,7 +105,7 @@ def test_an_error_of_one_object_does_not_stop_the_others(
     assert indexed(reader) == list(KEYS)
     # Only the failed key was retried.
     assert set(faults.keys("PutItem")) == {"b"}
-    assert again.messages == "Retrying 1 failed first.\n"
+    assert again.messages == "Retrying 1 failed key first.\n"
     assert len(report.read_text().splitlines()) > len(lines) - (command is BACKFILL)
     assert checkpoints(tmp_path) == []
 

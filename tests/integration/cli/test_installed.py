@@ -11,8 +11,8 @@ import pytest
 from tools.package import ROOT
 
 
-@pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="module", params=["with a link", "without links"])
+def environment(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory into which only the project was installed, from a copy."""
     directory = tmp_path_factory.mktemp("installed")
     copy = directory / "copy"
@@ -22,6 +22,11 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("cli", "function"):
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / name, copy / name, symlinks=True, ignore=ignored)
+    if request.param == "without links":  # as Git checks them out if it must not make any
+        link = copy / "cli" / "function"
+        target_of_link = str(link.readlink())
+        link.unlink()
+        link.write_text(target_of_link)
     target = directory / "environment"
     # Dependencies and build backend are the tests' own, so no network is needed.
     options = ["--no-deps", "--no-build-isolation", "--disable-pip-version-check", "--quiet"]

@@ -565,7 +565,7 @@ def test_a_repair_does_not_drop_the_pointer_to_a_derived_file(
     monkeypatch: pytest.MonkeyPatch,
     derived: DerivedFile,
 ) -> None:
-    monkeypatch.setattr("cli.target._RECORDS_LOOKED_AT", 1)
+    monkeypatch.setattr("cli.target._RECORDS_CHECKED", 1)
     for key in ("a", "z"):
         s3.put_object(Bucket=BUCKET, Key=key)
     store(record_of(s3, "a"))

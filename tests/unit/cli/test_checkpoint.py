@@ -191,14 +191,14 @@ def test_a_run_killed_before_its_first_checkpoint_keeps_the_earlier_one(
     [
         (None, True, "There is nothing to resume: starting from the beginning.\n"),
         (None, False, ""),
-        (Left((Range("k"),)), True, "Retrying 2 failed first.\nContinuing after k.\n"),
+        (Left((Range("k"),)), True, "Retrying 2 failed keys first.\nContinuing after k.\n"),
         (
             Left((Range("k"),)),
             False,
             "An earlier verify stopped after k: --resume would continue there.\n",
         ),
-        (Left(()), True, "Retrying 2 failed first.\n"),
-        (Left(()), False, "An earlier verify left 2 failed: --resume would retry them.\n"),
+        (Left(()), True, "Retrying 2 failed keys first.\n"),
+        (Left(()), False, "An earlier verify left 2 failed keys: --resume would retry them.\n"),
     ],
 )
 def test_the_checkpoint_of_an_earlier_run_is_reported(

@@ -129,7 +129,7 @@ def test_a_denial_is_kept_in_words_that_say_what_to_do() -> None:
     assert Failure.of("k", refused("HeadObject", "403")).cause == (
         "arn:aws:iam::1:user/me is not authorized to perform: s3:GetObject"
         " on resource: a resource. The policy of whoever runs this"
-        " must allow it: AWS says: User: arn:aws:iam::1:user/me is not authorized to perform:"
+        " must allow it. AWS says: User: arn:aws:iam::1:user/me is not authorized to perform:"
         " s3:GetObject"
     )
 

@@ -91,8 +91,8 @@ def test_the_most_frequent_cause_comes_first(aws: Aws, capsys: Said) -> None:
 @pytest.mark.parametrize(
     ("dry_run", "steps"),
     [
-        (True, [("Looking", 2), ("Counting", None)]),
-        (False, [("Looking", 2), ("Replaying", 2), ("Counting what is left", None)]),
+        (True, [("Reading", 2), ("Counting", None)]),
+        (False, [("Reading", 2), ("Replaying", 2), ("Counting what is left", None)]),
     ],
 )
 def test_every_step_is_shown_with_how_much_there_is(
@@ -264,7 +264,7 @@ def test_nothing_is_replayed_without_permission_to_delete(
 
     assert len(aws.function.invoked) == 1
     assert (len(aws.queue.messages), aws.queue.hidden) == (20, [])
-    assert "0 replayed, 0 failed again, the rest is in the dead-letter queue still." in (
+    assert "0 replayed, 0 failed again, the rest is still in the dead-letter queue." in (
         capsys.readouterr().out
     )
 

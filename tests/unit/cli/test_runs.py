@@ -107,7 +107,7 @@ def test_a_backfill_counts_what_it_did(run: Run, tmp_path: Path) -> None:
     assert [json.loads(line) for line in report.read_text().splitlines()] == [*failed, failed[1]]
     assert sorted(run.written[-2:]) == ["b", "g"]  # in two threads
     assert run("backfill", resume=True) == [{"objects": 7, "refreshed": 7}]
-    assert (run.code, run.messages) == (0, ["Retrying 1 failed first."])
+    assert (run.code, run.messages) == (0, ["Retrying 1 failed key first."])
     assert run.written[-1] == "d"
 
 
@@ -176,7 +176,7 @@ def test_a_repair_counts_what_it_did(run: Run, tmp_path: Path) -> None:
 
     assert [line["key"] for line in found] == ["b", "g"]
     assert counted == summary | {"repaired": 7}
-    assert (run.code, run.messages) == (1, ["Retrying 2 failed first."])
+    assert (run.code, run.messages) == (1, ["Retrying 2 failed keys first."])
     assert len(report.read_text().splitlines()) == 9
     assert run.files == []
 
@@ -223,7 +223,7 @@ def test_a_run_that_stops_says_where(
     counted = run(command, resume=True)[-1]
     assert counted["objects" if command == "backfill" else "compared"] == 7
     after = "c" if command == "backfill" else "d"
-    assert run.messages == ["Retrying 1 failed first.", f"Continuing after {after}."]
+    assert run.messages == ["Retrying 1 failed key first.", f"Continuing after {after}."]
 
 
 @pytest.mark.parametrize("command", ["backfill", "verify"])

@@ -8,7 +8,7 @@ from typing import BinaryIO
 from .errors import CommandError
 
 
-class Report:
+class ReportFile:
     """Writes lines to a file, or nowhere without a file. Raises CommandError."""
 
     def __init__(self, file: BinaryIO | None, path: Path | None) -> None:
@@ -29,21 +29,21 @@ class Report:
 
 
 @contextmanager
-def opened(path: Path | None, *, resumed: bool) -> Iterator[Report]:
+def opened(path: Path | None, *, resumed: bool) -> Iterator[ReportFile]:
     """Open the file. A resumed run appends to it, any other run replaces it.
 
     Call it after the bucket has responded, so that a mistyped bucket does not destroy a report.
     Raises CommandError.
     """
     if path is None:
-        yield Report(None, None)
+        yield ReportFile(None, None)
         return
     with _explained(path):
         file = path.open("r+b" if resumed and path.exists() else "wb")
         if resumed:
             _cut_half_a_line(file)
     with _closed(file, path):
-        yield Report(file, path)
+        yield ReportFile(file, path)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from cli.errors import CommandError
-from cli.report import opened
+from cli.report_file import opened
 
 
 def test_without_a_file_nothing_is_written() -> None:
