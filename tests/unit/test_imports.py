@@ -11,6 +11,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 
+PARSER = "function.event_parser"
+
 MAY_IMPORT = {
     "function": set[str](),
     "cli": set[str](),  # it has the function's modules as its own, under cli/function
@@ -70,6 +72,12 @@ def test_derived_files_are_imported_through_their_package_only(package: str) -> 
         if name.startswith(doors) and not importer.startswith("function.derived_files")
     }
     assert past == set()
+
+
+def test_only_the_handler_imports_the_parser() -> None:
+    importers = {name for name, names in graph("function").items() if PARSER in names}
+
+    assert importers == {"function.handler"}
 
 
 @pytest.mark.parametrize("module", ["function.event_parser", "function.indexer"])
