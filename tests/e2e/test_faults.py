@@ -156,7 +156,7 @@ def wait_until_all_have_ended(
             )
         if stack.waiting_messages():
             return False
-        # Reading the whole log each time would take longer than all the rest. A line can appear late,
+        # Reading the whole log each time would take longer than the rest. A line can appear late,
         # with an earlier time.
         since, read_at = max(started, read_at - HANG_SECONDS), time.time()
         processed.update(dealt_with(lines_about(prefix, stack.log(since))))
