@@ -104,4 +104,5 @@ $(LOCAL): requirements-local.txt | $(BIN)/python
 $(DEV): requirements-dev.txt $(LOCAL)
 	@echo 'Installing the tools for tests and lint into .venv …'
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@$(PYTEST) --collect-only -qq >/dev/null # compiles the tests, or every worker of the first run would
 	@touch $@
