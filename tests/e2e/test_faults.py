@@ -28,7 +28,8 @@ SEED = 792
 """A seed whose first 60 calls without a queue have every fault, and the first 15 every kill."""
 ENOUGH_FOR_ALL_FAULTS = 5000
 
-MORE_OFTEN = max(1, 200 / OPERATIONS)
+FEW_OPERATIONS = 200
+MORE_OFTEN = max(1, FEW_OPERATIONS / OPERATIONS)
 """Few operations make few calls, so more of the calls have a fault."""
 RATES = dict.fromkeys(
     (Fault.INTERNAL_ERROR, Fault.UNAVAILABLE, Fault.THROTTLED, Fault.ANSWER_LOST),
@@ -219,6 +220,8 @@ def test_no_event_is_lost_under_faults(stack: Stack, runs: list[Run]) -> None:
 
     assert run.differences == {}
     assert (run.lost, run.left) == (0, 0)
+    if FEW_OPERATIONS < OPERATIONS < ENOUGH_FOR_ALL_FAULTS:
+        return  # chance decides which faults there are
     assert run.faults[Fault.KILLED_BEFORE] + run.faults[Fault.KILLED_AFTER] > 0
     # A batch makes few calls.
     if OPERATIONS >= ENOUGH_FOR_ALL_FAULTS or "queue" not in run.way:
