@@ -72,7 +72,7 @@ class Checkpoint:
         try:
             state = Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state").expanduser()
         except RuntimeError:
-            raise CommandError("there is no home directory for the checkpoint: set HOME") from None
+            raise CommandError("no home directory for the checkpoint: set HOME") from None
         digest = hashlib.sha256("\0".join(what).encode()).hexdigest()[:16]
         self._command = command
         self._what = what
@@ -120,7 +120,7 @@ class Checkpoint:
         return left
 
     def read(self) -> Left | None:
-        """Return what is left; None if there is no checkpoint that can be read."""
+        """Return the remaining work; None without a readable checkpoint."""
         try:
             noted = json.loads(self.path.read_text())
             left, failed = self._left(noted), noted["failed"]

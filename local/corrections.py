@@ -1,7 +1,7 @@
 """Corrections of the emulator, where it differs from AWS and a test would prove something wrong.
 
 Each docstring begins with what AWS does. tests/e2e/test_local_aws.py shows for each correction that
-the emulator alone is still wrong, so that it can be removed when it is no longer needed.
+the emulator alone is still wrong. When that test fails, remove the correction.
 """
 
 import contextvars

@@ -168,7 +168,7 @@ class Demo:
         heading("6. A failed event is explained and kept, and can be replayed")
         key = "late report.csv"
         with without_policy(self.iam, self.role, "table"):
-            console.print(f"  The role is no longer allowed to write to the table. Upload: {key}")
+            console.print(f"  Removed the role's permission to write to the table. Uploading {key}")
             self.s3.put_object(Bucket=self.bucket, Key=key, Body=b"a;b")
 
             def failures() -> list[dict[str, Any]]:

@@ -17,7 +17,7 @@ def run(stack: Stack, keys: list[str], operations: int, seed: int) -> Counter[st
     None of the keys exists before.
     """
     with ThreadPoolExecutor(_WORKERS) as pool:
-        # Each key belongs to one worker, so there is no race for the latest upload.
+        # Each key belongs to one worker, so no two uploads of a key race.
         done = pool.map(
             lambda worker: _work(
                 stack,

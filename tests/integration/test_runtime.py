@@ -65,7 +65,7 @@ def api() -> Iterator[LambdaApi]:
         def reply(self, document: Any, headers: dict[str, str], status: int = 200) -> None:
             body = json.dumps(document).encode()
             self.send_response(status)
-            # The runtime's native client crashes if there is no content type.
+            # The runtime's native client crashes without a content type.
             always = {"Content-Type": "application/json", "Content-Length": str(len(body))}
             for name, value in (headers | always).items():
                 self.send_header(name, value)

@@ -401,7 +401,7 @@ def test_messages_sent_in_the_second_of_the_start_are_replayed(
     assert aws.redrive(dry_run=dry_run) == (0 if dry_run else 1)
     assert "1 in the dead-letter queue." in capsys.readouterr().out
     assert aws.function.invoked == ([] if dry_run else ["good"])
-    # The late ones are expected, so there is no wait for the count.
+    # Late messages are expected, so the command does not wait for the count.
     assert aws.time.seconds < 15
 
 
