@@ -14,6 +14,7 @@ PARTS := unit integration terraform e2e
 WORKERS ?= 10
 PYTEST := $(BIN)/python -m pytest
 SIDE_BY_SIDE := --numprocesses $(WORKERS) --dist loadscope --no-loadscope-reorder
+SELECTED := $(if $(PART),$(PART:%=tests/%),--cov)
 LONG_TOO := -m 'long or not long'
 
 # The many Python processes of a run share their bytecode.
@@ -29,13 +30,13 @@ demo: $(LOCAL) ## Apply the module to a local AWS and show what it does; KEEP=1 
 	@$(BIN)/python -m local.demo $(if $(filter-out 0,$(KEEP)),--keep)
 
 test: part $(DEV) ## Run the tests; PART=unit, integration, terraform or e2e runs one part
-	@$(PYTEST) $(SIDE_BY_SIDE) $(if $(PART),$(PART:%=tests/%),--cov)
+	@$(PYTEST) $(SIDE_BY_SIDE) $(SELECTED)
 
 test-quick: $(DEV) ## Run the unit tests: for every save
 	@$(PYTEST) --numprocesses 2 tests/unit
 
 test-all: part $(DEV) ## Run all tests, including the long ones: for every release; PART=… runs one part
-	@SOAK=10 OPERATIONS=10000 OBJECTS=100000 $(PYTEST) $(SIDE_BY_SIDE) $(LONG_TOO) $(if $(PART),$(PART:%=tests/%),--cov)
+	@SOAK=10 OPERATIONS=10000 OBJECTS=100000 $(PYTEST) $(SIDE_BY_SIDE) $(LONG_TOO) $(SELECTED)
 
 part:
 ifneq ($(filter-out $(PARTS),$(PART)),)

@@ -11,11 +11,14 @@ from .address import Filters
 from .connection import Connection
 from .deployment import find
 from .errors import CommandError
-from .function.settings import InvalidSettingError, Settings
+from .function.settings import (
+    MIN_TOMBSTONE_DAYS,
+    PARTITIONS,
+    TOMBSTONE_DAYS,
+    InvalidSettingError,
+    Settings,
+)
 from .target import Target
-
-PARTITIONS = 1
-TOMBSTONE_DAYS = 30
 
 Command = Callable[..., int]
 """A command's function. It returns the exit code."""
@@ -81,7 +84,7 @@ index_options = _stacked(deployment_options, table_options, connection_options)
 writing_options = _stacked(
     click.option(
         "--tombstone-days",
-        type=click.IntRange(min=15),
+        type=click.IntRange(min=MIN_TOMBSTONE_DAYS),
         default=TOMBSTONE_DAYS,
         show_default=True,
         help="With --table: table.tombstone_days.",

@@ -58,8 +58,7 @@ def is_job(payload: object) -> bool:
 def run(
     payload: Any,
     indexer: Indexer,
-    check: Callable[[str, Callable[[], int]], None],
-    remaining_ms: Callable[[], int],
+    check: Callable[[str], None],
 ) -> dict[str, Any]:
     """Update the record of each task's object, one after the other.
 
@@ -77,7 +76,7 @@ def run(
     for task in tasks:
         event = ObjectEvent(bucket=task.bucket, key=task.key, name=BACKFILL)
         try:
-            check(task.bucket, remaining_ms)
+            check(task.bucket)
             outcome = indexer.refresh(event)
         except Exception as error:  # noqa: BLE001 # reported to the log and to the job
             report.failed([event], error)

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Protocol
 
 import boto3
@@ -78,7 +79,8 @@ class Function:
         """
         remaining_ms = context.get_remaining_time_in_millis
         if batch_operations.is_job(payload):
-            return batch_operations.run(payload, self._indexer, self._check, remaining_ms)
+            check = partial(self._check, remaining_ms=remaining_ms)
+            return batch_operations.run(payload, self._indexer, check)
         report = Report(self._indexer.now)
         messages = _parse(payload, report)
         groups = self._group(self._related(messages, report))

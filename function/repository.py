@@ -13,8 +13,8 @@ from .sequencer import CLOCKS_DIFFER, upload_began
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-# There is no record; or it is ordered by sequencer, has a smaller one, and was not settled by a
-# repair after the event.
+# The key has no record, or its record is ordered by sequencer, has a smaller one, and no repair
+# settled it after the event.
 _NEWER = (
     "attribute_not_exists(#key) OR (attribute_not_exists(observed)"
     " AND (attribute_not_exists(sequencer) OR sequencer < :sequencer)"

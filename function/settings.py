@@ -6,6 +6,8 @@ from datetime import timedelta
 
 from .errors import SettingsError
 
+PARTITIONS = 1
+TOMBSTONE_DAYS = 30
 MIN_TOMBSTONE_DAYS = 15
 """SQS keeps a message for up to 14 days, and a tombstone must outlive it."""
 
@@ -40,8 +42,8 @@ class Settings:
     """
 
     table_name: str
-    table_partitions: int = 1
-    tombstone_life: timedelta = timedelta(days=30)
+    table_partitions: int = PARTITIONS
+    tombstone_life: timedelta = timedelta(days=TOMBSTONE_DAYS)
     object_metadata: bool = False
     object_tags: bool = False
     bucket_name: str | None = None
@@ -76,9 +78,13 @@ class Settings:
         try:
             return cls(
                 table_name=environment.get("TABLE_NAME", ""),
-                table_partitions=_whole_number(environment, "TABLE_PARTITIONS", 1, _PARTITIONS),
+                table_partitions=_whole_number(
+                    environment, "TABLE_PARTITIONS", PARTITIONS, _PARTITIONS
+                ),
                 tombstone_life=timedelta(
-                    days=_whole_number(environment, "TOMBSTONE_DAYS", 30, _TOMBSTONE_DAYS)
+                    days=_whole_number(
+                        environment, "TOMBSTONE_DAYS", TOMBSTONE_DAYS, _TOMBSTONE_DAYS
+                    )
                 ),
                 object_metadata=_boolean(environment, "OBJECT_METADATA"),
                 object_tags=_boolean(environment, "OBJECT_TAGS"),

@@ -18,7 +18,7 @@ from local.deployment import Deployment
 from local.emulator import Emulator
 from local.provider import KeptProvider, provider_binary
 from local.waiting import wait_for
-from tests.e2e.deployments import DEPLOYMENTS, bucket_of
+from tests.e2e.deployments import DEPLOYMENTS
 from tests.e2e.stack import Stack
 from tools.module_copy import ModuleCopy
 
@@ -73,7 +73,7 @@ class Frame:
 
     def _deploy(self, name: str) -> object:
         emulator = self._shared.emulator
-        bucket = bucket_of(name)
+        bucket = DEPLOYMENTS[name]["bucket"]
         if not bucket.get("create"):
             emulator.client("s3").create_bucket(Bucket=bucket["name"])
         deployment = self._shared.deployment(name, DEPLOYMENTS[name])

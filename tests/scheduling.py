@@ -69,4 +69,5 @@ def wants(item: pytest.Item) -> set[str]:
 
 
 def _deployment(item: pytest.Item) -> str | None:
-    return next((name for name in DEPLOYMENTS if name in wants(item)), None)
+    names = wants(item)
+    return next((name for name in DEPLOYMENTS if name in names), None)

@@ -80,9 +80,3 @@ WAYS = {
 
 PREFIX = "in box/ü+/"
 """All of them watch keys that begin with this and end with `.csv`."""
-
-
-def bucket_of(name: str) -> dict[str, Any]:
-    """Return the input `bucket` of a deployment."""
-    bucket: dict[str, Any] = DEPLOYMENTS[name]["bucket"]
-    return bucket

@@ -18,7 +18,7 @@ from local.emulator import Emulator
 from local.waiting import wait_for
 from tests.e2e.calls import recorded_calls
 from tests.e2e.changes import EVERYTHING, Change, Changes, During, Result
-from tests.e2e.deployments import BUCKET, QUICK
+from tests.e2e.deployments import BUCKET, QUICK, UNVERSIONED, VERSIONED
 from tests.e2e.parent import Parent, parent_stack
 from tests.e2e.stack import Stack
 from tests.frame import Shared
@@ -27,7 +27,7 @@ from tests.frame import Shared
 pytestmark = [pytest.mark.waits, pytest.mark.xdist_group("changes")]
 
 _BASE = {
-    "bucket": {**BUCKET, "versioned": False},
+    "bucket": UNVERSIONED,
     "function": QUICK,
     "monitoring": {"enabled": False},
 }
@@ -223,7 +223,7 @@ CHANGES = [
     Change("filters", "change-contents", {"filters": [{"prefix": "in/"}]}),
     Change("derived files", "change-contents", manifests),
     Change("no derived files", "change-contents", {"derived_files": None}),
-    Change("versions", "change-contents", {"bucket": {**BUCKET, "versioned": True}}),
+    Change("versions", "change-contents", {"bucket": VERSIONED}),
     Change(
         "partitions",
         "change-contents",
@@ -383,7 +383,7 @@ class Depending:
         (self.parent.directory / "main.tf.json").write_text(json.dumps(stack))
 
 
-_KEPT = {**BUCKET, "versioned": False, "force_destroy": False}
+_KEPT = {**UNVERSIONED, "force_destroy": False}
 _KEY = {"arn": "arn:aws:kms:us-east-1:000000000000:key/1234abcd-12ab-34cd-56ef-1234567890ab"}
 _POLICIES = {f'aws_iam_role_policy.function["{name}"]' for name in ("logs", "queue", "table")}
 # All but the bucket and its settings.
