@@ -14,8 +14,9 @@ import os
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from .errors import PermissionDeniedError
@@ -91,12 +92,11 @@ class Report:
     def summary(self, *, messages: int, test_events: int = 0) -> None:
         """Report the end of the invocation, with its metrics.
 
-        The line has the level in force if that is above INFO: it is wanted even if the lines of
-        object events are not, and Lambda drops lines below the level.
+        The line is wanted even if the lines of object events are not.
         """
         seconds = time.monotonic() - self._started
         _logger.log(
-            max(logging.INFO, _logger.getEffectiveLevel()),
+            wanted_level(),
             "summary",
             extra=self._metrics()
             | {
@@ -135,23 +135,40 @@ class Report:
         return lag_ms
 
     def _metrics(self) -> dict[str, Any]:
-        """Return the fields that make a log line one of metrics, with their values."""
         counts = {outcome.capitalize(): self.outcomes[outcome] for outcome in Outcome}
         counts[_PERMISSION_DENIED] = self._permission_denied
-        metrics = [{"Name": name, "Unit": "Count"} for name in counts]
         lags = {_LAG: _thinned(self._lags_ms)} if self._lags_ms else {}
-        metrics += [{"Name": name, "Unit": "Milliseconds"} for name in lags]
-        return {
-            "_aws": {
-                "Timestamp": int(self._now().timestamp() * 1000),
-                "CloudWatchMetrics": [
-                    {"Namespace": NAMESPACE, "Dimensions": [[DIMENSION]], "Metrics": metrics}
-                ],
-            },
-            DIMENSION: _DEPLOYMENT,
-            **counts,
-            **lags,
-        }
+        return metric_fields(self._now(), _DEPLOYMENT, counts, lags)
+
+
+def wanted_level() -> int:
+    """Return the level of a line that carries metrics: INFO, or the level in force if it is above.
+
+    Lambda drops lines below the level in force.
+    """
+    return max(logging.INFO, _logger.getEffectiveLevel())
+
+
+def metric_fields(
+    time: datetime,
+    deployment: str,
+    counts: Mapping[str, int],
+    milliseconds: Mapping[str, Sequence[int]] = MappingProxyType({}),
+) -> dict[str, Any]:
+    """Return the fields that make a log line one of metrics, with their values."""
+    units = dict.fromkeys(counts, "Count") | dict.fromkeys(milliseconds, "Milliseconds")
+    metrics = [{"Name": name, "Unit": unit} for name, unit in units.items()]
+    return {
+        "_aws": {
+            "Timestamp": int(time.timestamp() * 1000),
+            "CloudWatchMetrics": [
+                {"Namespace": NAMESPACE, "Dimensions": [[DIMENSION]], "Metrics": metrics}
+            ],
+        },
+        DIMENSION: deployment,
+        **counts,
+        **milliseconds,
+    }
 
 
 class JsonFormatter(logging.Formatter):
