@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Protocol
 
-from .ranges import Range, last_key, separator, shared_length
+from .ranges import SURROGATES, Range, last_key, separator, shared_length
 
 MOST_REQUESTS = 100
 """The most lists of the bucket for one division."""
@@ -210,4 +210,4 @@ def _at(position: float) -> str:
 
 def _character(code: int) -> str:
     """Return the character, or for a surrogate, which UTF-8 cannot write, the one before."""
-    return chr(0xD7FF if 0xD800 <= code <= 0xDFFF else code)
+    return chr(SURROGATES.start - 1 if code in SURROGATES else code)

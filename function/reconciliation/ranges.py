@@ -5,7 +5,6 @@ same order.
 """
 
 import json
-import os
 from base64 import b85decode, b85encode
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from ..events import MAX_KEY_BYTES
 _LAST = "\U0010ffff"
 _LAST_OF_BYTES = ("", "\x7f", "\u07ff", "\uffff")
 """The last character that UTF-8 writes with that many bytes."""
-_SURROGATES = (0xD800, 0xDFFF)
+SURROGATES = range(0xD800, 0xE000)
 """Code points that UTF-8 cannot write."""
 # Printable ASCII that JSON does not escape, without the percent sign.
 _PLAIN = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) not in '"%\\')
@@ -49,7 +48,8 @@ class Range:
 
 def shared_length(one: str, other: str) -> int:
     """Return how many characters two texts have in common at the beginning."""
-    return len(os.path.commonprefix((one, other)))
+    pairs = zip(one, other, strict=False)
+    return next((at for at, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
 
 
 def separator(low: str, high: str) -> str:
@@ -71,12 +71,12 @@ def separator(low: str, high: str) -> str:
 
 def _before(character: str) -> str:
     code = ord(character) - 1
-    return chr(_SURROGATES[0] - 1 if code == _SURROGATES[1] else code)
+    return chr(SURROGATES.start - 1 if code in SURROGATES else code)
 
 
 def _next(character: str) -> str:
     code = ord(character) + 1
-    return chr(_SURROGATES[1] + 1 if code == _SURROGATES[0] else code)
+    return chr(SURROGATES.stop if code in SURROGATES else code)
 
 
 def last_key(prefix: str) -> str:
