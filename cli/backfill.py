@@ -11,19 +11,21 @@ from pathlib import Path
 
 from .address import Address
 from .checkpoint import Checkpoint, Left, Range, identity
-from .drift import merged
-from .errors import FAILED, NO, OK, CommandError
-from .failures import CALL_ERRORS, Failure, Failures
+from .errors import FAILED, NO, OK, CommandError, cause
+from .failures import Failures
 from .function.errors import ContentionError
 from .function.events import BACKFILL, ObjectEvent
+from .function.listed import Listed
+from .function.listing import Listing
+from .function.reconciliation.comparison import merged
+from .function.reconciliation.failures import CALL_ERRORS, Failure
+from .function.reconciliation.insertion import MOST_AT_ONCE, Insertion
+from .function.reconciliation.workers import each
 from .function.record import FileRecord, ObjectState
-from .insertion import MOST_AT_ONCE, Insertion
-from .listing import Listed, Listing
 from .progress import Work
 from .report_file import opened
 from .target import Target
 from .terminal import counted, stderr_console, write_stderr, write_stdout
-from .workers import each
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +223,7 @@ def _writing(target: Target, address: Address, listing: Listing) -> Callable[[Ba
                 except ContentionError:
                     done.contended += 1
                 except CALL_ERRORS as error:
-                    done.failures.append(Failure.of(key, error))
+                    done.failures.append(Failure.of(key, error, cause))
             return done
 
         return refresh
@@ -234,7 +236,7 @@ def _writing(target: Target, address: Address, listing: Listing) -> Callable[[Ba
         objects = [*batch.objects, *there]
         inserted = insertion.insert([_record(target, bucket, listed) for listed in objects])
         done.written = inserted.written
-        done.failures += [Failure.of(key, error) for key, error in inserted.failed.items()]
+        done.failures += [Failure.of(key, error, cause) for key, error in inserted.failed.items()]
         return done
 
     return insert
@@ -248,7 +250,7 @@ def _still_there(
         try:
             listed, _ = listing.find(key)
         except CALL_ERRORS as error:
-            failures.append(Failure.of(key, error))
+            failures.append(Failure.of(key, error, cause))
         else:
             if listed:
                 yield listed

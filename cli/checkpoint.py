@@ -18,7 +18,7 @@ from typing import Any
 
 from .address import Address
 from .errors import CommandError
-from .failures import Failure
+from .function.reconciliation.failures import Failure
 from .target import Target
 from .terminal import counted, write_stderr
 

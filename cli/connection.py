@@ -7,7 +7,7 @@ import boto3
 from botocore.config import Config
 
 from .errors import CommandError
-from .workers import WORKERS
+from .function.reconciliation.workers import WORKERS
 
 _SHARED = Config(
     max_pool_connections=WORKERS,

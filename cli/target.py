@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.config import Config
 
-from .address import Address, Filters, meanings
+from .address import Address, meanings
 from .connection import Connection
 from .deployment import Deployment
 from .errors import CommandError
 from .function.derived_files import DerivedFiles
+from .function.filters import Filters
 from .function.indexer import Indexer
 from .function.objects import Objects
 from .function.record import FileRecord, ObjectState

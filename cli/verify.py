@@ -18,24 +18,26 @@ from pathlib import Path
 
 from .address import Address
 from .checkpoint import Checkpoint, Left, Range, identity
-from .drift import Comparison, merged
-from .errors import NO, OK, CommandError
-from .failures import CALL_ERRORS, Failure, Failures
-from .findings import UNSETTLED, Drift, Findings
+from .errors import FAILED, NO, OK, CommandError, cause
+from .failures import Failures
 from .function.errors import ContentionError
 from .function.events import REPAIR, ObjectEvent
 from .function.indexer import Indexer
+from .function.listed import Listed
+from .function.listing import Listing
+from .function.reconciliation.comparison import Comparison, merged
+from .function.reconciliation.failures import CALL_ERRORS, Failure
+from .function.reconciliation.findings import UNSETTLED, Drift, Findings
+from .function.reconciliation.workers import WORKERS, each
 from .function.record import FileRecord
 from .function.repair import Settled
 from .function.sequencer import CLOCKS_DIFFER
-from .listing import Listed, Listing
 from .progress import Work
 from .reader import IndexReader
 from .report_file import opened
 from .summary import show
 from .target import Target
 from .terminal import counted, stderr_console, write_stderr, write_stdout
-from .workers import WORKERS, each
 
 _MOST_WAITING = 50_000
 """Suspects in memory; if there are more, the comparison waits for the oldest."""
@@ -178,7 +180,7 @@ class Verification:
             clock = now + timedelta(seconds=time.monotonic() - started)
             return Observation(key, listed, record, now, clock)
         except CALL_ERRORS as error:
-            return Failure.of(key, error)
+            return Failure.of(key, error, cause)
 
     def _suspect(self, step: Step, seen: Observation, observations: int = 1) -> Suspect:
         return Suspect(
@@ -241,7 +243,7 @@ class Verification:
         except ContentionError:
             raise
         except CALL_ERRORS as error:
-            failure = replace(Failure.of(drift.key, error), kind=drift.kind)
+            failure = replace(Failure.of(drift.key, error, cause), kind=drift.kind)
             return replace(drift, failure=failure)
         return replace(drift, repaired=True)
 
@@ -333,7 +335,14 @@ def verify(
             "Neither bucket nor index has a watched key that begins with {}.", str(address)
         )
         return NO if address.path else OK
-    return findings.exit_code
+    return exit_code(findings)
+
+
+def exit_code(findings: Findings) -> int:
+    """Return the exit code of the command."""
+    if findings.failed or findings.unsettled:
+        return FAILED
+    return NO if findings.kinds.total() else OK
 
 
 def _line(found: Drift | Failure, address: Address) -> str:

@@ -13,10 +13,10 @@ from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cli.function.errors import PermissionDeniedError, TableMissingError
-from cli.function.record import FileRecord, ObjectState
-from cli.function.repository import FileIndex
-from cli.reader import IndexReader
+from function.errors import PermissionDeniedError, TableMissingError
+from function.reader import IndexReader
+from function.record import FileRecord, ObjectState
+from function.repository import FileIndex
 from tests.integration.conftest import BUCKET, TABLE
 from tools.module_copy import ROOT
 
@@ -31,6 +31,11 @@ _numbers = count()
 def record(key: str = "a.txt", **changes: Any) -> FileRecord:
     values: dict[str, Any] = {"revision": "r", "state": ObjectState(etag="e", size=1)} | changes
     return FileRecord(bucket=BUCKET, key=key, indexed_at=NOW, **values)
+
+
+@pytest.fixture
+def reader(dynamodb: "DynamoDBClient") -> IndexReader:
+    return IndexReader(dynamodb, TABLE)
 
 
 @pytest.fixture

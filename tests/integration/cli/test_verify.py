@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cli import verify
+from cli.function.listing import Listing
 from cli.function.record import DerivedFile, FileRecord, ObjectMetadata, ObjectState, format_time
 from cli.function.repository import FileIndex
-from cli.listing import Listing
 from cli.reader import IndexReader
 from function.handler import Function, create_function
 from tests.integration.cli.conftest import FileIndexCommand, Said, Store

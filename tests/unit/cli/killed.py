@@ -15,12 +15,13 @@ from unittest.mock import patch
 from botocore.exceptions import ClientError
 
 from cli import backfill, checkpoint, verify
-from cli.address import Address, Filters
+from cli.address import Address
 from cli.function.denials import explained_read_denial
 from cli.function.events import ObjectEvent
+from cli.function.filters import Filters
+from cli.function.listed import Listed, Page
 from cli.function.record import FileRecord, ObjectState
 from cli.function.settings import Settings
-from cli.listing import Listed, Page
 from cli.target import Target
 from tests.unit.cli.deployments import CONNECTION
 

@@ -8,7 +8,7 @@ import pytest
 
 from cli.checkpoint import Checkpoint, Left, Range
 from cli.errors import CommandError
-from cli.failures import Failure
+from cli.function.reconciliation.failures import Failure
 
 AFTER_A = Left((Range("a\n\U0001f600"),), counts={"objects": 3})
 

@@ -12,18 +12,20 @@ import pytest
 from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
 
 from cli import backfill, verify
-from cli.address import Address, Filters
+from cli.address import Address
 from cli.backfill import Batch, Counts, _write_counts
 from cli.checkpoint import Checkpoint, Left, Range, identity
 from cli.connection import Connection
-from cli.drift import Kind
 from cli.errors import CommandError
-from cli.failures import Failure
-from cli.findings import Drift, Findings
 from cli.function.errors import ContentionError
+from cli.function.listed import Listed, Page
+from cli.function.listing import Listing
+from cli.function.reconciliation.comparison import Kind
+from cli.function.reconciliation.failures import Failure
+from cli.function.reconciliation.findings import Drift, Findings
+from cli.function.reconciliation.insertion import Inserted
 from cli.function.record import FileRecord, ObjectMetadata, ObjectState
-from cli.insertion import Inserted
-from cli.listing import Listed, Listing, Page
+from cli.options import filters_of
 from cli.progress import Work
 from cli.target import Target
 from local.waiting import HANG_SECONDS
@@ -261,7 +263,7 @@ def test_runs_are_told_apart_by_their_work() -> None:
         ),
         (replace(target, settings=replace(settings, derived_bucket="d")), address),
         (replace(target, settings=replace(settings, derived_max_bytes=1)), address),
-        (replace(target, filters=Filters.parse(["in/"])), address),
+        (replace(target, filters=filters_of(["in/"])), address),
         (target, Address("c", "in/")),
         (target, Address("b", "in")),
     ]

@@ -9,17 +9,19 @@ import pytest
 from botocore.exceptions import ReadTimeoutError
 
 from cli import verify
-from cli.address import Address, Filters
+from cli.address import Address
 from cli.checkpoint import Left, Range
-from cli.drift import Comparison, Kind
-from cli.failures import Failure
-from cli.findings import UNSETTLED, Drift
 from cli.function.errors import ContentionError
 from cli.function.events import ObjectEvent
+from cli.function.filters import Filters
 from cli.function.indexer import Indexer
+from cli.function.listed import Listed, Page
+from cli.function.listing import Listing
+from cli.function.reconciliation.comparison import Comparison, Kind
+from cli.function.reconciliation.failures import Failure
+from cli.function.reconciliation.findings import UNSETTLED, Drift
 from cli.function.record import FileRecord, ObjectState
 from cli.function.repair import Settled
-from cli.listing import Listed, Listing, Page
 from cli.progress import Work
 from cli.reader import IndexReader
 from cli.verify import Step, Verification, settled_at

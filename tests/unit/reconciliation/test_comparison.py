@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli.address import Filter, Filters
-from cli.drift import Comparison, Kind, merged
-from cli.function.record import FileRecord, ObjectMetadata, ObjectState
-from cli.listing import Listed, Page
+from function.filters import Filter, Filters
+from function.listed import Listed, Page
+from function.reconciliation.comparison import Comparison, Kind, merged
+from function.record import FileRecord, ObjectMetadata, ObjectState
 
 NOW = datetime(2026, 11, 23, 8, 15, 30, tzinfo=UTC)
 SECOND = timedelta(seconds=1)

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from .address import Filters
-from .function.record import FileRecord, ObjectState
-from .listing import Listed, Page, known_version
+from ..filters import Filters
+from ..listed import Listed, Page, known_version
+from ..record import FileRecord, ObjectState
 
 
 class Kind(StrEnum):

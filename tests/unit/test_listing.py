@@ -7,10 +7,10 @@ from typing import Any, cast
 import pytest
 from botocore.exceptions import ClientError
 
-from cli.address import Filter, Filters
-from cli.errors import CommandError
-from cli.function.errors import PermissionDeniedError
-from cli.listing import Listed, Listing
+from function.errors import BucketMissingError, PermissionDeniedError
+from function.filters import Filter, Filters
+from function.listed import Listed
+from function.listing import Listing
 
 DATES = [f"Mon, 23 Nov 2026 08:15:{second:02} GMT" for second in range(60)]
 FIRST = datetime(2026, 11, 23, 8, 15, tzinfo=UTC)
@@ -165,7 +165,7 @@ def test_one_object_is_listed_to_reach_the_bucket() -> None:
 def test_a_denial_names_the_action_and_the_bucket(
     versions: bool, action: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cli.function.denials._caller", lambda: "me")
+    monkeypatch.setattr("function.denials._caller", lambda: "me")
     denied = ClientError({"Error": {"Code": "AccessDenied", "Message": ""}}, "ListObjectsV2")
 
     with pytest.raises(
@@ -176,5 +176,5 @@ def test_a_denial_names_the_action_and_the_bucket(
 
 
 def test_a_missing_bucket_is_named() -> None:
-    with pytest.raises(CommandError, match=r"^bucket b does not exist$"):
+    with pytest.raises(BucketMissingError, match=r"^bucket b does not exist$"):
         listing(Bucket(error=NoSuchBucketError())).reach("")

@@ -3,47 +3,17 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
-from .address import Filters
-from .errors import CommandError
-from .function.denials import explained_denial
+from .denials import explained_denial
+from .errors import BucketMissingError
+from .filters import Filters
+from .listed import Listed, Page, known_version
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-
-_NO_VERSION = "null"
-
-
-def known_version(version_id: str | None) -> str | None:
-    """Return the version id; None for "null", which a bucket without versioning has."""
-    return None if version_id == _NO_VERSION else version_id
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """An object, as a listing describes it."""
-
-    key: str
-    etag: str
-    size: int
-    """Bytes."""
-    last_modified: datetime
-    version_id: str | None = None
-    """None if versions are not listed, or the bucket has none."""
-    storage_class: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Objects that existed at a time."""
-
-    objects: list[Listed]
-    time: datetime
-    """By S3's clock, in whole seconds."""
 
 
 class Listing:
@@ -109,7 +79,7 @@ class Listing:
             with explained_denial(action, f"bucket {self._bucket}"):
                 yield
         except self._s3.exceptions.NoSuchBucket:
-            raise CommandError(f"bucket {self._bucket} does not exist") from None
+            raise BucketMissingError(f"bucket {self._bucket} does not exist") from None
 
     def _objects(self, page: dict[str, Any]) -> Iterator[Listed]:
         for found in page.get("Versions" if self._versions else "Contents", ()):

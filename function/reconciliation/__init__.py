@@ -1,0 +1,1 @@
+"""Reconciliation of index and bucket: ranges of keys, and what is done with each."""
