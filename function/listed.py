@@ -32,3 +32,5 @@ class Page:
     objects: list[Listed]
     time: datetime
     """By S3's clock, in whole seconds."""
+    last: str | None = None
+    """The last key that was listed, watched or not; None if there was none."""
