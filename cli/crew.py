@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection as Pipe
 from multiprocessing.connection import wait
 from multiprocessing.context import SpawnProcess
@@ -210,16 +211,15 @@ def _received(pipe: Pipe) -> tuple[Range, Any] | None:
 def _telling(work: Work[P], of: Range, budget: Budget, pipe: Pipe) -> Iterator[_Told[P]]:
     """Yield the sum of the parts that were finished since the last message."""
     began = asked = told = time.monotonic()
+    is_stopped = False
 
     def is_spent(suspects: int) -> bool:
-        nonlocal asked
+        nonlocal asked, is_stopped
         now = time.monotonic()
-        if now - began > budget.seconds or suspects >= budget.suspects:
-            return True
-        if now - asked < _ASKED_EVERY_SECONDS:
-            return False
-        asked = now
-        return pipe.poll()  # told to stop, or the other process has ended
+        if now - asked >= _ASKED_EVERY_SECONDS:
+            asked = now
+            is_stopped = pipe.poll()  # told to stop, or the other process has ended
+        return is_stopped or now - began > budget.seconds or suspects >= budget.suspects
 
     whole: Any = None
     try:
@@ -247,6 +247,7 @@ def _signals_blocked() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
+    resource_tracker.ensure_running()  # or the first start would run it, and unblock the signals
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     try:
         yield

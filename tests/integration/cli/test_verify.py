@@ -12,6 +12,7 @@ import pytest
 
 from cli import verify, waiting
 from cli.function.listing import Listing
+from cli.function.objects import Objects
 from cli.function.record import DerivedFile, FileRecord, ObjectMetadata, ObjectState, format_time
 from cli.function.repository import FileIndex
 from cli.reader import IndexReader
@@ -212,6 +213,52 @@ def test_a_bucket_that_is_deleted_between_the_looks_stops_a_repair(
 
     assert verified(file_index, "--repair").code == 2
     assert revision(index, "a") == record.revision
+
+
+@pytest.mark.parametrize("is_deleted", [True, False])
+def test_a_bucket_or_a_permission_that_is_gone_when_a_repair_looks_writes_no_tombstone(
+    file_index: FileIndexCommand,
+    s3: "S3Client",
+    store: Store,
+    index: FileIndex,
+    monkeypatch: pytest.MonkeyPatch,
+    is_deleted: bool,
+) -> None:
+    """HEAD answers 404, but that says nothing about the key."""
+    record = phantom("a")
+    store(record)
+    faults = Faults(monkeypatch)
+    head = Objects.head
+
+    def is_gone(objects: Objects, bucket: str, key: str) -> Any:
+        if is_deleted:
+            s3.delete_bucket(Bucket=BUCKET)
+        else:
+            faults.fail("ListObjectsV2", "AccessDenied")
+        return head(objects, bucket, key)
+
+    monkeypatch.setattr(Objects, "head", is_gone)
+
+    said = verified(file_index, "--repair")
+
+    assert said.code == 2
+    cause = f"bucket {BUCKET} does not exist" if is_deleted else "perform: s3:ListBucket on"
+    assert cause in said.messages
+    assert revision(index, "a") == record.revision
+
+
+def test_an_item_that_is_not_a_record_fails_alone(
+    file_index: FileIndexCommand, s3: "S3Client", store: Store, dynamodb: "DynamoDBClient"
+) -> None:
+    drift(s3, store)
+    item = {"partition": {"S": BUCKET}, "key": {"S": "in/n"}}
+    dynamodb.put_item(TableName=TABLE, Item=item)
+
+    said = verified(file_index, "--filter", "in/")
+
+    assert (said.code, said.lines[-1]["compared"], said.lines[-1]["failed"]) == (2, 9, 1)
+    assert sum(said.lines[-1]["drift"].values()) == 4
+    assert f"  {URL}/in/n: the table holds an item that is not a record" in said.messages
 
 
 TOO_GREAT = "00FFFFFF00D160712D"
