@@ -16,10 +16,10 @@ from uuid import uuid4
 from rich.console import Console
 from rich.table import Column, Table
 
+from cli.function.reconciliation.insertion import MOST_AT_ONCE, Insertion
+from cli.function.reconciliation.workers import each
 from cli.function.record import FileRecord, ObjectState
 from cli.function.repository import FileIndex
-from cli.insertion import MOST_AT_ONCE, Insertion
-from cli.workers import each
 from local.emulator import Emulator
 
 LATENCIES_MS = (0, 5)

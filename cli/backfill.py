@@ -2,53 +2,31 @@
 
 import json
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import asdict, dataclass, field, fields, replace
-from datetime import UTC, datetime
-from itertools import chain
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 from .address import Address
-from .checkpoint import Checkpoint, Left, Range, identity
-from .drift import merged
-from .errors import FAILED, NO, OK, CommandError
-from .failures import CALL_ERRORS, Failure, Failures
-from .function.errors import ContentionError
-from .function.events import BACKFILL, ObjectEvent
-from .function.record import FileRecord, ObjectState
-from .insertion import MOST_AT_ONCE, Insertion
-from .listing import Listed, Listing
+from .checkpoint import Checkpoint, Left, identity, in_order
+from .crew import Job
+from .engine import Engine
+from .errors import FAILED, NO, OK, CommandError, cause
+from .failures import Failures
+from .function.listing import Listing
+from .function.reconciliation.comparison import merged
+from .function.reconciliation.failures import CALL_ERRORS, Failure
+from .function.reconciliation.filling import Filled, Filling, Inserting, Refreshing, Writer
+from .function.reconciliation.insertion import MOST_AT_ONCE, Insertion
+from .function.reconciliation.ranges import Range
+from .function.reconciliation.sides import BucketAndTable
+from .function.reconciliation.workers import each
+from .function.record import FileRecord, Unreadable
+from .interruption import Interruption, deferred
 from .progress import Work
-from .report_file import opened
+from .report_file import ReportFile, opened
 from .target import Target
 from .terminal import counted, stderr_console, write_stderr, write_stdout
-from .workers import each
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Objects whose records are written together."""
-
-    ranges: tuple[Range, ...]
-    """The keys left after it."""
-    retried: int
-    """How many bytes of the earlier run's failed keys have been retried after it."""
-    objects: Sequence[Listed] = ()
-    again: Sequence[str] = ()
-    """Keys that failed in an earlier run."""
-
-
-@dataclass(slots=True)
-class Written:
-    """The result of a batch."""
-
-    written: int = 0
-    contended: int = 0
-    """Records that other writers kept changing."""
-    gone: int = 0
-    """Objects that no longer exist."""
-    failures: list[Failure] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -60,21 +38,116 @@ class Counts:
     contended: int = 0
     failed: int = 0
 
-    def add(self, batch: Batch, written: Written) -> None:
-        """Count a batch."""
-        self.objects += len(batch.objects) - written.gone
-        self.written += written.written
-        self.contended += written.contended
-        self.failed += len(written.failures) - len(batch.again)
+    def add(self, filled: Filled) -> None:
+        """Count a part."""
+        self.objects += filled.objects
+        self.written += filled.written
+        self.contended += filled.contended
+        self.failed += len(filled.failures)
+
+    def take_back(self, keys: int) -> None:
+        """Uncount failed keys of an earlier run, which are retried."""
+        self.objects -= keys
+        self.failed -= keys
 
     @classmethod
     def of(cls, left: Left) -> "Counts":
         """Return what a checkpoint counted."""
         return cls(**{one.name: left.counts.get(one.name, 0) for one in fields(cls)})
 
-    def at(self, left: Left) -> Left:
-        """Return the checkpoint with these counts."""
-        return replace(left, counts=asdict(self))
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """What the user asked for. Can be pickled, so that other processes work on it too."""
+
+    target: Target
+    address: Address
+
+    def listing(self) -> Listing:
+        return Listing(self.target.s3(), self.address.bucket, self.target.filters)
+
+    def filling(self) -> Filling:
+        writer = self._refreshing() if self.target.refreshes else self._inserting()
+        return Filling(self.listing(), writer, prefix=self.address.path, cause=cause)
+
+    def _refreshing(self) -> Writer:
+        return Refreshing(self.target.indexer(), self.address.bucket, cause)
+
+    def _inserting(self) -> Writer:
+        target = self.target
+        client = target.client("dynamodb")
+        insertion = Insertion(client, target.settings.table_name, target.index())
+        return Inserting(
+            insertion,
+            self.address.bucket,
+            target.settings,
+            versioned=target.versioned,
+            cause=cause,
+        )
+
+    def work(self) -> Callable[[Range, Callable[[int], bool]], Iterator[Filled]]:
+        return self.filling().filling
+
+    def sides(self) -> BucketAndTable:
+        target, address = self.target, self.address
+        return BucketAndTable(
+            self.listing(), target.reader(), target.filters, address.bucket, address.path
+        )
+
+
+@dataclass(slots=True)
+class Run:
+    """A run: its counts, its checkpoint and its report."""
+
+    address: Address
+    checkpoint: Checkpoint
+    filling: Filling
+    engine: Engine[Filled]
+    interruption: Interruption
+    lines: ReportFile
+    work: Work
+    left: Left
+    counts: Counts
+    failures: Failures
+    has_begun: bool = False
+
+    def finish(self) -> None:
+        """Retry an earlier run's failed keys, and write what is left."""
+        again = each(
+            lambda batch: self.filling.again(batch[0]), _failed(self.checkpoint, self.left)
+        )
+        for (keys, retried), filled in again:
+            self.counts.take_back(len(keys))
+            self.left = replace(self.left, retried=retried)
+            self._add(filled)
+            self.interruption.check()
+        with closing(self.engine.run()) as parts:
+            for part in parts:
+                if part:
+                    self.work.advance(part.objects)
+                    self._add(part)
+
+    def state(self) -> Left:
+        """Return what is left, with the counts so far."""
+        return Left(in_order(self.engine.left), self.left.retried, asdict(self.counts))
+
+    def stop(self) -> None:
+        """Keep what is left, and tell the user."""
+        if self.has_begun:
+            left = self.state()
+            self.checkpoint.write(left)
+            self.checkpoint.say_stopped(left, f"{counted(self.counts.objects, 'object')} done")
+
+    def _add(self, filled: Filled) -> None:
+        self.has_begun = True
+        self.counts.add(filled)
+        for failure in filled.failures:
+            self.lines.write(_line(failure, self.address))
+            self.checkpoint.add(failure)
+        self.failures.add(filled.failures, is_any_done=filled.written > 0)
+        if self.checkpoint.is_due:
+            self.lines.flush()
+            self.checkpoint.write(self.state())
 
 
 def backfill(
@@ -87,48 +160,54 @@ def backfill(
     as_json: bool,
 ) -> int:
     """Insert a record for each object without one, or refresh all if records hold metadata."""
-    listing = Listing(target.s3(), address.bucket, target.filters)
+    request = _Request(target, address)
+    listing = request.listing()
     if dry_run:
         return _dry_run(target, address, listing, as_json=as_json)
     listing.reach(address.path)
     checkpoint = Checkpoint("backfill", *identity(target, address))
     earlier = checkpoint.begin(resume=resume)
     left = earlier or Left()
-    counts, failures = Counts.of(left), Failures(is_resumed=earlier is not None)
-    batches = chain(
-        _failed(checkpoint, left), _batches(listing, address, left, retried=checkpoint.failed_size)
-    )
+    filling = request.filling()
     with ExitStack() as context:
         lines = context.enter_context(opened(report, resumed=earlier is not None))
+        work = context.enter_context(Work("Backfilling"))
+        interruption = context.enter_context(deferred())
+        job = Job(target.connection, request.work)
+        run = Run(
+            address,
+            checkpoint,
+            filling,
+            Engine(job, filling.filling, request.sides, left.ranges, interruption),
+            interruption,
+            lines,
+            work,
+            left,
+            Counts.of(left),
+            Failures(is_resumed=earlier is not None),
+        )
         try:
-            work = context.enter_context(Work("Backfilling"))
             context.enter_context(_counting(listing, address.path, left, work))
-            for batch, written in each(_writing(target, address, listing), batches):
-                counts.add(batch, written)
-                left = Left(batch.ranges, batch.retried)
-                work.advance(len(batch.objects))
-                for failure in written.failures:
-                    lines.write(_line(failure, address))
-                    checkpoint.add(failure)
-                failures.add(written.failures, is_any_done=written.written > 0)
-                if checkpoint.is_due:
-                    lines.flush()
-                    checkpoint.write(counts.at(left))
+            run.finish()
         except BaseException:
             lines.flush()  # the checkpoint must not count lines that are not in the file
-            if left.ranges != (Range(),) or left.retried:
-                checkpoint.write(counts.at(left))
-                checkpoint.say_stopped(left, f"{counted(counts.objects, 'object')} done")
+            if not interruption.is_forced:
+                run.stop()
             raise
+    return _ended(run, target, as_json=as_json)
+
+
+def _ended(run: Run, target: Target, *, as_json: bool) -> int:
+    counts, failures, checkpoint = run.counts, run.failures, run.checkpoint
     if denial := failures.denial(counts.objects):
         checkpoint.forget()
         raise CommandError(denial)
-    checkpoint.end(counts.at(replace(left, ranges=())), is_done=not failures.count)
-    _write_counts(target, counts, rate=work.rate, as_json=as_json)
-    failures.say(address.bucket, is_kept=checkpoint.is_kept)
+    checkpoint.end(run.state(), is_done=not failures.count)
+    _write_counts(target, counts, rate=run.work.rate, as_json=as_json)
+    failures.say(run.address.bucket, is_kept=checkpoint.is_kept)
     if counts.failed:
         return FAILED
-    return OK if counts.objects else _nothing(address)
+    return OK if counts.objects else _nothing(run.address)
 
 
 def _write_counts(target: Target, counts: Counts, *, rate: float, as_json: bool) -> None:
@@ -157,12 +236,12 @@ def _line(failure: Failure, address: Address) -> str:
 
 def _dry_run(target: Target, address: Address, listing: Listing, *, as_json: bool) -> int:
     objects = missing = 0
-    records = target.reader().list_prefix(address.bucket, address.path)
+    stored = target.reader().list_range(address.bucket, Range(), address.path)
     with Work("Comparing") as work:
-        for _, listed, record in merged(listing.pages(address.path), records):
-            if listed:
+        for one in merged(listing.pages(address.path), stored):
+            if one.listed:
                 objects += 1
-                missing += record is None
+                missing += _is_missing(one.stored)
                 work.advance()
     if as_json:
         write_stdout(json.dumps({"objects": objects, "without_record": missing}))
@@ -175,98 +254,26 @@ def _dry_run(target: Target, address: Address, listing: Listing, *, as_json: boo
     return OK if objects else _nothing(address)
 
 
+def _is_missing(stored: FileRecord | Unreadable | None) -> bool:
+    return stored is None or (isinstance(stored, FileRecord) and stored.deleted)
+
+
 def _nothing(address: Address) -> int:
     write_stderr("No watched object begins with {}.", str(address))
     return NO
 
 
-def _failed(checkpoint: Checkpoint, left: Left) -> Iterator[Batch]:
-    """Yield the keys that failed in an earlier run."""
+def _failed(checkpoint: Checkpoint, left: Left) -> Iterator[tuple[list[str], int]]:
+    """Yield the keys that failed in an earlier run, in batches, with the offset after each."""
     keys: list[str] = []
     retried = left.retried
     for failure, retried in checkpoint.failures(left):
         keys.append(failure.key)
         if len(keys) == MOST_AT_ONCE:
-            yield Batch(left.ranges, retried, again=keys)
+            yield keys, retried
             keys = []
     if keys:
-        yield Batch(left.ranges, retried, again=keys)
-
-
-def _batches(listing: Listing, address: Address, left: Left, *, retried: int) -> Iterator[Batch]:
-    """Yield the remaining objects."""
-    for number, of in enumerate(left.ranges):
-        others = left.ranges[number + 1 :]
-        for page in listing.pages(address.path, of.after):
-            within = [listed for listed in page.objects if listed.key in of]
-            for first in range(0, len(within), MOST_AT_ONCE):
-                objects = within[first : first + MOST_AT_ONCE]
-                yield Batch((Range(objects[-1].key, of.up_to), *others), retried, objects)
-            if len(within) < len(page.objects):
-                break
-
-
-def _writing(target: Target, address: Address, listing: Listing) -> Callable[[Batch], Written]:
-    """Return the function that writes the records of a batch."""
-    bucket = address.bucket
-    if target.refreshes:
-        indexer = target.indexer()
-
-        def refresh(batch: Batch) -> Written:
-            done = Written()
-            for key in (*batch.again, *(listed.key for listed in batch.objects)):
-                try:
-                    indexer.refresh(ObjectEvent(bucket=bucket, key=key, name=BACKFILL))
-                    done.written += 1
-                except ContentionError:
-                    done.contended += 1
-                except CALL_ERRORS as error:
-                    done.failures.append(Failure.of(key, error))
-            return done
-
-        return refresh
-    insertion = Insertion(target.client("dynamodb"), target.settings.table_name, target.index())
-
-    def insert(batch: Batch) -> Written:
-        done = Written()
-        there = list(_still_there(listing, batch.again, done.failures))
-        done.gone = len(batch.again) - len(there) - len(done.failures)
-        objects = [*batch.objects, *there]
-        inserted = insertion.insert([_record(target, bucket, listed) for listed in objects])
-        done.written = inserted.written
-        done.failures += [Failure.of(key, error) for key, error in inserted.failed.items()]
-        return done
-
-    return insert
-
-
-def _still_there(
-    listing: Listing, keys: Iterable[str], failures: list[Failure]
-) -> Iterator[Listed]:
-    """Yield the objects that still exist."""
-    for key in keys:
-        try:
-            listed, _ = listing.find(key)
-        except CALL_ERRORS as error:
-            failures.append(Failure.of(key, error))
-        else:
-            if listed:
-                yield listed
-
-
-def _record(target: Target, bucket: str, listed: Listed) -> FileRecord:
-    """Return the record of a listed object.
-
-    It is observed if the bucket has versions. Otherwise an event that removes an older version
-    without naming it would remove the key.
-    """
-    return FileRecord.of(
-        ObjectEvent(bucket=bucket, key=listed.key, name=BACKFILL),
-        ObjectState(etag=listed.etag, size=listed.size, last_modified=listed.last_modified),
-        now=datetime.now(UTC),
-        tombstone_life=target.settings.tombstone_life,
-        observed=target.versioned,
-    )
+        yield keys, retried
 
 
 @contextmanager
@@ -279,10 +286,10 @@ def _counting(listing: Listing, prefix: str, left: Left, work: Work) -> Iterator
         # The total only improves the progress bar.
         with suppress(CommandError, *CALL_ERRORS):
             for of in left.ranges:
-                for page in listing.pages(prefix, of.after):
+                for page in listing.pages(prefix, of):
                     if ending.is_set():
                         return
-                    total += sum(listed.key in of for listed in page.objects)
+                    total += len(page.objects)
                     work.set_total(total)
 
     thread = threading.Thread(target=count, daemon=True)

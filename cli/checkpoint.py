@@ -11,18 +11,21 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from .address import Address
 from .errors import CommandError
-from .failures import Failure
+from .function.reconciliation.failures import Failure
+from .function.reconciliation.ranges import Range
 from .target import Target
 from .terminal import counted, write_stderr
 
 _SECONDS = 1.0
+_SHARE = 20
+"""Writing takes at most one part in so many of a run's time: many suspects are many ranges."""
 
 
 def identity(target: Target, address: Address) -> tuple[str, ...]:
@@ -30,19 +33,6 @@ def identity(target: Target, address: Address) -> tuple[str, ...]:
     table, region = target.settings.table_name, target.connection.region or "no Region"
     filters, settings = str(target.filters), repr(target.settings)
     return table, region, address.bucket, address.path, filters, settings
-
-
-@dataclass(frozen=True, slots=True)
-class Range:
-    """The keys after one, up to and including another."""
-
-    after: str = ""
-    up_to: str | None = None
-    """None: the last key."""
-
-    def __contains__(self, key: str) -> bool:
-        # Python orders strings by code points, which is the order of their UTF-8 bytes.
-        return self.after < key and (self.up_to is None or key <= self.up_to)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +44,17 @@ class Left:
     retried: int = 0
     """How many bytes of the failed keys have been retried."""
     counts: Mapping[str, int] = field(default_factory=dict)
+
+
+def in_order(ranges: Iterable[Range]) -> tuple[Range, ...]:
+    """Return ranges in key order; those that touch become one."""
+    joined: list[Range] = []
+    for one in sorted(ranges, key=lambda one: one.after):
+        if joined and joined[-1].up_to == one.after:
+            joined[-1] = Range(joined[-1].after, one.up_to)
+        else:
+            joined.append(Range(one.after, one.up_to))
+    return tuple(joined)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,7 @@ class Checkpoint:
         self._unwritten: list[bytes] = []
         """Lines of failed keys since the last write."""
         self._written = 0.0
+        self._took = 0.0
         self.is_kept = True
         """Whether all writes have succeeded so far."""
 
@@ -184,8 +186,9 @@ class Checkpoint:
 
     @property
     def is_due(self) -> bool:
-        """Whether the last write is a second old."""
-        return self.is_kept and time.monotonic() - self._written >= _SECONDS
+        """Whether the last write is a second old, or more if a write takes long."""
+        pause = _SECONDS * max(1.0, _SHARE * self._took)
+        return self.is_kept and time.monotonic() - self._written >= pause
 
     def write(self, left: Left) -> None:
         """Replace the checkpoint.
@@ -194,19 +197,21 @@ class Checkpoint:
         """
         if not self.is_kept:
             return
-        self._written = time.monotonic()
+        began = time.monotonic()
         new = self.path.with_suffix(f".{os.getpid()}")
         try:
             self._directory.mkdir(parents=True, exist_ok=True)
             self._append()
             with new.open("w") as file:
-                json.dump(self._noted(left), file)
+                file.write(json.dumps(self._noted(left)))
                 file.flush()
                 os.fsync(file.fileno())
             new.replace(self.path)
             self._remove_earlier()
         except OSError as error:
             self._lose(error)
+        self._written = time.monotonic()
+        self._took = self._written - began
 
     def _append(self) -> None:
         if not self._unwritten:

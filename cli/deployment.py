@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from .address import Filters
 from .errors import CommandError
 from .function.errors import SettingsError
+from .function.filters import Filters
 from .function.settings import Settings
 
 _MARKS = {"bucket", "dead_letter_queue", "filters", "function", "table"}

@@ -14,8 +14,9 @@ from uuid import uuid4
 
 from botocore.exceptions import ClientError
 
-from .address import Address, Filter
+from .address import Address
 from .errors import FAILED, NO, OK, CommandError, as_command_errors
+from .function.filters import Filter
 from .progress import Work
 from .target import Target
 from .terminal import write_causes, write_stderr, write_stdout

@@ -7,10 +7,10 @@ from datetime import timedelta
 
 import click
 
-from .address import Filters
 from .connection import Connection
 from .deployment import find
 from .errors import CommandError
+from .function.filters import Filter, Filters
 from .function.settings import (
     MIN_TOMBSTONE_DAYS,
     PARTITIONS,
@@ -113,7 +113,7 @@ class Chosen:
 
     def target(self) -> Target:
         """Return the index. Raises CommandError if the options contradict each other."""
-        filters = Filters.parse(self.filters) if self.filters else None
+        filters = filters_of(self.filters) if self.filters else None
         if self.table == "":
             raise CommandError("--table is empty: name a table, or leave it out")
         if self.table:
@@ -161,6 +161,17 @@ class Chosen:
             region=self.region or region or os.environ.get("AWS_REGION"),
             endpoint_url=self.endpoint_url,
         )
+
+
+def filters_of(texts: Sequence[str]) -> Filters:
+    """Return the filters of options, each PREFIX or PREFIX*SUFFIX. Raises CommandError."""
+    filters = []
+    for text in texts:
+        prefix, _, suffix = text.partition("*")
+        if "*" in suffix:
+            raise CommandError(f"--filter {text} has more than one *: use PREFIX*SUFFIX")
+        filters.append(Filter(prefix, suffix))
+    return Filters(tuple(filters)) if filters else Filters()
 
 
 def _option(setting: str) -> str:

@@ -7,11 +7,11 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from .address import Address
-from .drift import Kind
+from .function.reconciliation.comparison import Kind
 from .terminal import counted, escaped, stdout_console
 
 if TYPE_CHECKING:
-    from .findings import Findings
+    from .function.reconciliation.findings import Findings
 
 _WIDTH = 30
 _MOST_DIRECTORIES = 8

@@ -9,35 +9,25 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.config import Config
 
-from .address import Address, Filters, meanings
+from .address import Address, meanings
 from .connection import Connection
 from .deployment import Deployment
 from .errors import CommandError
 from .function.derived_files import DerivedFiles
+from .function.filters import Filters
 from .function.indexer import Indexer
 from .function.objects import Objects
-from .function.record import FileRecord, ObjectState
+from .function.reader import IndexReader
+from .function.reconciliation.watched import WatchedObjects
+from .function.record import FileRecord
 from .function.repository import FileIndex
 from .function.settings import Settings
-from .reader import IndexReader
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_s3 import S3Client
 
 _RECORDS_CHECKED = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class WatchedObjects:
-    """The objects that belong in the index: one that is not watched counts as absent."""
-
-    objects: Objects
-    filters: Filters
-
-    def head(self, bucket: str, key: str) -> ObjectState | None:
-        """See `.function.objects.Objects`."""
-        return self.objects.head(bucket, key) if self.filters.matches(key) else None
 
 
 @dataclass(frozen=True, slots=True)

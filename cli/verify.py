@@ -1,273 +1,201 @@
 """`file-index verify`: compares the index with the watched part of the bucket, and repairs it.
 
-Bucket and index are read side by side while both change, so a difference alone proves nothing: its
-event may still be on the way. Each suspect is checked again after a grace period. If object and
-record are unchanged by then, no event is on the way, and the difference is drift. If either has
-changed, the grace period starts again.
+`function/reconciliation/verification.py` explains when a difference is drift.
 """
 
 import json
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from .address import Address
-from .checkpoint import Checkpoint, Left, Range, identity
-from .drift import Comparison, merged
-from .errors import NO, OK, CommandError
-from .failures import CALL_ERRORS, Failure, Failures
-from .findings import UNSETTLED, Drift, Findings
-from .function.errors import ContentionError
-from .function.events import REPAIR, ObjectEvent
-from .function.indexer import Indexer
-from .function.record import FileRecord
-from .function.repair import Settled
-from .function.sequencer import CLOCKS_DIFFER
-from .listing import Listed, Listing
+from .checkpoint import Checkpoint, Left, identity, in_order
+from .crew import Job
+from .engine import Engine
+from .errors import FAILED, NO, OK, CommandError, cause
+from .failures import Failures
+from .function.listing import Listing
+from .function.reconciliation.comparison import Comparison
+from .function.reconciliation.failures import Failure
+from .function.reconciliation.findings import UNSETTLED, Drift, Findings
+from .function.reconciliation.ranges import Range
+from .function.reconciliation.sides import BucketAndTable
+from .function.reconciliation.verification import Compared, Verification
+from .function.reconciliation.workers import each
+from .interruption import Interruption, deferred
 from .progress import Work
-from .reader import IndexReader
-from .report_file import opened
+from .report_file import ReportFile, opened
 from .summary import show
 from .target import Target
 from .terminal import counted, stderr_console, write_stderr, write_stdout
-from .workers import WORKERS, each
+from .waiting import Retry, Waiting
 
-_MOST_WAITING = 50_000
-"""Suspects in memory; if there are more, the comparison waits for the oldest."""
 _MOST_DIRECTORIES = 10_000
 _ELSEWHERE = "(elsewhere)"
-_MOST_OBSERVATIONS = 5
-"""A key that has changed before each of them counts as unsettled."""
 
 
 @dataclass(frozen=True, slots=True)
-class Observation:
-    """An object and its record at a time by S3's clock."""
+class _Request:
+    """What the user asked for. Can be pickled, so that other processes work on it too."""
 
-    key: str
-    listed: Listed | None
-    record: FileRecord | None
-    time: datetime | None
-    """None if S3 has not told it yet."""
-    clock: datetime | None = None
-    """S3's time when the record was read, or later; None if the key was not checked alone."""
+    target: Target
+    address: Address
+    repair: bool
+    versions: bool
+    grace: float
 
-    @property
-    def revision(self) -> str | None:
-        """The record's; None without a record."""
-        return None if self.record is None or self.record.deleted else self.record.revision
+    def listing(self) -> Listing:
+        target = self.target
+        return Listing(target.s3(), self.address.bucket, target.filters, versions=self.versions)
+
+    def verification(self) -> Verification:
+        return Verification(
+            listing=self.listing(),
+            reader=self.target.reader(),
+            indexer=self.target.indexer() if self.repair else None,
+            comparison=Comparison(self.target.filters, self.versions),
+            bucket=self.address.bucket,
+            prefix=self.address.path,
+            grace=self.grace,
+            cause=cause,
+        )
+
+    def work(self) -> Callable[[Range, Callable[[int], bool]], Iterator[Compared]]:
+        return self.verification().comparing
+
+    def sides(self) -> BucketAndTable:
+        target, address = self.target, self.address
+        return BucketAndTable(
+            self.listing(), target.reader(), target.filters, address.bucket, address.path
+        )
 
 
 @dataclass(slots=True)
-class Step:
-    """A key, and the equal keys that follow it. Steps end in the order in which they began."""
+class Run:
+    """A run: its counts, its checkpoint and its report."""
 
-    ranges: tuple[Range, ...]
-    """The keys left after it."""
-    retried: int
-    """How many bytes of the earlier run's failed keys have been retried after it."""
-    keys: int
-    """How many keys were compared."""
-    earlier: Failure | None = None
-    """The failure of the key in an earlier run."""
-    found: Drift | Failure | None = None
-    is_open: bool = False
-    """Whether the key will be checked again."""
+    address: Address
+    checkpoint: Checkpoint
+    verification: Verification
+    engine: Engine[Compared]
+    interruption: Interruption
+    lines: ReportFile
+    work: Work
+    left: Left
+    findings: Findings
+    failures: Failures
+    waiting: Waiting
+    as_json: bool
+    retries: deque[Retry] = field(default_factory=deque)
+    """In the order of their offsets."""
+    has_begun: bool = False
 
+    def finish(self, failed: Iterable[tuple[Failure, int]]) -> None:
+        """Retry an earlier run's failed keys, and compare what is left."""
+        tried = each(lambda one: self.verification.look(Range(up_to=one[0].key)), failed)
+        for (earlier, offset), compared in tried:
+            self._retry(Retry(earlier, offset), compared)
+            self._judge_if_due()
+        with closing(self.engine.run()) as parts:
+            for part in parts:
+                if part:
+                    self._add(part)
+                self._judge_if_due()
+        while self.waiting:
+            self._wait_and_judge()
 
-@dataclass(frozen=True, slots=True)
-class Suspect:
-    """A key whose object and record differed when last checked."""
+    def state(self) -> Left:
+        """Return what is left, with the counts so far."""
+        ranges = in_order([*self.engine.left, *self.waiting.ranges])
+        return Left(ranges, self.left.retried, self.findings.counts)
 
-    step: Step
-    key: str
-    listed: Listed | None
-    revision: str | None
-    """The record's; None without a record."""
-    seen_at: datetime
-    """By S3's clock."""
-    due: float
-    """When to check again, by the monotonic clock."""
-    observations: int = 1
+    def stop(self) -> None:
+        """Keep what is left, and tell the user what was found so far."""
+        if self.has_begun:
+            left = self.state()
+            self.checkpoint.write(left)
+            done = f"{counted(self.findings.compared, 'key')} compared"
+            self.checkpoint.say_stopped(left, done)
+        if self.findings.kinds.total():
+            write_stderr("Stopped before the end. So far:")
+            show(self.findings, self.address, stderr_console)
 
+    def _retry(self, retry: Retry, compared: Compared) -> None:
+        self.retries.append(retry)
+        for suspect in compared.suspects:
+            self.waiting.add(suspect, retry)
+        if not compared.suspects:
+            retry.found = next(iter(compared.failures), None)
+            retry.is_open = False
+        self._end_retries()
 
-class Verification:
-    """Compares the keys below one prefix."""
+    def _add(self, part: Compared) -> None:
+        self.has_begun |= part.keys > 0
+        self.work.advance(part.keys + len(part.suspects))
+        self.findings.compared += part.keys
+        for suspect in part.suspects:
+            self.waiting.add(suspect)
+        for failure in part.failures:
+            self._note(failure)
+        self._write_if_due()
 
-    def __init__(
-        self,
-        listing: Listing,
-        reader: IndexReader,
-        indexer: Indexer | None,
-        comparison: Comparison,
-        grace: float,
-    ) -> None:
-        """With an indexer, drift is repaired; `grace` is in seconds."""
-        self._listing = listing
-        self._reader = reader
-        self._indexer = indexer
-        self._comparison = comparison
-        self._grace = grace
+    def _judge_if_due(self) -> None:
+        self.interruption.check()
+        while self.waiting.must_be_judged:
+            self._wait_and_judge()
 
-    def reach(self, address: Address) -> None:
-        """Check that bucket and table can be read; raise the error if not."""
-        next(self._reader.list_prefix(address.bucket, address.path), None)
-        self._listing.reach(address.path)
-
-    def steps(
-        self, address: Address, left: Left, failed: Iterable[tuple[Failure, int]], work: Work
-    ) -> Iterator[Step]:
-        """Compare what is left, an earlier run's failed keys first; yield each finished step."""
-        steps: deque[Step] = deque()
-        waiting: deque[Suspect] = deque()
-        with ThreadPoolExecutor(WORKERS) as pool:
-            for step, seen in self._first_observations(address, left, failed, work):
-                kind = seen and self._comparison.kind(seen.key, seen.listed, seen.record)
-                if seen and kind is not None:
-                    step.is_open = True
-                    waiting.append(self._suspect(step, seen))
-                if steps and not (step.is_open or step.earlier):
-                    steps[-1].ranges = step.ranges
-                    steps[-1].keys += step.keys
-                else:
-                    steps.append(step)
-                while waiting and (waiting[0].due < time.monotonic() or len(steps) > _MOST_WAITING):
-                    self._observe_again(pool, address.bucket, waiting, work)
-                    yield from _ended(steps)
-                yield from _ended(steps)
-            while waiting:
-                self._observe_again(pool, address.bucket, waiting, work)
-                yield from _ended(steps)
-
-    def _first_observations(
-        self, address: Address, left: Left, failed: Iterable[tuple[Failure, int]], work: Work
-    ) -> Iterator[tuple[Step, Observation | None]]:
-        retried = left.retried
-        observations = each(lambda one: self._observe(address.bucket, one[0].key), failed)
-        for (earlier, retried), seen in observations:
-            step = Step(left.ranges, retried, keys=0, earlier=earlier)
-            if isinstance(seen, Failure):
-                step.found = seen
-                yield step, None
-            else:
-                yield step, seen
-        for number, of in enumerate(left.ranges):
-            others = left.ranges[number + 1 :]
-            pairs = merged(
-                self._listing.pages(address.path, of.after),
-                self._reader.list_prefix(address.bucket, address.path, of.after),
-            )
-            for seen_at, listed, record in pairs:
-                key = listed.key if listed else record.key if record else ""
-                if key not in of:
-                    break
-                work.advance()
-                ranges = (Range(key, of.up_to), *others)
-                yield Step(ranges, retried, keys=1), Observation(key, listed, record, seen_at)
-
-    def _observe(self, bucket: str, key: str) -> Observation | Failure:
-        try:
-            started = time.monotonic()
-            listed, now = self._listing.find(key)
-            record = self._reader.read(bucket, key)
-            clock = now + timedelta(seconds=time.monotonic() - started)
-            return Observation(key, listed, record, now, clock)
-        except CALL_ERRORS as error:
-            return Failure.of(key, error)
-
-    def _suspect(self, step: Step, seen: Observation, observations: int = 1) -> Suspect:
-        return Suspect(
-            step=step,
-            key=seen.key,
-            listed=seen.listed,
-            revision=seen.revision,
-            seen_at=seen.time or self._listing.find(seen.key)[1],
-            due=time.monotonic() + self._grace,
-            observations=observations,
-        )
-
-    def _observe_again(
-        self, pool: ThreadPoolExecutor, bucket: str, waiting: deque[Suspect], work: Work
-    ) -> None:
-        """Wait for the oldest suspect, and check all that are due by then."""
-        while (seconds := waiting[0].due - time.monotonic()) > 0:
-            work.note(f"{len(waiting):,} suspects, checked again in {seconds:.0f} s")
+    def _wait_and_judge(self) -> None:
+        """Wait for the oldest suspect, and judge all that are due by then."""
+        while (seconds := self.waiting.seconds) > 0:
+            self.interruption.check()
+            self.work.note(f"{len(self.waiting):,} suspects, checked again in {seconds:.0f} s")
             time.sleep(min(seconds, 1))
-        work.note("")
-        due: list[Suspect] = []
-        while waiting and waiting[0].due <= time.monotonic() and len(due) < 2 * WORKERS:
-            due.append(waiting.popleft())
-        judged = pool.map(lambda suspect: self._judge(bucket, suspect), due)
-        for suspect, found in zip(due, judged, strict=True):
-            if isinstance(found, Suspect):
-                if found.observations <= _MOST_OBSERVATIONS:
-                    waiting.append(found)
-                    continue
-                suspect.step.found = Failure(
-                    found.key, "it kept changing: not compared", kind=UNSETTLED
-                )
+        self.work.note("")
+        for found, retry in self.waiting.judged():
+            self.has_begun = True
+            if retry:
+                retry.found, retry.is_open = found, False
+                self._end_retries()
             else:
-                suspect.step.found = found
-            suspect.step.is_open = False
+                self.findings.compared += 1
+                if found:
+                    self._note(found)
+            self._write_if_due()
+        self.interruption.check()
 
-    def _judge(self, bucket: str, suspect: Suspect) -> Drift | Failure | Suspect | None:
-        seen = self._observe(bucket, suspect.key)
-        if isinstance(seen, Failure):
-            return seen
-        kind = self._comparison.kind(seen.key, seen.listed, seen.record)
-        if kind is None:
-            return None
-        again = self._suspect(suspect.step, seen, suspect.observations + 1)
-        if (again.listed, again.revision) != (suspect.listed, suspect.revision):
-            return again
-        drift = Drift(kind, bucket, seen.key, seen.listed, seen.record)
-        try:
-            return self._repaired(drift, _settled(suspect.seen_at, again.seen_at, seen))
-        except ContentionError:
-            return again
+    def _end_retries(self) -> None:
+        """Count the retried keys that are judged, in order, because the offset counts them all."""
+        while self.retries and not self.retries[0].is_open:
+            retry = self.retries.popleft()
+            self.has_begun = True
+            self.findings.take_back(retry.earlier)
+            self.left = Left(retried=retry.offset)
+            if retry.found:
+                self._note(retry.found)
+            self._write_if_due()
 
-    def _repaired(self, drift: Drift, settled: Settled) -> Drift:
-        """Repair the drift if there is an indexer. Raises ContentionError."""
-        if not self._indexer:
-            return drift
-        event = ObjectEvent(bucket=drift.bucket, key=drift.key, name=REPAIR)
-        try:
-            self._indexer.refresh(event, settled)
-        except ContentionError:
-            raise
-        except CALL_ERRORS as error:
-            failure = replace(Failure.of(drift.key, error), kind=drift.kind)
-            return replace(drift, failure=failure)
-        return replace(drift, repaired=True)
+    def _note(self, found: Drift | Failure) -> None:
+        """Count a key that differs or failed, and report it."""
+        self.findings.add(found, directory_of(found.key, self.address, self.findings))
+        line = line_of(found, self.address)
+        self.lines.write(line)
+        if self.as_json and isinstance(found, Drift):
+            write_stdout(line)
+        failure = found if isinstance(found, Failure) else found.failure
+        if failure and failure.kind == UNSETTLED:
+            return
+        if failure:
+            self.checkpoint.add(failure)
+        is_repaired = isinstance(found, Drift) and found.repaired
+        self.failures.add([failure] if failure else [], is_any_done=is_repaired)
 
-
-def settled_at(seen_at: datetime, now: datetime) -> datetime:
-    """Return a time, by S3's clock, before which everything that happened to an object is known.
-
-    The object did not change between the two observations, so the middle is half a grace period
-    away from both. An event after `now` must not seem older, however much S3's clocks differ.
-    """
-    return now - max((now - seen_at) / 2, CLOCKS_DIFFER)
-
-
-def _settled(seen_at: datetime, now: datetime, seen: Observation) -> Settled:
-    return Settled(
-        at=settled_at(seen_at, now),
-        clock=seen.clock or now,
-        revision=seen.record.revision if seen.record else None,
-        etag=seen.listed.etag if seen.listed else None,
-        last_modified=seen.listed.last_modified if seen.listed else None,
-    )
-
-
-def _ended(steps: deque[Step]) -> Iterator[Step]:
-    while steps and not steps[0].is_open:
-        yield steps.popleft()
+    def _write_if_due(self) -> None:
+        if self.has_begun and self.checkpoint.is_due:
+            self.lines.flush()
+            self.checkpoint.write(self.state())
 
 
 def verify(
@@ -282,85 +210,82 @@ def verify(
     as_json: bool,
 ) -> int:
     """Show how the index differs from the bucket, and repair it if asked."""
-    verification = Verification(
-        listing=Listing(target.s3(), address.bucket, target.filters, versions=versions),
-        reader=target.reader(),
-        indexer=target.indexer() if repair else None,
-        comparison=Comparison(target.filters, versions),
-        grace=grace,
-    )
-    verification.reach(address)
+    request = _Request(target, address, repair, versions, grace)
+    verification = request.verification()
+    verification.reach()
     checkpoint = Checkpoint("verify", *identity(target, address), f"{repair} {versions}")
     earlier = checkpoint.begin(resume=resume)
     resumed = earlier is not None
     left = earlier or Left()
-    findings, failures = Findings.of(left.counts), Failures(is_resumed=resumed)
-    failed = checkpoint.failures(left)
     with ExitStack() as context:
         lines = context.enter_context(opened(report, resumed=resumed))
         work = context.enter_context(Work("Verifying"))
+        interruption = context.enter_context(deferred())
+        run = Run(
+            address,
+            checkpoint,
+            verification,
+            Engine(
+                Job(target.connection, request.work),
+                verification.comparing,
+                request.sides,
+                left.ranges,
+                interruption,
+            ),
+            interruption,
+            lines,
+            work,
+            left,
+            Findings.of(left.counts),
+            Failures(is_resumed=resumed),
+            Waiting(verification),
+            as_json,
+        )
         try:
-            for step in verification.steps(address, left, failed, work):
-                findings.compared += step.keys
-                if step.earlier:
-                    findings.take_back(step.earlier)
-                left = Left(step.ranges, step.retried)
-                if step.found:
-                    findings.add(step.found, _directory_of(step.found.key, address, findings))
-                    line = _line(step.found, address)
-                    lines.write(line)
-                    if as_json and isinstance(step.found, Drift):
-                        write_stdout(line)
-                    _note(step.found, checkpoint, failures)
-                if checkpoint.is_due:
-                    lines.flush()
-                    checkpoint.write(replace(left, counts=findings.counts))
+            run.finish(checkpoint.failures(left))
         except BaseException:
             lines.flush()  # the checkpoint must not count lines that are not in the file
-            _stopped(checkpoint, replace(left, counts=findings.counts), findings, address)
+            if not interruption.is_forced:
+                run.stop()
             raise
+    return _ended(run)
+
+
+def _ended(run: Run) -> int:
+    findings, failures, address = run.findings, run.failures, run.address
     if denial := failures.denial(findings.compared):
-        checkpoint.forget()
+        run.checkpoint.forget()
         raise CommandError(denial)
-    checkpoint.end(replace(left, ranges=(), counts=findings.counts), is_done=not failures.count)
-    if as_json:
+    run.checkpoint.end(run.state(), is_done=not failures.count)
+    if run.as_json:
         write_stdout(findings.as_json())
     else:
         show(findings, address)
-    failures.say(address.bucket, is_kept=checkpoint.is_kept)
+    failures.say(address.bucket, is_kept=run.checkpoint.is_kept)
     if not findings.compared:
         write_stderr(
             "Neither bucket nor index has a watched key that begins with {}.", str(address)
         )
         return NO if address.path else OK
-    return findings.exit_code
+    return exit_code(findings)
 
 
-def _line(found: Drift | Failure, address: Address) -> str:
+def exit_code(findings: Findings) -> int:
+    """Return the exit code of the command. An unsettled key counts as an equal one."""
+    if findings.failed:
+        return FAILED
+    return NO if findings.kinds.total() else OK
+
+
+def line_of(found: Drift | Failure, address: Address) -> str:
+    """Return a line of the report."""
     if isinstance(found, Drift):
         return found.as_json()
     line = {"kind": found.kind or "failed", "bucket": address.bucket, "key": found.key}
     return json.dumps(line | {"repaired": False, "cause": found.cause})
 
 
-def _note(found: Drift | Failure, checkpoint: Checkpoint, failures: Failures) -> None:
-    failure = found if isinstance(found, Failure) else found.failure
-    if failure:
-        checkpoint.add(failure)
-    is_repaired = isinstance(found, Drift) and found.repaired
-    failures.add([failure] if failure else [], is_any_done=is_repaired)
-
-
-def _stopped(checkpoint: Checkpoint, left: Left, findings: Findings, address: Address) -> None:
-    if left.ranges != (Range(),) or left.retried:
-        checkpoint.write(left)
-        checkpoint.say_stopped(left, f"{counted(findings.compared, 'key')} compared")
-    if findings.kinds.total():
-        write_stderr("Stopped before the end. So far:")
-        show(findings, address, stderr_console)
-
-
-def _directory_of(key: str, address: Address, findings: Findings) -> str:
+def directory_of(key: str, address: Address, findings: Findings) -> str:
     """Return the key's directory below the prefix, or one name for all if there are too many."""
     slash = key.find("/", len(address.path))
     directory = address.path if slash < 0 else key[: slash + 1]

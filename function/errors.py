@@ -6,6 +6,7 @@ FileIndexError
 ├── OtherBucketError          an event about a bucket that the function does not index
 ├── PermissionDeniedError     AWS denied a call
 ├── TableMissingError         the table does not exist
+├── BucketMissingError        the bucket to list does not exist
 ├── DerivedBucketMissingError the bucket for derived files does not exist
 ├── UnreadableRecordError     the table holds an item that this package did not write
 ├── EventTooOldError          an event older than the tombstones; the object may not be read
@@ -46,6 +47,10 @@ class PermissionDeniedError(FileIndexError):
 
 class TableMissingError(FileIndexError):
     """The table that the settings name does not exist."""
+
+
+class BucketMissingError(FileIndexError):
+    """The bucket to list does not exist; a listing never takes it for an empty one."""
 
 
 class UnreadableRecordError(FileIndexError):

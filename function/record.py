@@ -155,6 +155,14 @@ class FileRecord:
             ) from error
 
 
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """An item of the table that is not a record."""
+
+    key: str
+    error: UnreadableRecordError
+
+
 class WriteRefusedError(Exception):
     """The record in the table did not allow the write."""
 

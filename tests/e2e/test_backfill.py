@@ -13,8 +13,8 @@ from threading import Event
 import pytest
 from rich.console import Console
 
+from cli.function.reconciliation.workers import WORKERS
 from cli.function.record import FileRecord, ObjectState
-from cli.workers import WORKERS
 from local.emulator import Emulator
 from local.waiting import HANG_SECONDS, wait_for
 from tests.e2e import workload

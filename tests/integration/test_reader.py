@@ -13,10 +13,11 @@ from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cli.function.errors import PermissionDeniedError, TableMissingError
-from cli.function.record import FileRecord, ObjectState
-from cli.function.repository import FileIndex
-from cli.reader import IndexReader
+from function.errors import PermissionDeniedError, TableMissingError
+from function.reader import IndexReader
+from function.reconciliation.ranges import Range
+from function.record import FileRecord, ObjectState, Unreadable
+from function.repository import FileIndex, partition_of
 from tests.integration.conftest import BUCKET, TABLE
 from tools.module_copy import ROOT
 
@@ -31,6 +32,11 @@ _numbers = count()
 def record(key: str = "a.txt", **changes: Any) -> FileRecord:
     values: dict[str, Any] = {"revision": "r", "state": ObjectState(etag="e", size=1)} | changes
     return FileRecord(bucket=BUCKET, key=key, indexed_at=NOW, **values)
+
+
+@pytest.fixture
+def reader(dynamodb: "DynamoDBClient") -> IndexReader:
+    return IndexReader(dynamodb, TABLE)
 
 
 @pytest.fixture
@@ -122,12 +128,69 @@ def test_a_listing_is_in_the_order_of_utf8_bytes_as_s3_lists(
     )
 
 
+ends = st.none() | st.text("aé日𐍈", max_size=2)
+
+
+@pytest.mark.parametrize("partitions", [1, 3])
+@settings(
+    max_examples=12,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    names=st.sets(st.text("aé日𐍈", min_size=1, max_size=3), max_size=12),
+    tombstones=st.integers(0, 4),
+    of=st.builds(Range, ends.map(lambda end: end or ""), ends),
+    prefix=st.text("aé日𐍈", max_size=1),
+)
+def test_a_range_has_exactly_its_keys_and_its_tombstones(
+    dynamodb: "DynamoDBClient",
+    partitions: int,
+    names: set[str],
+    tombstones: int,
+    of: Range,
+    prefix: str,
+) -> None:
+    bucket = f"b{next(_numbers)}"
+    index = FileIndex(dynamodb, TABLE, partitions)
+    reader = IndexReader(dynamodb, TABLE, partitions)
+    for number, name in enumerate(sorted(names)):
+        changes: dict[str, Any] = {"state": None} if number < tombstones else {}
+        index.replace(replace(record(name, **changes), bucket=bucket), None)
+
+    listed = [found.key for found in reader.list_range(bucket, of, prefix)]
+
+    within = sorted(name for name in names if name in of and name.startswith(prefix))
+    assert listed == within
+    assert reader.last_key(bucket, of, prefix) == (within[-1] if within else None)
+    first_partition = [
+        name for name in within if partition_of(bucket, name, partitions) in (bucket, f"{bucket}#0")
+    ]
+    assert reader.next_key(bucket, of, prefix) == next(iter(first_partition), None)
+
+
+def test_an_item_that_is_not_a_record_does_not_end_a_range(
+    dynamodb: "DynamoDBClient", index: FileIndex, reader: IndexReader
+) -> None:
+    for key in ("a", "c"):
+        index.replace(record(key), None)
+    dynamodb.put_item(TableName=TABLE, Item={"partition": {"S": BUCKET}, "key": {"S": "b"}})
+
+    first, second, third = reader.list_range(BUCKET, Range())
+
+    assert (first, third) == (record("a"), record("c"))
+    assert isinstance(second, Unreadable)
+    assert second.key == "b"
+    assert "an item that is not a record" in str(second.error)
+
+
 def test_a_listing_continues_over_pages(index: FileIndex, reader: IndexReader) -> None:
     keys = [f"{number}" for number in range(8)]
     for key in keys:
         index.replace(record(key, state=ObjectState(etag="x" * 300_000)), None)  # a page is 1 MB
 
     assert [found.key for found in reader.list_prefix(BUCKET)] == keys
+    in_range = [getattr(found, "key", None) for found in reader.list_range(BUCKET, Range("1", "6"))]
+    assert in_range == keys[2:7]
 
 
 def test_buckets_are_kept_apart(index: FileIndex, reader: IndexReader) -> None:

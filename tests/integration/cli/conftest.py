@@ -64,6 +64,7 @@ def clients(session: None) -> Iterator[None]:  # noqa: ARG001 # they are made fr
 def file_index(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FileIndexCommand:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     monkeypatch.setenv("TZ", "UTC")
+    monkeypatch.setattr("cli.engine.cores", lambda: 1)  # moto is in this process
 
     def run(*arguments: str, table: str = TABLE) -> Said:
         answer, messages = StringIO(), StringIO()

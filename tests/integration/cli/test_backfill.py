@@ -11,9 +11,9 @@ from cli.function.errors import ContentionError
 from cli.function.events import ObjectEvent
 from cli.function.indexer import Indexer
 from cli.function.objects import Objects
+from cli.function.reconciliation.insertion import Inserted
 from cli.function.record import FileRecord
 from cli.function.repository import FileIndex
-from cli.insertion import Inserted
 from cli.reader import IndexReader
 from function.handler import create_function
 from tests.integration.cli.conftest import FileIndexCommand

@@ -137,7 +137,7 @@ def test_an_error_of_the_run_stops_it_and_it_can_be_resumed(
     error: str | BaseException,
     message: str,
 ) -> None:
-    monkeypatch.setattr("cli.backfill.MOST_AT_ONCE", 1)
+    monkeypatch.setattr("cli.function.reconciliation.filling.MOST_AT_ONCE", 1)
     faults.fail(operation, error, "c")
 
     said = file_index(*command, "--json")
@@ -183,7 +183,7 @@ def test_if_the_first_objects_are_denied_the_run_stops_and_can_resume_past_them(
     command: tuple[str, ...],
 ) -> None:
     monkeypatch.setattr(failures, "MOST_DENIED", 2)
-    monkeypatch.setattr("cli.backfill.MOST_AT_ONCE", 1)
+    monkeypatch.setattr("cli.function.reconciliation.filling.MOST_AT_ONCE", 1)
     faults.fail("HeadObject", "403", "a", "b", "c")
 
     said = file_index(*command)
@@ -207,7 +207,7 @@ def test_a_denial_among_successful_objects_does_not_stop_the_run(
     command: tuple[str, ...],
 ) -> None:
     monkeypatch.setattr(failures, "MOST_DENIED", 2)
-    monkeypatch.setattr("cli.backfill.MOST_AT_ONCE", 1)
+    monkeypatch.setattr("cli.function.reconciliation.filling.MOST_AT_ONCE", 1)
     faults.fail("HeadObject", "403", "b", "c", "d")
 
     said = file_index(*command, "--json")
@@ -336,12 +336,14 @@ def test_a_report_is_kept_if_the_bucket_does_not_exist(
     assert report.read_text() == "of an earlier run\n"
 
 
-def test_unsettled_keys_take_precedence_over_drift_and_are_retried(
+def test_an_unsettled_key_is_reported_but_is_not_a_failure(
     file_index: FileIndexCommand,
     faults: Faults,
     reader: IndexReader,
     monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
+    report = tmp_path / "report"
     refresh = Indexer.refresh
 
     def contended(indexer: Indexer, event: Any, settled: Any = None) -> Any:
@@ -351,13 +353,17 @@ def test_unsettled_keys_take_precedence_over_drift_and_are_retried(
 
     with monkeypatch.context() as patched:
         patched.setattr(Indexer, "refresh", contended)
-        said = file_index(*REPAIR, "--json")
-    again = file_index(*REPAIR, "--json", "--resume")
+        said = file_index(*REPAIR, "--json", "--report", str(report))
+        again = file_index(*REPAIR, "--json")
 
-    assert (said.code, said.lines[-1]["unsettled"], said.lines[-1]["repaired"]) == (2, 1, 3)
-    assert f"  {URL}/b: it kept changing: not compared" in said.messages
-    assert (again.code, again.lines[-1]["unsettled"], again.lines[-1]["repaired"]) == (1, 0, 4)
-    assert indexed(reader) == list(KEYS)
+    assert (said.code, said.lines[-1]["unsettled"], said.lines[-1]["repaired"]) == (1, 1, 3)
+    assert said.messages == ""
+    causes = {line["key"]: line.get("cause") for line in map(json.loads, report.open())}
+    assert causes["b"] == "it kept changing: not compared"
+    assert checkpoints(tmp_path) == []
+    # It says nothing about the others, which are equal.
+    assert (again.code, again.lines[-1]["unsettled"], again.lines[-1]["repaired"]) == (0, 1, 0)
+    assert indexed(reader) == ["a", "c", "d"]
     del faults
 
 

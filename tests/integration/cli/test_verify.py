@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cli import verify
+from cli import verify, waiting
+from cli.function.listing import Listing
+from cli.function.objects import Objects
 from cli.function.record import DerivedFile, FileRecord, ObjectMetadata, ObjectState, format_time
 from cli.function.repository import FileIndex
-from cli.listing import Listing
 from cli.reader import IndexReader
 from function.handler import Function, create_function
 from tests.integration.cli.conftest import FileIndexCommand, Said, Store
@@ -214,6 +215,52 @@ def test_a_bucket_that_is_deleted_between_the_looks_stops_a_repair(
     assert revision(index, "a") == record.revision
 
 
+@pytest.mark.parametrize("is_deleted", [True, False])
+def test_a_bucket_or_a_permission_that_is_gone_when_a_repair_looks_writes_no_tombstone(
+    file_index: FileIndexCommand,
+    s3: "S3Client",
+    store: Store,
+    index: FileIndex,
+    monkeypatch: pytest.MonkeyPatch,
+    is_deleted: bool,
+) -> None:
+    """HEAD answers 404, but that says nothing about the key."""
+    record = phantom("a")
+    store(record)
+    faults = Faults(monkeypatch)
+    head = Objects.head
+
+    def is_gone(objects: Objects, bucket: str, key: str) -> Any:
+        if is_deleted:
+            s3.delete_bucket(Bucket=BUCKET)
+        else:
+            faults.fail("ListObjectsV2", "AccessDenied")
+        return head(objects, bucket, key)
+
+    monkeypatch.setattr(Objects, "head", is_gone)
+
+    said = verified(file_index, "--repair")
+
+    assert said.code == 2
+    cause = f"bucket {BUCKET} does not exist" if is_deleted else "perform: s3:ListBucket on"
+    assert cause in said.messages
+    assert revision(index, "a") == record.revision
+
+
+def test_an_item_that_is_not_a_record_fails_alone(
+    file_index: FileIndexCommand, s3: "S3Client", store: Store, dynamodb: "DynamoDBClient"
+) -> None:
+    drift(s3, store)
+    item = {"partition": {"S": BUCKET}, "key": {"S": "in/n"}}
+    dynamodb.put_item(TableName=TABLE, Item=item)
+
+    said = verified(file_index, "--filter", "in/")
+
+    assert (said.code, said.lines[-1]["compared"], said.lines[-1]["failed"]) == (2, 9, 1)
+    assert sum(said.lines[-1]["drift"].values()) == 4
+    assert f"  {URL}/in/n: the table holds an item that is not a record" in said.messages
+
+
 TOO_GREAT = "00FFFFFF00D160712D"
 
 
@@ -389,7 +436,7 @@ def test_a_difference_with_an_event_in_flight_is_not_drift(
     assert verified(file_index).code == 0
 
 
-def test_a_key_that_keeps_changing_is_unsettled(
+def test_a_key_that_keeps_changing_without_its_record_fails(
     file_index: FileIndexCommand, s3: "S3Client", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     s3.put_object(Bucket=BUCKET, Key="a")
@@ -404,13 +451,15 @@ def test_a_key_that_keeps_changing_is_unsettled(
 
     said = verified(file_index, "--repair")
 
-    assert (said.code, said.lines) == (2, [SUMMARY | {"compared": 1, "unsettled": 1}])
+    # Its record did not follow, so its events may be lost.
+    assert (said.code, said.lines) == (2, [SUMMARY | {"compared": 1, "failed": 1}])
+    assert "its object kept changing, its record did not: not compared" in said.messages
 
 
 def test_many_suspects_are_held_in_bounded_memory(
     file_index: FileIndexCommand, s3: "S3Client", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(verify, "_MOST_WAITING", 5)
+    monkeypatch.setattr(waiting, "MOST", 5)
     monkeypatch.setattr(verify, "_MOST_DIRECTORIES", 3)
     for number in range(30):
         s3.put_object(Bucket=BUCKET, Key=f"{number}/a")

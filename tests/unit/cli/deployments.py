@@ -4,9 +4,9 @@ from typing import Any
 
 import boto3
 
-from cli.address import Filters
 from cli.connection import Connection
 from cli.deployment import Deployment
+from cli.function.filters import Filters
 from cli.function.settings import Settings
 from cli.target import Target
 

@@ -14,13 +14,17 @@ from unittest.mock import patch
 
 from botocore.exceptions import ClientError
 
-from cli import backfill, checkpoint, verify
-from cli.address import Address, Filters
+from cli import backfill, checkpoint, engine, verify
+from cli.address import Address
 from cli.function.denials import explained_read_denial
 from cli.function.events import ObjectEvent
+from cli.function.filters import Filters
+from cli.function.listed import Listed, Page
+from cli.function.listing import EVERYTHING
+from cli.function.reconciliation import filling
+from cli.function.reconciliation.ranges import Range
 from cli.function.record import FileRecord, ObjectState
 from cli.function.settings import Settings
-from cli.listing import Listed, Page
 from cli.target import Target
 from tests.unit.cli.deployments import CONNECTION
 
@@ -73,17 +77,18 @@ class Disk:
     def reach(self, _: str) -> None:
         pass
 
-    def pages(self, _: str, after: str = "") -> Iterator[Page]:
-        left = [self._listed(key) for key in KEYS if key > after]
+    def pages(self, _: str, of: Range = EVERYTHING) -> Iterator[Page]:
+        left = [self._listed(key) for key in KEYS if key in of]
         for first in range(0, len(left), 3):
-            yield Page(left[first : first + 3], NOW)
+            page = left[first : first + 3]
+            yield Page(page, NOW, page[-1].key)
 
     def find(self, key: str) -> tuple[Listed | None, datetime]:
         return self._listed(key), NOW
 
-    def list_prefix(self, _: str, __: str, after: str = "") -> Iterator[FileRecord]:
+    def list_range(self, _: str, of: Range, __: str = "") -> Iterator[FileRecord]:
         written = self.written()
-        return (self._record(key) for key in sorted(written) if key > after)
+        return (self._record(key) for key in sorted(written) if key in of)
 
     def read(self, _: str, key: str) -> FileRecord | None:
         return self._record(key) if key in self.written() else None
@@ -154,6 +159,8 @@ def run(
         patch.dict(os.environ, {"XDG_STATE_HOME": str(home)}),
         patch.object(checkpoint, "_SECONDS", 0),
         patch.object(backfill, "MOST_AT_ONCE", 2),
+        patch.object(filling, "MOST_AT_ONCE", 2),
+        patch.object(engine, "cores", lambda: 1),
         patch.object(backfill, "Listing", lambda *_, **__: disk),
         patch.object(verify, "Listing", lambda *_, **__: disk),
         # The data to be synchronized has already left the process.

@@ -1,18 +1,15 @@
-"""Addresses, and the keys that a deployment watches."""
+"""Addresses, and the options that name keys."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli.address import Address, Filter, Filters, meanings
+from cli.address import Address, meanings
 from cli.errors import CommandError
+from cli.function.filters import Filter, Filters
+from cli.options import filters_of
 from cli.terminal import escaped
 from tests.unit.cli.test_terminal import hard_texts
-
-texts = st.text("ab/", max_size=4)
-several = st.lists(st.builds(Filter, texts, texts), min_size=1, max_size=4).map(
-    lambda filters: Filters(tuple(filters))
-)
 
 
 @pytest.mark.parametrize(
@@ -85,29 +82,9 @@ def test_access_points_are_told_from_buckets(bucket: str, is_one: bool) -> None:
 
 
 def test_filters_are_written_with_a_star() -> None:
-    assert Filters.parse(["in/*.csv", "a", "*.txt"]) == Filters(
+    assert filters_of(["in/*.csv", "a", "*.txt"]) == Filters(
         (Filter("in/", ".csv"), Filter("a", ""), Filter("", ".txt"))
     )
-    assert str(Filters.parse(["in\n/*.csv", "a"])) == "in\n/*.csv, a*"
+    assert str(filters_of(["in\n/*.csv", "a"])) == "in\n/*.csv, a*"
     with pytest.raises(CommandError, match="more than one"):
-        Filters.parse(["a*b*c"])
-
-
-def test_no_filters_watch_everything() -> None:
-    assert Filters.of([]).matches("any\nkey")
-    assert not Filters.of([{"prefix": "in/", "suffix": ""}]).matches("other")
-
-
-@given(filters=several, prefix=texts, key=st.text("ab/", max_size=6))
-def test_every_watched_key_below_a_prefix_is_listed_once(
-    filters: Filters, prefix: str, key: str
-) -> None:
-    watched = filters.matches(key) and key.startswith(prefix)
-    listed = filters.prefixes(prefix)
-
-    assert listed == sorted(listed)
-    assert sum(key.startswith(one) for one in listed) == 1 or not watched
-    assert sum(key.startswith(one) for one in listed) <= 1
-    assert watched == any(
-        one.matches(key) for one in filters.within(prefix) if key.startswith(prefix)
-    )
+        filters_of(["a*b*c"])

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from cli.checkpoint import Checkpoint, Left, Range
+from cli.checkpoint import Checkpoint, Left, in_order
 from cli.errors import CommandError
-from cli.failures import Failure
+from cli.function.reconciliation.failures import Failure
+from cli.function.reconciliation.ranges import Range
 
 AFTER_A = Left((Range("a\n\U0001f600"),), counts={"objects": 3})
 
@@ -55,16 +56,36 @@ def test_it_holds_several_ranges() -> None:
     assert Checkpoint("backfill", "table").read() == left
 
 
-def test_a_range_is_open_at_its_start_and_closed_at_its_end() -> None:
-    assert [key for key in ("a", "a ", "b", "ba", "c", "c ", "d") if key in Range("a", "c")] == [
-        "a ",
-        "b",
-        "ba",
-        "c",
+def test_ranges_are_kept_in_key_order_and_joined_where_they_touch() -> None:
+    ranges = [
+        Range("m"),
+        Range("c", "d"),
+        Range("a", "b", looks=3),
+        Range("b", "c"),
+        Range("e", "f"),
     ]
-    assert "\U0010ffff" in Range("\uffff")
-    assert "a" not in Range("a")
-    assert "a" in Range()
+
+    assert in_order(ranges) == (Range("a", "d"), Range("e", "f"), Range("m"))
+    assert in_order([]) == ()
+
+
+def test_a_checkpoint_that_takes_long_is_written_less_often(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 5.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    checkpoint = Checkpoint("backfill", "table")
+
+    def takes_a_tenth_of_a_second(_: int) -> None:
+        nonlocal now
+        now += 0.1
+
+    monkeypatch.setattr(os, "fsync", takes_a_tenth_of_a_second)
+    checkpoint.write(AFTER_A)
+    now += 1.9
+    assert not checkpoint.is_due
+    now += 0.2
+    assert checkpoint.is_due
 
 
 def test_every_run_has_its_own() -> None:

@@ -1,11 +1,12 @@
 """The connection to AWS."""
 
+import pickle
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from cli.connection import Connection
+from cli.connection import Connection, Credentials
 from cli.deployment import Deployment
 from cli.errors import CommandError
 from cli.main import execute
@@ -38,6 +39,46 @@ def test_a_given_profile_takes_precedence_over_credentials_in_the_environment(
 
     assert credentials
     assert credentials.access_key == "wanted"
+
+
+def test_another_process_gets_the_present_credentials_and_looks_for_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Looking for them could ask for another MFA code."""
+    program = f"echo >> {tmp_path}/asked; date +%s%N > {tmp_path}/secret;" + (
+        f' printf \'{{"Version": 1, "AccessKeyId": "id", "SecretAccessKey": "%s"}}\''
+        f" $(cat {tmp_path}/secret)"
+    )
+    (tmp_path / "asking").write_text(f"#!/bin/sh\n{program}\n")
+    (tmp_path / "asking").chmod(0o755)
+    (tmp_path / "config").write_text(f"[profile mfa]\ncredential_process = {tmp_path}/asking\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", f"{tmp_path}/config")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    connection = Connection.open(profile="mfa", region="eu-west-1", endpoint_url="http://given")
+    secret = connection.credentials()
+
+    there: Connection = pickle.loads(pickle.dumps(connection))  # noqa: S301 # its own
+    client = there.client("sqs")
+
+    assert there.credentials() == secret
+    assert (there.region, there.endpoint_url, there.profile) == ("eu-west-1", "http://given", "mfa")
+    assert (tmp_path / "asked").read_text().count("\n") == 1
+    # Renewed ones are used by the clients that there are.
+    there.renew(Credentials("new", "secret", "token"))
+    signed = client._request_signer._credentials.get_frozen_credentials()
+    assert (signed.access_key, signed.secret_key, signed.token) == ("new", "secret", "token")
+
+
+def test_a_connection_without_credentials_goes_to_another_process(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    connection = Connection.open(region="eu-west-1")
+    monkeypatch.setattr(connection.session, "get_credentials", lambda: None)
+
+    there = pickle.loads(pickle.dumps(connection))  # noqa: S301 # its own
+
+    assert there.region == "eu-west-1"
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from cli.address import Filter, Filters
 from cli.deployment import BackfillJobs, Deployment, find
 from cli.errors import CommandError
+from cli.function.filters import Filter, Filters
 from tests.unit.cli.deployments import OUTPUT
 
 # Printed by `terraform output -json` in a stack with one index, the module `one`, and two more, the

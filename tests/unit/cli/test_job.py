@@ -11,8 +11,9 @@ from botocore.response import StreamingBody
 from botocore.stub import ANY, Stubber
 
 from cli import job
-from cli.address import Address, Filter
+from cli.address import Address
 from cli.errors import CommandError
+from cli.function.filters import Filter
 from cli.job import backfill
 from cli.target import Target
 from tests.unit.cli.deployments import ACCOUNT, OUTPUT, deployed

@@ -9,21 +9,24 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
+from botocore.exceptions import EndpointConnectionError
 
 from cli import backfill, verify
-from cli.address import Address, Filters
-from cli.backfill import Batch, Counts, _write_counts
-from cli.checkpoint import Checkpoint, Left, Range, identity
+from cli.address import Address
+from cli.backfill import Counts, _write_counts
+from cli.checkpoint import Checkpoint, Left, identity
 from cli.connection import Connection
-from cli.drift import Kind
 from cli.errors import CommandError
-from cli.failures import Failure
-from cli.findings import Drift, Findings
-from cli.function.errors import ContentionError
-from cli.function.record import FileRecord, ObjectMetadata, ObjectState
-from cli.insertion import Inserted
-from cli.listing import Listed, Listing, Page
+from cli.function.errors import ContentionError, UnreadableRecordError
+from cli.function.listed import Listed, Page
+from cli.function.listing import EVERYTHING, Listing
+from cli.function.reconciliation.comparison import Kind
+from cli.function.reconciliation.failures import Failure
+from cli.function.reconciliation.filling import Filled
+from cli.function.reconciliation.findings import Drift, Findings
+from cli.function.reconciliation.ranges import Range
+from cli.function.record import FileRecord, ObjectMetadata, ObjectState, Unreadable
+from cli.options import filters_of
 from cli.progress import Work
 from cli.target import Target
 from local.waiting import HANG_SECONDS
@@ -126,33 +129,6 @@ def test_records_that_others_keep_writing_are_counted(
 
     assert run("backfill", refused="g") == [{"objects": 7, "refreshed": 3, "failed": 1}]
     assert run.noted["counts"]["contended"] == 3
-
-
-def test_the_remaining_ranges_are_backfilled_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backfill, "MOST_AT_ONCE", 2)
-
-    class Bucket:
-        """A bucket with pages of three objects."""
-
-        def pages(self, prefix: str, after: str) -> Iterator[Page]:
-            assert prefix == "p"
-            keys = [key for key in "abcdefghij" if key > after]
-            for first in range(0, len(keys), 3):
-                objects = [Listed(key, "e", 1, NOW) for key in keys[first : first + 3]]
-                yield Page(objects, NOW)
-
-    left = Left((Range("a", "c"), Range("d", "g"), Range("i")))
-    bucket = cast(Listing, Bucket())
-
-    batches = list(backfill._batches(bucket, Address("b", "p"), left, retried=9))
-
-    assert [("".join(one.key for one in batch.objects), batch.ranges) for batch in batches] == [
-        ("bc", (Range("c", "c"), Range("d", "g"), Range("i"))),
-        ("ef", (Range("f", "g"), Range("i"))),
-        ("g", (Range("g", "g"), Range("i"))),
-        ("j", (Range("j"),)),
-    ]
-    assert {batch.retried for batch in batches} == {9}
 
 
 def test_a_repair_counts_what_it_did(run: Run, tmp_path: Path) -> None:
@@ -261,7 +237,7 @@ def test_runs_are_told_apart_by_their_work() -> None:
         ),
         (replace(target, settings=replace(settings, derived_bucket="d")), address),
         (replace(target, settings=replace(settings, derived_max_bytes=1)), address),
-        (replace(target, filters=Filters.parse(["in/"])), address),
+        (replace(target, filters=filters_of(["in/"])), address),
         (target, Address("c", "in/")),
         (target, Address("b", "in")),
     ]
@@ -328,7 +304,7 @@ def test_a_drift_is_reported_with_what_both_sides_know() -> None:
     [(Failure("k", "c"), "failed"), (Failure("k", "c", "unsettled"), "unsettled")],
 )
 def test_a_failure_is_reported_with_its_cause(failure: Failure, kind: str) -> None:
-    assert json.loads(verify._line(failure, Address("b", ""))) == {
+    assert json.loads(verify.line_of(failure, Address("b", ""))) == {
         "kind": kind,
         "bucket": "b",
         "key": "k",
@@ -351,7 +327,7 @@ def test_a_failure_is_reported_with_its_cause(failure: Failure, kind: str) -> No
 def test_drift_is_counted_by_directory_below_the_prefix(
     prefix: str, key: str, directory: str
 ) -> None:
-    assert verify._directory_of(key, Address("b", prefix), Findings()) == directory
+    assert verify.directory_of(key, Address("b", prefix), Findings()) == directory
 
 
 def test_directories_beyond_a_number_are_counted_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -361,7 +337,7 @@ def test_directories_beyond_a_number_are_counted_as_one(monkeypatch: pytest.Monk
 
     counted = []
     for key in ("a/1", "b/1", "c/1", "a/2", "d/1"):
-        place = verify._directory_of(key, address, findings)
+        place = verify.directory_of(key, address, findings)
         findings.add(Drift(Kind.PHANTOM, "b", key, None, None), place)
         counted.append(place)
 
@@ -397,78 +373,24 @@ def test_the_result_of_a_backfill_is_printed(
     assert capsys.readouterr().out == said
 
 
-def test_failed_keys_are_looked_at_and_inserted_again(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """The listing of an earlier run is old, and an object may be gone since."""
-    inserted: list[FileRecord] = []
-
-    class Table:
-        def __init__(self, *_: Any) -> None:
-            pass
-
-        def insert(self, records: list[FileRecord]) -> Inserted:
-            inserted.extend(records)
-            return Inserted(len(records) - 1, {"d": ReadTimeoutError(endpoint_url="e")})
-
-    class Bucket:
-        def find(self, key: str) -> tuple[Listed | None, datetime]:
-            if key == "b":
-                raise ReadTimeoutError(endpoint_url="e")
-            return (None if key == "gone" else Listed(key, f"etag {key}", 5, NOW)), NOW
-
-    monkeypatch.setattr(backfill, "Insertion", Table)
-    monkeypatch.setattr(Target, "client", lambda *_, **__: None)
-    target = table("t")
-    batch = Batch((), 9, objects=[Listed("d", "e", 1, NOW)], again=["a", "b", "gone"])
+def test_retried_keys_are_counted_once() -> None:
     counts = Counts(objects=10, written=7, failed=3)
 
-    write = backfill._writing(target, Address("bucket", ""), cast(Listing, Bucket()))
-    written = write(batch)
-    counts.add(batch, written)
+    # Of three keys one has no object any more, and one fails again.
+    counts.take_back(3)
+    counts.add(Filled(None, objects=2, written=1, failures=[Failure("b", "c")]))
 
-    assert [(one.key, one.known.etag, one.known.size) for one in inserted] == [
-        ("d", "e", 1),
-        ("a", "etag a", 5),
-    ]
-    first = inserted[0]
-    assert (first.bucket, first.event_name, first.known.last_modified) == (
-        "bucket",
-        "Backfill",
-        NOW,
-    )
-    assert len({one.revision for one in inserted}) == 2
-    assert len(first.revision) == 16
-    assert datetime.now(UTC) - first.indexed_at < timedelta(minutes=1)
-    assert [failure.key for failure in written.failures] == ["b", "d"]
-    # One more object, one of the earlier ones gone; of three failures one is left, and one is new.
-    assert counts == Counts(objects=10, written=8, failed=2)
-
-
-def test_an_error_of_the_run_is_not_counted_for_a_retried_object(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    class Bucket:
-        def find(self, _: str) -> None:
-            raise EndpointConnectionError(endpoint_url="e")
-
-    monkeypatch.setattr(Target, "client", lambda *_, **__: None)
-    target = table("t")
-    write = backfill._writing(target, Address("bucket", ""), cast(Listing, Bucket()))
-
-    with pytest.raises(EndpointConnectionError):
-        write(Batch((), 9, again=["a"]))
+    assert counts == Counts(objects=9, written=8, failed=1)
 
 
 class Index:
-    """Has records of `b` and `x`."""
+    """Has records of `b` and `x`, a tombstone of `c`, and an item that is not a record."""
 
-    def list_prefix(self, bucket: str, prefix: str) -> Iterator[FileRecord]:
-        assert (bucket, prefix) == ("b", "p")
-        for key in ("b", "x"):
-            yield FileRecord(
-                bucket=bucket, key=key, indexed_at=NOW, revision="r", state=ObjectState()
-            )
+    def list_range(self, bucket: str, of: Range, prefix: str) -> Iterator[FileRecord | Unreadable]:
+        assert (bucket, of, prefix) == ("b", Range(), "p")
+        for key, state in (("b", ObjectState()), ("c", None), ("x", ObjectState())):
+            yield FileRecord(bucket=bucket, key=key, indexed_at=NOW, revision="r", state=state)
+        yield Unreadable("y", UnreadableRecordError("not a record"))
 
 
 class Pages:
@@ -478,9 +400,9 @@ class Pages:
         self._keys = keys
         self.listed: list[str] = []
 
-    def pages(self, prefix: str, after: str = "") -> Iterator[Page]:
+    def pages(self, prefix: str, of: Range = EVERYTHING) -> Iterator[Page]:
         assert prefix == "p"
-        left = [key for key in self._keys if key > after]
+        left = [key for key in self._keys if key in of]
         for first in range(0, len(left), 2):
             page = left[first : first + 2]
             self.listed += page
@@ -567,7 +489,7 @@ def test_counting_ends_with_the_backfill(monkeypatch: pytest.MonkeyPatch) -> Non
     began = threading.Event()
 
     class Endless:
-        def pages(self, _: str, __: str) -> Iterator[Page]:
+        def pages(self, _: str, __: Range) -> Iterator[Page]:
             while True:
                 began.set()
                 yield Page([Listed("b", "e", 1, NOW)], NOW)
@@ -588,7 +510,7 @@ def test_a_backfill_needs_no_total(error: Exception, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(threading, "excepthook", unexpected.append)
 
     class Broken:
-        def pages(self, _: str, __: str) -> Iterator[Page]:
+        def pages(self, _: str, __: Range) -> Iterator[Page]:
             raise error
 
     with counting(Broken(), Totals(), Left()):

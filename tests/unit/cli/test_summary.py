@@ -6,8 +6,8 @@ from io import StringIO
 from rich.console import Console
 
 from cli.address import Address
-from cli.drift import Kind
-from cli.findings import Findings
+from cli.function.reconciliation.comparison import Kind
+from cli.function.reconciliation.findings import Findings
 from cli.summary import show
 
 

@@ -4,10 +4,11 @@ import os
 
 import pytest
 
-from cli.address import Filter, Filters
 from cli.deployment import Deployment
 from cli.errors import CommandError
+from cli.function.filters import Filter, Filters
 from cli.main import execute
+from cli.options import filters_of
 from cli.target import Target
 from tests.unit.cli.deployments import CONNECTION, deployed, table
 
@@ -29,7 +30,7 @@ def test_options_override_the_deployments_filters() -> None:
     deployment = TARGET.deployment
     assert deployment
 
-    target = Target.of(deployment, CONNECTION, Filters.parse(["a"]))
+    target = Target.of(deployment, CONNECTION, filters_of(["a"]))
 
     assert (target.filters, target.filters_are_chosen) == (Filters((Filter("a"),)), True)
 

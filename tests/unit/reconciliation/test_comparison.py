@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli.address import Filter, Filters
-from cli.drift import Comparison, Kind, merged
-from cli.function.record import FileRecord, ObjectMetadata, ObjectState
-from cli.listing import Listed, Page
+from function.filters import Filter, Filters
+from function.listed import Listed, Page
+from function.reconciliation.comparison import Comparison, Kind, merged
+from function.record import FileRecord, ObjectMetadata, ObjectState
 
 NOW = datetime(2026, 11, 23, 8, 15, 30, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -50,18 +50,40 @@ def test_every_key_is_met_once_with_object_and_record(
     objects: list[str], records: list[str], page_size: int
 ) -> None:
     pages = [
-        Page([listed(key) for key in objects[first : first + page_size]], NOW)
-        for first in range(0, len(objects), page_size)
+        Page([listed(key) for key in page], NOW, page[-1])
+        for page in (
+            objects[first : first + page_size] for first in range(0, len(objects), page_size)
+        )
     ]
 
-    met = [
-        (one.key if one else None, other.key if other else None)
-        for _, one, other in merged(iter(pages), map(record, records))
-    ]
+    met = list(merged(iter(pages), map(record, records)))
 
-    assert met == [
+    assert [one.key for one in met] == sorted(one.key for one in met)
+    assert [
+        (one.listed and one.listed.key, one.stored and one.stored.key)
+        for one in met
+        if one.listed or one.stored
+    ] == [
         (key if key in objects else None, key if key in records else None)
         for key in sorted({*objects, *records})
+    ]
+
+
+def test_both_sides_have_been_read_up_to_the_end_of_each_page() -> None:
+    pages = [Page([], NOW, "b"), Page([listed("d")], NOW, "e"), Page([], NOW)]
+    records = map(record, ("a", "b", "c", "e", "f"))
+
+    met = [(one.key, bool(one.listed or one.stored)) for one in merged(iter(pages), records)]
+
+    assert met == [
+        ("a", True),
+        ("b", True),
+        ("b", False),
+        ("c", True),
+        ("d", True),
+        ("e", True),
+        ("e", False),
+        ("f", True),
     ]
 
 

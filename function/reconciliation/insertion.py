@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from ..denials import explained_denial
+from ..errors import TableMissingError
+from ..record import FileRecord
+from ..repository import FileIndex
 from .failures import is_of_object
-from .function.denials import explained_denial
-from .function.errors import TableMissingError
-from .function.record import FileRecord
-from .function.repository import FileIndex
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .drift import Kind
-from .errors import FAILED, NO, OK
+from ..listed import Listed
+from ..record import FileRecord, ObjectState, format_time
+from .comparison import Kind
 from .failures import Failure
-from .function.record import FileRecord, ObjectState, format_time
-from .listing import Listed
 
 UNSETTLED = "unsettled"
 """The kind of a failure: the key kept changing."""
@@ -127,13 +126,6 @@ class Findings:
             case kind:
                 self.kinds[Kind(kind)] += number
                 self.unrepaired += number
-
-    @property
-    def exit_code(self) -> int:
-        """The exit code of the command."""
-        if self.failed or self.unsettled:
-            return FAILED
-        return NO if self.kinds.total() else OK
 
     def as_json(self) -> str:
         """Return the summary as a line of JSON."""

@@ -7,10 +7,11 @@ from typing import Any, cast
 import pytest
 from botocore.exceptions import ClientError
 
-from cli.address import Filter, Filters
-from cli.errors import CommandError
-from cli.function.errors import PermissionDeniedError
-from cli.listing import Listed, Listing
+from function.errors import BucketMissingError, PermissionDeniedError
+from function.filters import Filter, Filters
+from function.listed import Listed
+from function.listing import Listing
+from function.reconciliation.ranges import Range
 
 DATES = [f"Mon, 23 Nov 2026 08:15:{second:02} GMT" for second in range(60)]
 FIRST = datetime(2026, 11, 23, 8, 15, tzinfo=UTC)
@@ -68,7 +69,7 @@ def listing(bucket: Bucket, filters: Filters = ALL, **options: bool) -> Listing:
 
 
 def keys(bucket: Bucket, prefix: str, after: str = "", filters: Filters = ALL) -> list[str]:
-    pages = listing(bucket, filters).pages(prefix, after)
+    pages = listing(bucket, filters).pages(prefix, Range(after))
     return [one.key for page in pages for one in page.objects]
 
 
@@ -120,6 +121,54 @@ def test_each_prefix_is_listed_from_the_checkpoint(
     assert [(prefix, start) for _, prefix, start, _ in bucket.requests] == requests
 
 
+@pytest.mark.parametrize(
+    ("of", "found", "last", "requests"),
+    [
+        (Range("", "a/1"), [["a/1"]], ["a/1"], [("a/", "")]),
+        # The page reaches past the end, or ends with it.
+        (Range("a/1", "a/4"), [["a/2", "a/3"], ["a/4"]], ["a/3", "a/4"], [("a/", "a/1")]),
+        (Range("a/2", "a/3"), [["a/3"]], ["a/3"], [("a/", "a/2")]),
+        (Range("a/3", "a/3x"), [[]], ["a/3x"], [("a/", "a/3")]),
+        (Range("a/4", "b"), [["a/5"]], ["a/5"], [("a/", "a/4")]),
+        (Range("b", "c/"), [[]], ["c/"], [("c/", "")]),
+        (Range("b", "bb"), [], [], []),
+    ],
+)
+def test_a_range_ends_where_it_ends(
+    of: Range, found: list[list[str]], last: list[str], requests: list[tuple[str, str]]
+) -> None:
+    bucket = Bucket("a/1", "a/2", "a/3", "a/4", "a/5", "b/1", "c/1")
+
+    pages = list(listing(bucket, Filters((Filter("a/"), Filter("c/")))).pages("", of))
+
+    assert [[one.key for one in page.objects] for page in pages] == found
+    assert [page.last for page in pages] == last
+    assert [(prefix, start) for _, prefix, start, _ in bucket.requests] == requests
+
+
+def test_a_page_without_watched_keys_says_how_far_it_reached() -> None:
+    bucket = Bucket("a.csv", "b.txt", "c.txt", "d.csv")
+
+    pages = listing(bucket, Filters((Filter("", ".csv"),))).pages("")
+
+    assert [([one.key for one in page.objects], page.last) for page in pages] == [
+        (["a.csv"], "b.txt"),
+        (["d.csv"], "d.csv"),
+    ]
+
+
+def test_the_next_object_is_found_by_one_request() -> None:
+    bucket = Bucket("a/1", "a/2.txt", "b/1")
+    found = listing(bucket, Filters((Filter("a/", ".csv"),)))
+
+    assert found.next_object("a/", "a/1") == "a/2.txt"
+    assert found.next_object("a/", "") == "a/1"
+    assert found.next_object("a/", "a/2.txt") is None
+    assert bucket.requests == [
+        ("list_objects_v2", "a/", start, 1) for start in ("a/1", "", "a/2.txt")
+    ]
+
+
 def test_keys_that_no_filter_matches_are_not_listed() -> None:
     bucket = Bucket("a/1.csv", "a/1.txt", "a/2.csv", "b/1.csv")
 
@@ -133,7 +182,7 @@ def test_the_current_versions_are_listed() -> None:
         for key, version, latest in (("a", "2", True), ("a", "1", False), ("b", "null", True))
     ]
 
-    pages = listing(bucket, versions=True).pages("", "A")
+    pages = listing(bucket, versions=True).pages("", Range("A"))
 
     found = [(one.key, one.version_id) for page in pages for one in page.objects]
     assert found == [("a", "2"), ("b", None)]
@@ -165,7 +214,7 @@ def test_one_object_is_listed_to_reach_the_bucket() -> None:
 def test_a_denial_names_the_action_and_the_bucket(
     versions: bool, action: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cli.function.denials._caller", lambda: "me")
+    monkeypatch.setattr("function.denials._caller", lambda: "me")
     denied = ClientError({"Error": {"Code": "AccessDenied", "Message": ""}}, "ListObjectsV2")
 
     with pytest.raises(
@@ -176,5 +225,5 @@ def test_a_denial_names_the_action_and_the_bucket(
 
 
 def test_a_missing_bucket_is_named() -> None:
-    with pytest.raises(CommandError, match=r"^bucket b does not exist$"):
+    with pytest.raises(BucketMissingError, match=r"^bucket b does not exist$"):
         listing(Bucket(error=NoSuchBucketError())).reach("")

@@ -3,47 +3,20 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
-from .address import Filters
-from .errors import CommandError
-from .function.denials import explained_denial
+from .denials import explained_denial
+from .errors import BucketMissingError
+from .filters import Filters
+from .listed import Listed, Page, known_version
+from .reconciliation.ranges import Range
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-_NO_VERSION = "null"
-
-
-def known_version(version_id: str | None) -> str | None:
-    """Return the version id; None for "null", which a bucket without versioning has."""
-    return None if version_id == _NO_VERSION else version_id
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """An object, as a listing describes it."""
-
-    key: str
-    etag: str
-    size: int
-    """Bytes."""
-    last_modified: datetime
-    version_id: str | None = None
-    """None if versions are not listed, or the bucket has none."""
-    storage_class: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Objects that existed at a time."""
-
-    objects: list[Listed]
-    time: datetime
-    """By S3's clock, in whole seconds."""
+EVERYTHING = Range()
 
 
 class Listing:
@@ -58,10 +31,13 @@ class Listing:
         self._filters = filters
         self._versions = versions
 
-    def pages(self, prefix: str, start_after: str = "") -> Iterator[Page]:
-        """Yield the watched objects below the prefix, in key order; fetch the next page ahead."""
+    def pages(self, prefix: str, of: Range = EVERYTHING) -> Iterator[Page]:
+        """Yield a range's watched objects below the prefix, in key order.
+
+        The next page is fetched ahead.
+        """
         with ThreadPoolExecutor(1) as ahead:
-            pages = self._pages(prefix, start_after)
+            pages = self._pages(prefix, of)
             coming = ahead.submit(next, pages, None)
             while page := coming.result():
                 coming = ahead.submit(next, pages, None)
@@ -77,12 +53,24 @@ class Listing:
         found = next((one for one in page.objects if one.key == key), None)
         return found, page.time
 
-    def _pages(self, prefix: str, start_after: str) -> Iterator[Page]:
+    def next_object(self, prefix: str, after: str) -> str | None:
+        """Return the first key below the prefix after a key, watched or not, by one request."""
+        page = next(self._list(prefix, after if after.startswith(prefix) else "", at_most=1))
+        return page.last
+
+    def _pages(self, prefix: str, of: Range) -> Iterator[Page]:
         for one in self._filters.prefixes(prefix):
-            # Keys with this prefix that sort after `start_after`: all, some or none.
-            if one <= start_after and not start_after.startswith(one):
+            # Keys with this prefix that sort after `of.after`: all, some or none.
+            if one <= of.after and not of.after.startswith(one):
                 continue
-            yield from self._list(one, start_after if start_after.startswith(one) else "")
+            if of.up_to is not None and one > of.up_to:
+                return
+            for page in self._list(one, of.after if of.after.startswith(one) else ""):
+                objects = [listed for listed in page.objects if listed.key in of]
+                is_past = of.up_to is not None and page.last is not None and page.last > of.up_to
+                yield Page(objects, page.time, of.up_to if is_past else page.last)
+                if is_past:
+                    return
 
     def _list(self, prefix: str, start_after: str, *, at_most: int = 1000) -> Iterator[Page]:
         action = "s3:ListBucketVersions" if self._versions else "s3:ListBucket"
@@ -101,6 +89,7 @@ class Listing:
                 yield Page(
                     [one for one in self._objects(page) if self._filters.matches(one.key)],
                     parsedate_to_datetime(page["ResponseMetadata"]["HTTPHeaders"]["date"]),
+                    max(_last_keys(page), default=None),
                 )
 
     @contextmanager
@@ -109,7 +98,7 @@ class Listing:
             with explained_denial(action, f"bucket {self._bucket}"):
                 yield
         except self._s3.exceptions.NoSuchBucket:
-            raise CommandError(f"bucket {self._bucket} does not exist") from None
+            raise BucketMissingError(f"bucket {self._bucket} does not exist") from None
 
     def _objects(self, page: dict[str, Any]) -> Iterator[Listed]:
         for found in page.get("Versions" if self._versions else "Contents", ()):
@@ -122,3 +111,10 @@ class Listing:
                     version_id=known_version(found.get("VersionId")),
                     storage_class=found.get("StorageClass"),
                 )
+
+
+def _last_keys(page: dict[str, Any]) -> Iterator[str]:
+    """Yield the last key of each list on the page; markers take up its room too."""
+    for name in ("Contents", "Versions", "DeleteMarkers"):
+        for found in page.get(name, ())[-1:]:
+            yield found["Key"]

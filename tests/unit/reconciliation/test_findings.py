@@ -3,13 +3,12 @@
 import json
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli.drift import Kind
-from cli.failures import Failure
-from cli.findings import UNSETTLED, Drift, Findings
+from function.reconciliation.comparison import Kind
+from function.reconciliation.failures import Failure
+from function.reconciliation.findings import UNSETTLED, Drift, Findings
 
 FAILURE = Failure("k", "cause")
 
@@ -25,26 +24,6 @@ found = st.one_of(
     st.just(FAILURE),
     st.just(Failure("k", "cause", kind=UNSETTLED)),
 )
-
-
-@pytest.mark.parametrize(
-    ("kept", "code"),
-    [
-        ([], 0),
-        ([drift(Kind.PHANTOM)], 1),
-        ([drift(Kind.PHANTOM, repaired=True)], 1),
-        ([drift(Kind.PHANTOM, failure=FAILURE)], 2),
-        ([drift(Kind.PHANTOM), FAILURE], 2),
-        ([drift(Kind.PHANTOM), Failure("k", "cause", kind=UNSETTLED)], 2),
-        ([FAILURE], 2),
-    ],
-)
-def test_failures_take_precedence_over_drift(kept: list[Drift | Failure], code: int) -> None:
-    findings = Findings(compared=10)
-    for one in kept:
-        findings.add(one, "")
-
-    assert findings.exit_code == code
 
 
 @given(st.lists(found))

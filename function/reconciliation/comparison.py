@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
-from .address import Filters
-from .function.record import FileRecord, ObjectState
-from .listing import Listed, Page, known_version
+from ..filters import Filters
+from ..listed import Listed, Page, known_version
+from ..record import FileRecord, ObjectState, Unreadable
 
 
 class Kind(StrEnum):
@@ -65,26 +66,37 @@ def _seconds(time: datetime) -> datetime:
     return time.replace(microsecond=0)
 
 
-def merged(
-    pages: Iterator[Page], records: Iterator[FileRecord]
-) -> Iterator[tuple[datetime | None, Listed | None, FileRecord | None]]:
-    """Yield object and record of each key, with the time of the last page listed.
+class Met(NamedTuple):
+    """What both sides have of a key."""
 
-    The time is None before the first page, that is, for records that sort before every object.
-    """
-    record = next(records, None)
+    key: str
+    time: datetime | None
+    """When the last page was listed; None if nothing was listed yet."""
+    listed: Listed | None
+    stored: FileRecord | Unreadable | None
+    """Without it and without `listed`, both sides have been read up to this key."""
+
+
+def merged(pages: Iterator[Page], stored: Iterator[FileRecord | Unreadable]) -> Iterator[Met]:
+    """Yield object and record of each key in order, and the last key of each page."""
+    record = next(stored, None)
     time = None
     for page in pages:
         time = page.time
         for listed in page.objects:
             while record is not None and record.key < listed.key:
-                yield time, None, record
-                record = next(records, None)
+                yield Met(record.key, time, None, record)
+                record = next(stored, None)
             if record is not None and record.key == listed.key:
-                yield time, listed, record
-                record = next(records, None)
+                yield Met(listed.key, time, listed, record)
+                record = next(stored, None)
             else:
-                yield time, listed, None
+                yield Met(listed.key, time, listed, None)
+        if page.last is not None:
+            while record is not None and record.key <= page.last:
+                yield Met(record.key, time, None, record)
+                record = next(stored, None)
+            yield Met(page.last, time, None, None)
     while record is not None:
-        yield time, None, record
-        record = next(records, None)
+        yield Met(record.key, time, None, record)
+        record = next(stored, None)

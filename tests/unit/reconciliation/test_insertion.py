@@ -8,10 +8,10 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
-from cli.function.errors import PermissionDeniedError, TableMissingError
-from cli.function.record import FileRecord, ObjectState
-from cli.function.repository import FileIndex
-from cli.insertion import Inserted, Insertion
+from function.errors import PermissionDeniedError, TableMissingError
+from function.reconciliation.insertion import Inserted, Insertion
+from function.record import FileRecord, ObjectState
+from function.repository import FileIndex
 
 RECORDS = [
     FileRecord(
