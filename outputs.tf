@@ -1,21 +1,3 @@
-output "backfill" {
-  description = <<-EOT
-    For `file-index backfill --engine batch-operations`: ARN of the jobs' role, and name of the bucket for their reports;
-    null without `backfill_role`.
-  EOT
-  value       = local.backfill
-
-  # A job needs all of its permissions when it starts.
-  depends_on = [
-    aws_iam_role_policy.backfill_bucket,
-    aws_iam_role_policy.backfill_function,
-    aws_iam_role_policy.backfill_reports,
-    aws_s3_bucket_ownership_controls.backfill_reports,
-    aws_s3_bucket_policy.backfill_reports,
-    aws_s3_bucket_server_side_encryption_configuration.backfill_reports,
-  ]
-}
-
 output "bucket" {
   description = "The watched bucket: name and ARN. It waits for the notification, so objects put through this output are indexed."
   value = {
@@ -41,7 +23,6 @@ output "deployment" {
     `output "file_index" { value = module.file_index.deployment }`.
   EOT
   value = {
-    backfill = local.backfill
     bucket = {
       name      = local.bucket_name
       versioned = var.bucket.versioned

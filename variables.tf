@@ -1,24 +1,3 @@
-variable "backfill_role" {
-  description = <<-EOT
-    Create what `file-index backfill --engine batch-operations` needs: a role for S3 Batch Operations jobs and a bucket
-    for their reports (`<name>-backfill-<account id>`). It also lets the function read objects.
-  EOT
-  type        = bool
-  default     = false
-  nullable    = false
-
-  validation {
-    # The role's name may have 64 characters, that of the bucket 63.
-    condition     = !var.backfill_role || can(regex("^[a-z0-9][a-z0-9-]{0,40}$", var.name))
-    error_message = "backfill_role would create a bucket named \"${var.name}-backfill-<account id>\", which S3 does not allow: give a name of at most 41 lower-case letters, digits and hyphens, or leave backfill_role out."
-  }
-
-  validation {
-    condition     = !var.backfill_role || !can(regex("^(xn--|sthree-|amzn-s3-demo-)", var.name))
-    error_message = "backfill_role would create a bucket named \"${var.name}-backfill-<account id>\", and S3 reserves names that begin with xn--, sthree- or amzn-s3-demo-: choose another name, or leave backfill_role out."
-  }
-}
-
 variable "bucket" {
   description = <<-EOT
     The bucket to watch.
@@ -405,9 +384,9 @@ variable "replace_bucket_notifications" {
 
 variable "role" {
   description = <<-EOT
-    The function's execution role, and the role of `backfill_role`.
+    The function's execution role.
     - `path`: IAM path, which begins and ends with a slash.
-    - `permissions_boundary`: ARN of the policy that sets the roles' permissions boundary.
+    - `permissions_boundary`: ARN of the policy that sets the role's permissions boundary.
   EOT
   type = object({
     path                 = optional(string, "/")

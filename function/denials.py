@@ -28,9 +28,9 @@ _KMS = "KMS key access denied"
 
 _CODES = {"AccessDenied", "AccessDeniedException", "403"}
 
-_READS = "if bucket.versioned, object_metadata.enabled, backfill_role or derived_files is set"
+_READS = "if bucket.versioned, object_metadata.enabled or derived_files is set"
 _GRANTS = {  # action: how the module grants it
-    "dynamodb:GetItem": "if bucket.versioned, object_metadata.enabled or backfill_role is set",
+    "dynamodb:GetItem": "if bucket.versioned or object_metadata.enabled is set",
     "dynamodb:PutItem": "always",
     "dynamodb:Query": "to roles that are given its output index_read_policy",
     "kms:Decrypt": "if kms_key is set",

@@ -29,7 +29,7 @@ DEPLOYMENTS: dict[str, dict[str, Any]] = {
         "function": QUICK,
         "queue": {},
     },
-    "versioned": {"bucket": VERSIONED, "backfill_role": True},
+    "versioned": {"bucket": VERSIONED},
     "unversioned": {
         "bucket": UNVERSIONED,
         "filters": [{"prefix": "in box/ü+/", "suffix": ".csv"}],

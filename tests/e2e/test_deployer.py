@@ -80,7 +80,6 @@ class Deployer:
         s3.create_bucket(Bucket=f"{name}-manifests")
         self.name = name
         self.bucket = f"{name}-{ACCOUNT}"
-        self.reports_bucket = f"{name}-backfill-{ACCOUNT}"
         self.kms_key = kms.create_key()["KeyMetadata"]["Arn"]
         self.boundary = boundary["Policy"]["Arn"]
         self.policy = document(
@@ -138,7 +137,6 @@ class Deployer:
     def first(self) -> dict[str, Any]:
         """Inputs with every feature."""
         return {
-            "backfill_role": True,
             "bucket": {**CREATED, "abort_uploads": True},
             "derived_files": {"bucket_name": f"{self.name}-manifests"},
             "function": {"reserved_concurrency": 5},
@@ -171,10 +169,9 @@ class Deployer:
             },
         ]
 
-    def fill_buckets(self) -> None:
-        """Put objects into the buckets that a destroy has to empty."""
-        for bucket in (self.bucket, self.reports_bucket):
-            self._s3.put_object(Bucket=bucket, Key="a")
+    def fill_bucket(self) -> None:
+        """Put objects into the bucket that a destroy has to empty."""
+        self._s3.put_object(Bucket=self.bucket, Key="a")
         self._s3.delete_object(Bucket=self.bucket, Key="a")
 
 
@@ -198,7 +195,7 @@ def life(shared: Shared) -> Life:
         assert deployment.plan() == []
         planned = deployer.decisions[before:]
 
-        deployer.fill_buckets()
+        deployer.fill_bucket()
         for change in deployer.changes:
             deployment.apply(change)
         deployment.destroy_with_objects()
@@ -325,7 +322,7 @@ def test_terraform_fails_without_each_action(shared: Shared) -> None:
         repeat(deployment.apply)
         allowed -= reads
         assert repeat(deployment.plan) == []
-        deployer.fill_buckets()
+        deployer.fill_bucket()
         for change in deployer.changes:
             repeat(lambda change=change: deployment.apply(change))  # type: ignore[misc]
         repeat(deployment.destroy_with_objects)

@@ -51,20 +51,6 @@ run "a_name_that_no_bucket_could_have" {
   }
 }
 
-run "the_longest_name_that_a_bucket_for_reports_can_be_named_after" {
-  command = plan
-
-  variables {
-    name          = "an-index-whose-name-is-as-long-as-reports"
-    backfill_role = true
-  }
-
-  assert {
-    condition     = length(aws_s3_bucket.backfill_reports[0].bucket) == 63
-    error_message = "The name must be the longest that the bucket can be named after."
-  }
-}
-
 run "an_existing_bucket_from_before_names_were_restricted_and_filters_of_1024_characters" {
   command = plan
 

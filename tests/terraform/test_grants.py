@@ -16,7 +16,6 @@ _PLAIN: dict[str, Any] = {
 
 # Input: how it is set.
 _SET: dict[str, dict[str, Any]] = {
-    "backfill_role": {"backfill_role": True},
     "bucket.versioned": {"bucket": {"name": "watched", "versioned": True}},
     "derived_files": {"derived_files": {"bucket_name": "manifests"}},
     "kms_key": {

@@ -130,15 +130,6 @@ def test_the_function_may_use_a_new_key_before_the_table_does_and_a_former_one_a
     assert table in earlier["module.notified.aws_iam_role_policy.function"]
 
 
-def test_no_job_comes_before_its_role_has_its_permissions(earlier: dict[str, set[str]]) -> None:
-    assert {
-        "module.backfilled.aws_iam_role_policy.backfill_bucket",
-        "module.backfilled.aws_iam_role_policy.backfill_function",
-        "module.backfilled.aws_iam_role_policy.backfill_reports",
-        "module.backfilled.aws_s3_bucket_policy.backfill_reports",
-    } <= earlier["terraform_data.job"]
-
-
 def test_another_number_of_partitions_replaces_the_table(
     changes: dict[str, dict[str, str]],
 ) -> None:

@@ -120,41 +120,6 @@ run "force_destroy_is_asked_for_an_existing_bucket" {
   expect_failures = [var.bucket]
 }
 
-run "a_bucket_for_reports_would_have_a_name_of_64_characters" {
-  command = plan
-
-  variables {
-    name          = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-    backfill_role = true
-  }
-
-  expect_failures = [var.backfill_role]
-}
-
-run "a_bucket_for_reports_would_have_an_underscore" {
-  command = plan
-
-  variables {
-    name          = "my_files"
-    bucket        = { create = true, name = "own-name" }
-    backfill_role = true
-  }
-
-  expect_failures = [var.backfill_role]
-}
-
-run "a_bucket_for_reports_would_have_a_reserved_name" {
-  command = plan
-
-  variables {
-    name          = "sthree-files"
-    bucket        = { create = true, name = "own-name" }
-    backfill_role = true
-  }
-
-  expect_failures = [var.backfill_role]
-}
-
 run "a_filter_has_a_wildcard_in_its_prefix" {
   command = plan
 

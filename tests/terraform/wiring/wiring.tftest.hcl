@@ -7,7 +7,6 @@ mock_provider "aws" {
 variables {
   name          = "files"
   bucket        = { create = true }
-  backfill_role = true
   derived_files = { bucket_name = "manifests" }
   kms_key       = { arn = "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab" }
 }
