@@ -1,5 +1,6 @@
 # The pipeline, top to bottom: bucket -> function -> table.
-# delivery.tf brings events from the bucket to the function, and iam.tf has the function's permissions.
+# delivery.tf brings events from the bucket to the function, iam.tf has the function's permissions, and reconciliation.tf
+# compares index and bucket.
 
 # Both data sources only validate input at plan.
 data "aws_caller_identity" "current" {}
@@ -293,8 +294,8 @@ resource "aws_dynamodb_table" "table" {
     }
   }
 
-  # The function is allowed a new key before the table uses it.
-  depends_on = [aws_iam_role_policy.key]
+  # Function and workers are allowed a new key before the table uses it.
+  depends_on = [aws_iam_role_policy.key, aws_iam_role_policy.worker_key]
 }
 
 # --- Protection ---

@@ -41,6 +41,11 @@ output "deployment" {
       arn = queue.arn
       url = queue.url
     }])
+    reconciliation = one([for created in local.reconciliation[*] : {
+      log_group         = created.log_group.name
+      repair            = local.repairs
+      state_machine_arn = created.state_machine.arn
+    }])
     table = {
       arn  = aws_dynamodb_table.table.arn
       name = aws_dynamodb_table.table.name
@@ -115,6 +120,14 @@ output "queue" {
     name = queue.name
     url  = queue.url
   }])
+}
+
+output "reconciliation" {
+  description = <<-EOT
+    The state machine that reconciles index and bucket, the function of its workers and their log group: name and ARN of
+    each; null without `reconciliation`.
+  EOT
+  value       = local.reconciliation
 }
 
 output "role" {
