@@ -343,10 +343,6 @@ resource "aws_sfn_state_machine" "reconciliation" {
     level = "OFF" # it would need permissions on all log groups; the history and the worker's log tell more
   }
 
-  tracing_configuration {
-    enabled = false
-  }
-
   # A run needs all permissions when it starts. Step Functions takes over a state machine of the same name and
   # definition, where IAM refuses a role: so the role is first.
   depends_on = [aws_iam_role_policy.reconciliation]

@@ -143,13 +143,12 @@ ALLOWED = {
     "dynamodb:GetItem": TABLE,
     "dynamodb:PutItem": TABLE,
     "dynamodb:Query": TABLE,
-    # On AWS it is dynamodb:PartiQLInsert on the table: see tests/unit/cli/test_insertion.py.
-    "dynamodb:BatchExecuteStatement": "*",
+    "dynamodb:PartiQLInsert": TABLE,
 }
 NEEDED = {
     "get": {"dynamodb:GetItem"},
     "ls": {"dynamodb:Query"},
-    "backfill": {"s3:ListBucket", "dynamodb:BatchExecuteStatement", "dynamodb:Query"},
+    "backfill": {"s3:ListBucket", "dynamodb:PartiQLInsert", "dynamodb:Query"},
     "verify": {"s3:ListBucket", "dynamodb:Query", "dynamodb:GetItem"},
     "verify --repair": {
         "s3:ListBucket",

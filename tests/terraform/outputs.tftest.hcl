@@ -91,7 +91,8 @@ run "the_command_line_gets_one_output" {
         arn  = "arn:aws:lambda:eu-west-1:111122223333:function:files"
         name = "files"
       }
-      queue = null
+      queue          = null
+      reconciliation = null
       table = {
         arn  = "arn:aws:dynamodb:eu-west-1:111122223333:table/files"
         name = "files"

@@ -36,6 +36,7 @@ _OTHERS: dict[str, Any] = {
     "monitoring": {"sns_topics": ["arn:aws:sns:eu-west-1:111122223333:on-call"]},
     "name": "others",
     "queue": {},
+    "reconciliation": {"repair": True},
     "replace_bucket_notifications": False,
     "role": {"path": "/service/"},
     "table": {"partitions": 2, "stream": "NEW_IMAGE"},
