@@ -343,6 +343,12 @@ resource "aws_sfn_state_machine" "reconciliation" {
     level = "OFF" # it would need permissions on all log groups; the history and the worker's log tell more
   }
 
+  # A deleted state machine stops a run at its next transition, for which a worker may take 15 minutes.
+  # https://docs.aws.amazon.com/step-functions/latest/apireference/API_DeleteStateMachine.html
+  timeouts {
+    delete = "20m"
+  }
+
   # A run needs all permissions when it starts. Step Functions takes over a state machine of the same name and
   # definition, where IAM refuses a role: so the role is first.
   depends_on = [aws_iam_role_policy.reconciliation]
