@@ -1,6 +1,6 @@
 # The pipeline, top to bottom: bucket -> function -> table.
-# delivery.tf brings events from the bucket to the function, iam.tf has the function's permissions, and backfill.tf is for
-# S3 Batch Operations.
+# delivery.tf brings events from the bucket to the function, iam.tf has the function's permissions, and reconciliation.tf
+# compares index and bucket.
 
 # Both data sources only validate input at plan.
 data "aws_caller_identity" "current" {}
@@ -22,9 +22,9 @@ locals {
   bucket_name = var.bucket.create ? aws_s3_bucket.watched[0].bucket : var.bucket.name
   bucket_arn  = var.bucket.create ? aws_s3_bucket.watched[0].arn : "arn:${local.partition}:s3:::${var.bucket.name}"
 
-  # Events of a versioned bucket do not say what is left of an object, no event carries metadata, and jobs of S3 Batch
-  # Operations name only keys. In these cases the function refreshes the record: it reads it, and then the object.
-  refreshes = var.bucket.versioned || var.object_metadata.enabled || var.backfill_role
+  # Events of a versioned bucket do not say what is left of an object, and no event carries metadata. In these cases the
+  # function refreshes the record: it reads it, and then the object.
+  refreshes = var.bucket.versioned || var.object_metadata.enabled
 
   kms_key_arn = var.kms_key == null ? null : var.kms_key.arn
 }
@@ -294,8 +294,8 @@ resource "aws_dynamodb_table" "table" {
     }
   }
 
-  # The function is allowed a new key before the table uses it.
-  depends_on = [aws_iam_role_policy.key]
+  # Function and workers are allowed a new key before the table uses it.
+  depends_on = [aws_iam_role_policy.key, aws_iam_role_policy.worker_key]
 }
 
 # --- Protection ---

@@ -84,7 +84,7 @@ locals {
       metric    = local.metrics.failed
       statistic = "Sum", limit = local.limits.failed_events, minutes = 1, of = 1, no_data = "notBreaching"
       # Otherwise a failed event is an error of its invocation.
-      wanted  = var.queue != null || var.backfill_role
+      wanted  = var.queue != null
       about   = "Events could not be processed and are retried. The log says why."
       section = "retries-and-dead-letters"
     }

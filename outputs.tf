@@ -1,21 +1,3 @@
-output "backfill" {
-  description = <<-EOT
-    For `file-index backfill --engine batch-operations`: ARN of the jobs' role, and name of the bucket for their reports;
-    null without `backfill_role`.
-  EOT
-  value       = local.backfill
-
-  # A job needs all of its permissions when it starts.
-  depends_on = [
-    aws_iam_role_policy.backfill_bucket,
-    aws_iam_role_policy.backfill_function,
-    aws_iam_role_policy.backfill_reports,
-    aws_s3_bucket_ownership_controls.backfill_reports,
-    aws_s3_bucket_policy.backfill_reports,
-    aws_s3_bucket_server_side_encryption_configuration.backfill_reports,
-  ]
-}
-
 output "bucket" {
   description = "The watched bucket: name and ARN. It waits for the notification, so objects put through this output are indexed."
   value = {
@@ -41,7 +23,6 @@ output "deployment" {
     `output "file_index" { value = module.file_index.deployment }`.
   EOT
   value = {
-    backfill = local.backfill
     bucket = {
       name      = local.bucket_name
       versioned = var.bucket.versioned
@@ -59,6 +40,11 @@ output "deployment" {
     queue = one([for queue in aws_sqs_queue.queue : {
       arn = queue.arn
       url = queue.url
+    }])
+    reconciliation = one([for created in local.reconciliation[*] : {
+      log_group         = created.log_group.name
+      repair            = local.repairs
+      state_machine_arn = created.state_machine.arn
     }])
     table = {
       arn  = aws_dynamodb_table.table.arn
@@ -134,6 +120,14 @@ output "queue" {
     name = queue.name
     url  = queue.url
   }])
+}
+
+output "reconciliation" {
+  description = <<-EOT
+    The state machine that reconciles index and bucket, the function of its workers and their log group: name and ARN of
+    each; null without `reconciliation`.
+  EOT
+  value       = local.reconciliation
 }
 
 output "role" {

@@ -1,24 +1,3 @@
-variable "backfill_role" {
-  description = <<-EOT
-    Create what `file-index backfill --engine batch-operations` needs: a role for S3 Batch Operations jobs and a bucket
-    for their reports (`<name>-backfill-<account id>`). It also lets the function read objects.
-  EOT
-  type        = bool
-  default     = false
-  nullable    = false
-
-  validation {
-    # The role's name may have 64 characters, that of the bucket 63.
-    condition     = !var.backfill_role || can(regex("^[a-z0-9][a-z0-9-]{0,40}$", var.name))
-    error_message = "backfill_role would create a bucket named \"${var.name}-backfill-<account id>\", which S3 does not allow: give a name of at most 41 lower-case letters, digits and hyphens, or leave backfill_role out."
-  }
-
-  validation {
-    condition     = !var.backfill_role || !can(regex("^(xn--|sthree-|amzn-s3-demo-)", var.name))
-    error_message = "backfill_role would create a bucket named \"${var.name}-backfill-<account id>\", and S3 reserves names that begin with xn--, sthree- or amzn-s3-demo-: choose another name, or leave backfill_role out."
-  }
-}
-
 variable "bucket" {
   description = <<-EOT
     The bucket to watch.
@@ -382,6 +361,51 @@ variable "queue" {
   }
 }
 
+variable "reconciliation" {
+  description = <<-EOT
+    A state machine and a second function that compare index and bucket at any size: `{}` for the defaults; null: none of
+    it. Whether it is null must be known at plan.
+    - `repair`: let it repair differences and backfill; otherwise it has no permission to write. It must be known at plan.
+    - `grace_seconds`: how long after a difference is found it is checked again, because its event may be late; 1 to 300.
+    - `concurrency`: the most workers at once, 1 to 40. They share the account's concurrency with all other functions.
+    - `memory_mb`: of a worker, 128 to 10240. 1769 are one vCPU.
+  EOT
+  type = object({
+    repair        = optional(bool, false)
+    grace_seconds = optional(number, 120)
+    concurrency   = optional(number, 5)
+    memory_mb     = optional(number, 1769)
+  })
+  default = null
+
+  validation {
+    condition     = alltrue([for seconds in var.reconciliation[*].grace_seconds : seconds >= 1 && seconds <= 300 && floor(seconds) == seconds])
+    error_message = "reconciliation.grace_seconds must be a whole number from 1 to 300."
+  }
+
+  validation {
+    # An inline Map state runs at most 40 iterations at once.
+    condition     = alltrue([for count in var.reconciliation[*].concurrency : count >= 1 && count <= 40 && floor(count) == count])
+    error_message = "reconciliation.concurrency must be a whole number from 1 to 40."
+  }
+
+  validation {
+    condition     = alltrue([for mb in var.reconciliation[*].memory_mb : mb >= 128 && mb <= 10240 && floor(mb) == mb])
+    error_message = "reconciliation.memory_mb must be a whole number from 128 to 10240."
+  }
+
+  validation {
+    condition     = var.reconciliation == null || length(var.name) <= 49
+    error_message = "reconciliation would create a role named \"${var.name}-reconciliation\", and names of roles have at most 64 characters: give a name of at most 49 characters, or leave reconciliation out."
+  }
+
+  validation {
+    # Step Functions allows 256 KB for the input of a state. Base64 tells bytes: 4 characters for 3 of them.
+    condition     = var.reconciliation == null || length(base64encode(jsonencode(var.filters))) <= 200000
+    error_message = "reconciliation passes filters to each worker, and they take more than 150,000 bytes as JSON: use fewer or shorter filters, or leave reconciliation out."
+  }
+}
+
 variable "replace_bucket_notifications" {
   description = <<-EOT
     Allow the module to replace all notifications of a bucket that it does not create. A bucket has a single notification
@@ -405,7 +429,7 @@ variable "replace_bucket_notifications" {
 
 variable "role" {
   description = <<-EOT
-    The function's execution role, and the role of `backfill_role`.
+    The function's execution role, and the roles of `reconciliation`.
     - `path`: IAM path, which begins and ends with a slash.
     - `permissions_boundary`: ARN of the policy that sets the roles' permissions boundary.
   EOT

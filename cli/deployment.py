@@ -17,14 +17,6 @@ _MARKS = {"bucket", "dead_letter_queue", "filters", "function", "table"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BackfillJobs:
-    """What a job of S3 Batch Operations needs."""
-
-    role_arn: str
-    reports_bucket: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment:
     """A deployed index: bucket, function, table and queues."""
 
@@ -38,11 +30,9 @@ class Deployment:
     versioned: bool
     """Whether the bucket has versions, or ever had."""
     function_name: str
-    function_arn: str
     dead_letter_url: str
     queue_url: str | None
     """None without a queue between trigger and function."""
-    backfill: BackfillJobs | None
 
     @classmethod
     def of(cls, output: Mapping[str, Any], reference: str) -> Self:
@@ -51,7 +41,7 @@ class Deployment:
         `reference` names the value in errors. Raises CommandError if another release wrote it.
         """
         try:
-            table, queue, backfill = output["table"], output["queue"], output["backfill"]
+            table, queue = output["table"], output["queue"]
             return cls(
                 name=table["name"],
                 region=table["arn"].split(":")[3],
@@ -60,10 +50,8 @@ class Deployment:
                 bucket=output["bucket"]["name"],
                 versioned=output["bucket"]["versioned"],
                 function_name=output["function"]["name"],
-                function_arn=output["function"]["arn"],
                 dead_letter_url=output["dead_letter_queue"]["url"],
                 queue_url=queue and queue["url"],
-                backfill=backfill and BackfillJobs(**backfill),
             )
         except SettingsError as error:
             raise CommandError(f"the output {reference} is wrong: {error}") from None

@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from . import backfill as backfill_command
-from . import errors, job
+from . import errors
 from . import get as get_command
 from . import ls as ls_command
 from . import redrive as redrive_command
@@ -91,13 +91,6 @@ def ls(
 
 @app.command()
 @prefix_argument
-@click.option(
-    "--engine",
-    type=click.Choice(["local", "batch-operations"]),
-    default="local",
-    show_default=True,
-    help="This machine, or S3 Batch Operations for very many objects.",
-)
 @resume_option
 @click.option("--dry-run", is_flag=True, help="Count what would be written; write nothing.")
 @click.option(
@@ -112,7 +105,6 @@ def ls(
 def backfill(
     prefix: str,
     *,
-    engine: str,
     resume: bool,
     dry_run: bool,
     report: Path | None,
@@ -134,19 +126,11 @@ def backfill(
     address = target.watched(prefix)
     if dry_run and (resume or report):
         raise CommandError("--dry-run only counts: leave --resume and --report out")
-    if engine == "local":
-        target.check_partitions(address.bucket)
-        target.check_derived_files(address.bucket)
-        return backfill_command.backfill(
-            target, address, resume=resume, dry_run=dry_run, report=report, as_json=as_json
-        )
-    if resume or dry_run:
-        raise CommandError("--resume and --dry-run only go with --engine local: leave them out")
-    if report:
-        raise CommandError(
-            "--report only goes with --engine local: a job writes a report of its own"
-        )
-    return job.backfill(target, address, as_json=as_json)
+    target.check_partitions(address.bucket)
+    target.check_derived_files(address.bucket)
+    return backfill_command.backfill(
+        target, address, resume=resume, dry_run=dry_run, report=report, as_json=as_json
+    )
 
 
 @app.command()

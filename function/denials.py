@@ -28,9 +28,9 @@ _KMS = "KMS key access denied"
 
 _CODES = {"AccessDenied", "AccessDeniedException", "403"}
 
-_READS = "if bucket.versioned, object_metadata.enabled, backfill_role or derived_files is set"
-_GRANTS = {  # action: how the module grants it
-    "dynamodb:GetItem": "if bucket.versioned, object_metadata.enabled or backfill_role is set",
+_READS = "if bucket.versioned, object_metadata.enabled or derived_files is set"
+_GRANTS = {  # action: how the module grants it to the function, or to readers of the index
+    "dynamodb:GetItem": "if bucket.versioned or object_metadata.enabled is set",
     "dynamodb:PutItem": "always",
     "dynamodb:Query": "to roles that are given its output index_read_policy",
     "kms:Decrypt": "if kms_key is set",
@@ -40,6 +40,22 @@ _GRANTS = {  # action: how the module grants it
     "s3:ListBucket": _READS,
     "s3:PutObject": "if derived_files is set",
 }
+
+_REPAIR = "if reconciliation.repair is set"
+_GRANTS_TO_WORKERS = {
+    "dynamodb:GetItem": "always",
+    "dynamodb:PartiQLInsert": _REPAIR,
+    "dynamodb:PutItem": _REPAIR,
+    "dynamodb:Query": "always",
+    "kms:Decrypt": "if kms_key is set",
+    "kms:GenerateDataKey": _REPAIR,
+    "s3:GetObject": _REPAIR,
+    "s3:GetObjectTagging": _REPAIR,
+    "s3:ListBucket": "always",
+    "s3:PutObject": _REPAIR,
+}
+_WORKERS_SETTING = "REPAIR"
+"""An environment variable that only workers of reconciliation have."""
 
 # How AWS ends: "because no REASON allows the … action", or "with an explicit deny in a REASON".
 _REASON = re.compile(
@@ -109,7 +125,8 @@ def _advice(action: str, resource: str, message: str) -> str:
     )
     if "explicit deny" in message:
         return f"A policy denies it explicitly: {advice}."
-    granted = _GRANTS.get(action.partition(" or ")[0])
+    grants = _GRANTS_TO_WORKERS if _WORKERS_SETTING in os.environ else _GRANTS
+    granted = grants.get(action.partition(" or ")[0])
     # The module grants permissions on the table's key only.
     if granted is None or resource.startswith("the key of object"):
         return f"The module does not grant it: {_OUTSIDE}."

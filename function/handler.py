@@ -12,13 +12,11 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any, Protocol
 
 import boto3
 from botocore.config import Config
 
-from . import batch_operations
 from .errors import (
     MalformedEventError,
     ObjectEventsFailedError,
@@ -73,18 +71,13 @@ class Function:
     def handle(self, payload: object, context: Context) -> dict[str, Any]:
         """Update the index with the object events in the payload.
 
-        Returns `{"batchItemFailures": […]}` for a batch of SQS messages, the results of its tasks
-        for a job of S3 Batch Operations, otherwise the number of object events by outcome. Raises
-        MalformedEventError or ObjectEventsFailedError.
+        Returns `{"batchItemFailures": […]}` for a batch of SQS messages, otherwise the number of
+        object events by outcome. Raises MalformedEventError or ObjectEventsFailedError.
         """
-        remaining_ms = context.get_remaining_time_in_millis
-        if batch_operations.is_job(payload):
-            check = partial(self._check, remaining_ms=remaining_ms)
-            return batch_operations.run(payload, self._indexer, check)
         report = Report(self._indexer.now)
         messages = _parse(payload, report)
         groups = self._group(self._related(messages, report))
-        self._process(groups, remaining_ms, report)
+        self._process(groups, context.get_remaining_time_in_millis, report)
         report.summary(
             messages=len(messages), test_events=sum(message.test_events for message in messages)
         )
@@ -139,11 +132,7 @@ class Function:
     def _outcomes(
         self, events: Sequence[ObjectEvent], remaining_ms: Callable[[], int]
     ) -> Sequence[Outcome]:
-        self._check(events[0].bucket, remaining_ms)
-        return self._indexer.process(events)
-
-    def _check(self, bucket: str, remaining_ms: Callable[[], int]) -> None:
-        """Raise OtherBucketError or OutOfTimeError if an object must not be started."""
+        bucket = events[0].bucket
         if self._bucket not in (None, bucket):
             raise OtherBucketError(
                 f"the event is about bucket {bucket}, and this function indexes only "
@@ -152,6 +141,7 @@ class Function:
             )
         if remaining_ms() < RESERVED_MS:
             raise OutOfTimeError(f"not started{_TIME}")
+        return self._indexer.process(events)
 
 
 def _parse(payload: object, report: Report) -> Sequence[Message]:

@@ -8,6 +8,7 @@ The actions that IAM users need are written to the file of local/decisions.py.
 import contextvars
 import json
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,9 @@ _ACTIONS_BY_OPERATION = {
     "InvokeAsync": "InvokeFunction",
     "InvokeWithResponseStream": "InvokeFunction",
 }
+
+# Only the statements of file-index: others keep the emulator's action.
+_INSERT = re.compile(r'INSERT INTO "(?P<table>[^"]+)" ')
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +65,10 @@ def authorize_calls_as_aws_does() -> None:
     """A call needs the actions that AWS documents, on the resources that it documents.
 
     https://docs.aws.amazon.com/service-authorization/latest/reference/
-    The emulator mistakes some of Lambda's operations for others. It names no resource, or a wrong
-    one, for tags, dashboards and roles with a path. It never checks iam:PassRole, the tagging of
-    new resources, or the use of a table's key.
+    The emulator mistakes some of Lambda's operations for others, and batches of PartiQL statements
+    for an action of their own. It names no resource, or a wrong one, for tags, dashboards and roles
+    with a path. It never checks iam:PassRole, the tagging of new resources, or the use of a table's
+    key.
     """
     find_action = iam_actions.extract_iam_action
     find_resource = iam_actions.extract_resource_arn
@@ -74,10 +79,9 @@ def authorize_calls_as_aws_does() -> None:
 
     def action(service: str, method: str, path: str, headers: Any, *rest: Any) -> str | None:
         found: str | None = find_action(service, method, path, headers, *rest)
-        if service != "lambda":
-            return found
-        operation = iam_actions._match_rest_action(service, method, path, rest[-1])
-        return f"lambda:{_ACTIONS_BY_OPERATION.get(operation, operation)}" if operation else found
+        if service == "lambda":
+            return _action_of_lambda(method, path, rest[-1]) or found
+        return _action_of_partiql(found, _parameters(*rest))
 
     def resource(*request: Any) -> str:
         *call, region, account = request
@@ -121,6 +125,23 @@ def authorize_calls_as_aws_does() -> None:
     iam_actions.extract_resource_arn = resource
     iam_actions.access_denied_response = denial
     iam_evaluator.enforce = corrected
+
+
+def _action_of_lambda(method: str, path: str, query: Any) -> str | None:
+    operation = iam_actions._match_rest_action("lambda", method, path, query)
+    return f"lambda:{_ACTIONS_BY_OPERATION.get(operation, operation)}" if operation else None
+
+
+def _action_of_partiql(found: str | None, body: Mapping[str, Any]) -> str | None:
+    inserts = found == "dynamodb:BatchExecuteStatement" and _inserted(body)
+    return "dynamodb:PartiQLInsert" if inserts else found
+
+
+def _inserted(body: Mapping[str, Any]) -> str | None:
+    """Return the table of a batch that only inserts; None for any other call."""
+    statements = [_INSERT.match(each["Statement"]) for each in body.get("Statements", ())]
+    tables = {statement and statement["table"] for statement in statements}
+    return tables.pop() if len(tables) == 1 else None
 
 
 def _parameters(body: bytes, query: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -178,6 +199,7 @@ _RESOURCES: dict[str, Callable[[_Call], str | None]] = {
     "cloudwatch:TagResource": _resource_in("ResourceARN"),
     "cloudwatch:UntagResource": _resource_in("ResourceARN"),
     "dynamodb:ListTagsOfResource": _resource_in("ResourceArn"),
+    "dynamodb:PartiQLInsert": lambda call: call.arn("dynamodb", f"table/{_inserted(call.body)}"),
     "dynamodb:TagResource": _resource_in("ResourceArn"),
     "dynamodb:UntagResource": _resource_in("ResourceArn"),
     "events:DeleteRule": _rule,
@@ -192,6 +214,9 @@ _RESOURCES: dict[str, Callable[[_Call], str | None]] = {
     "lambda:CreateFunction": lambda call: call.arn(
         "lambda", f"function:{call.body.get('FunctionName')}"
     ),
+    "states:ListTagsForResource": _resource_in("resourceArn"),
+    "states:TagResource": _resource_in("resourceArn"),
+    "states:UntagResource": _resource_in("resourceArn"),
 }
 
 
@@ -216,6 +241,10 @@ def _further(call: _Call) -> Iterator[_Check]:
         role := body.get("Role")
     ):
         yield _Check("iam:PassRole", role, {"iam:PassedToService": "lambda.amazonaws.com"})
+    if call.action in ("states:CreateStateMachine", "states:UpdateStateMachine") and (
+        role := body.get("roleArn")
+    ):
+        yield _Check("iam:PassRole", role, {"iam:PassedToService": "states.amazonaws.com"})
     if call.action in ("dynamodb:CreateTable", "dynamodb:UpdateTable") and (
         key := (body.get("SSESpecification") or {}).get("KMSMasterKeyId")
     ):
@@ -248,5 +277,6 @@ _TAGGING = {
     "lambda:CreateFunction": "lambda:TagResource",
     "logs:CreateLogGroup": "logs:TagResource",
     "sqs:CreateQueue": "sqs:TagQueue",
+    "states:CreateStateMachine": "states:TagResource",
 }
 """The additional actions that AWS checks if a call creates something with tags."""

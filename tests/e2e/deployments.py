@@ -9,12 +9,15 @@ VERSIONED = {**BUCKET, "versioned": True}
 # The function's timeout decides how long a message waits in the queue before a retry.
 QUICK = {"timeout_seconds": 15}
 
+REPAIRING = {"repair": True, "grace_seconds": 1}
+
 # By fixture name, on top of environments/local.tfvars. Events take every possible way here.
 # Those with the longest tests come first.
 DEPLOYMENTS: dict[str, dict[str, Any]] = {
     "external": {
         "bucket": {"name": "somebody-elses", "versioned": False},
         "filters": [{"prefix": "in box/"}],
+        "reconciliation": {"grace_seconds": 1},
         "trigger": "external",
     },
     "external_queued": {
@@ -29,12 +32,17 @@ DEPLOYMENTS: dict[str, dict[str, Any]] = {
         "function": QUICK,
         "queue": {},
     },
-    "versioned": {"bucket": VERSIONED, "backfill_role": True},
+    "versioned": {"bucket": VERSIONED, "reconciliation": REPAIRING},
     "unversioned": {
         "bucket": UNVERSIONED,
         "filters": [{"prefix": "in box/ü+/", "suffix": ".csv"}],
+        "reconciliation": REPAIRING,
     },
-    "metadata": {"bucket": UNVERSIONED, "object_metadata": {"enabled": True, "tags": True}},
+    "metadata": {
+        "bucket": UNVERSIONED,
+        "object_metadata": {"enabled": True, "tags": True},
+        "reconciliation": REPAIRING,
+    },
     "eventbridge": {
         "bucket": VERSIONED,
         "filters": [
@@ -59,6 +67,7 @@ DEPLOYMENTS: dict[str, dict[str, Any]] = {
             "prefix": "manifests/",
             "max_mb": 1,
         },
+        "reconciliation": REPAIRING,
     },
     "short_lived": {
         "bucket": {"name": "outlives-its-index", "versioned": False},

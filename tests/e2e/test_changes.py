@@ -209,6 +209,9 @@ CHANGES = [
     Change("stream of another kind", "change-settings", {"table": {"stream": "OLD_IMAGE"}}),
     Change("no stream", "change-settings", {"table": {}}),
     Change("tags", "change-settings", {"tags": {"team": "reports"}}),
+    Change("reconciliation switched on", "change-settings", {"reconciliation": {"repair": True}}),
+    Change("reconciliation without repair", "change-settings", {"reconciliation": {}}),
+    Change("reconciliation switched off", "change-settings", {"reconciliation": None}),
     Change("monitoring switched on", "change-settings", {"monitoring": {"enabled": True}}),
     Change("monitoring switched off", "change-settings", {"monitoring": {"enabled": False}}),
     Change(

@@ -62,7 +62,7 @@ def is_read(action: str) -> bool:
 
 def never_asked_for() -> set[str]:
     """The actions that the local AWS never checks, according to docs/permissions.md."""
-    _, _, section = (DOCS / "permissions.md").read_text().partition("\n## Untested actions\n")
+    _, _, section = (DOCS / "permissions.md").read_text().partition("\n### Untested actions\n")
     rows = [row for row in section.splitlines() if row.startswith("| `")]
     return {
         action for row in rows for action in re.findall(r"`([a-z0-9]+:\w+)`", row.split("|")[1])
@@ -80,7 +80,6 @@ class Deployer:
         s3.create_bucket(Bucket=f"{name}-manifests")
         self.name = name
         self.bucket = f"{name}-{ACCOUNT}"
-        self.reports_bucket = f"{name}-backfill-{ACCOUNT}"
         self.kms_key = kms.create_key()["KeyMetadata"]["Arn"]
         self.boundary = boundary["Policy"]["Arn"]
         self.policy = document(
@@ -138,12 +137,12 @@ class Deployer:
     def first(self) -> dict[str, Any]:
         """Inputs with every feature."""
         return {
-            "backfill_role": True,
             "bucket": {**CREATED, "abort_uploads": True},
             "derived_files": {"bucket_name": f"{self.name}-manifests"},
             "function": {"reserved_concurrency": 5},
             "kms_key": {"arn": self.kms_key},
             "queue": {},
+            "reconciliation": {"repair": True},
             "role": {"path": "/apps/", "permissions_boundary": self.boundary},
             "table": {"deletion_protection": False, "stream": "NEW_IMAGE"},
             "tags": {"team": "files"},
@@ -159,6 +158,7 @@ class Deployer:
                 "function": {"architecture": "x86_64", "log_retention_days": 7, "memory_mb": 512},
                 "kms_key": None,
                 "queue": {"batch_size": 10},
+                "reconciliation": {"concurrency": 2},
                 "role": {"path": "/apps/"},
                 "table": {"deletion_protection": False, "point_in_time_recovery": False},
                 "tags": {"owner": "files"},
@@ -171,10 +171,9 @@ class Deployer:
             },
         ]
 
-    def fill_buckets(self) -> None:
-        """Put objects into the buckets that a destroy has to empty."""
-        for bucket in (self.bucket, self.reports_bucket):
-            self._s3.put_object(Bucket=bucket, Key="a")
+    def fill_bucket(self) -> None:
+        """Put objects into the bucket that a destroy has to empty."""
+        self._s3.put_object(Bucket=self.bucket, Key="a")
         self._s3.delete_object(Bucket=self.bucket, Key="a")
 
 
@@ -198,7 +197,7 @@ def life(shared: Shared) -> Life:
         assert deployment.plan() == []
         planned = deployer.decisions[before:]
 
-        deployer.fill_buckets()
+        deployer.fill_bucket()
         for change in deployer.changes:
             deployment.apply(change)
         deployment.destroy_with_objects()
@@ -239,7 +238,8 @@ def test_every_resource_of_the_policy_is_needed(life: Life) -> None:
 
     # AWS writes the ARN of a log group in two ways, the local AWS in one.
     assert idle == [
-        ("LogGroup", f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/aws/lambda/{NAME}:*"),
+        ("LogGroups", f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/aws/lambda/{name}:*")
+        for name in (NAME, f"{NAME}-worker")
     ]
 
 
@@ -283,6 +283,7 @@ def test_only_actions_without_resource_level_permissions_have_none() -> None:
         "logs:DescribeLogGroups": False,
         "logs:DescribeQueryDefinitions": False,
         "logs:PutQueryDefinition": False,
+        "states:ValidateStateMachineDefinition": False,
     }
 
 
@@ -325,7 +326,7 @@ def test_terraform_fails_without_each_action(shared: Shared) -> None:
         repeat(deployment.apply)
         allowed -= reads
         assert repeat(deployment.plan) == []
-        deployer.fill_buckets()
+        deployer.fill_bucket()
         for change in deployer.changes:
             repeat(lambda change=change: deployment.apply(change))  # type: ignore[misc]
         repeat(deployment.destroy_with_objects)

@@ -136,31 +136,6 @@ def test_a_live_bucket_has_no_drift(stack: Stack, least: int) -> None:
         assert lines(said)[-1]["compared"] > 0
 
 
-def test_a_function_performs_the_tasks_of_a_job(metadata: Stack) -> None:
-    stack = metadata
-    key = f"{PREFIX}of a job+.csv"
-    with without_events(stack.s3, stack.bucket):
-        stack.put(key, ContentType="text/csv")
-    task = {"taskId": "t1", "s3Bucket": stack.bucket, "s3Key": "in+box/%C3%BC%2B/of+a+job%2B.csv"}
-
-    failed, answer = stack.invoke(
-        {
-            "invocationSchemaVersion": "2.0",
-            "invocationId": "i",
-            "job": {"id": "j", "userArguments": {}},
-            "tasks": [{"s3VersionId": None} | task],
-        }
-    )
-
-    assert (failed, answer["results"]) == (
-        None,
-        [{"taskId": "t1", "resultCode": "Succeeded", "resultString": "indexed"}],
-    )
-    record = stack.wait_until_indexed(key)
-    assert record.known.metadata
-    assert (record.known.metadata.content_type, record.event_name) == ("text/csv", "Backfill")
-
-
 TABLE = "arn:aws:dynamodb:us-east-1:000000000000:table/{}"
 ALLOWED = {
     "s3:ListBucket": "arn:aws:s3:::{}",
@@ -168,13 +143,12 @@ ALLOWED = {
     "dynamodb:GetItem": TABLE,
     "dynamodb:PutItem": TABLE,
     "dynamodb:Query": TABLE,
-    # On AWS it is dynamodb:PartiQLInsert on the table: see tests/unit/cli/test_insertion.py.
-    "dynamodb:BatchExecuteStatement": "*",
+    "dynamodb:PartiQLInsert": TABLE,
 }
 NEEDED = {
     "get": {"dynamodb:GetItem"},
     "ls": {"dynamodb:Query"},
-    "backfill": {"s3:ListBucket", "dynamodb:BatchExecuteStatement", "dynamodb:Query"},
+    "backfill": {"s3:ListBucket", "dynamodb:PartiQLInsert", "dynamodb:Query"},
     "verify": {"s3:ListBucket", "dynamodb:Query", "dynamodb:GetItem"},
     "verify --repair": {
         "s3:ListBucket",

@@ -43,6 +43,7 @@ Call = tuple[str, str, dict[str, Any]]
 
 FUNCTIONS: Final = "arn:aws:lambda:us-east-1:000000000000:function"
 KEY: Final = "arn:aws:kms:us-east-1:000000000000:key/none"
+STATE_MACHINE: Final = "arn:aws:states:us-east-1:000000000000:stateMachine:none"
 TABLE: Final = "arn:aws:dynamodb:us-east-1:000000000000:table/none"
 
 
@@ -647,6 +648,14 @@ def refused_action(emulator: Emulator, allowed: tuple[str, str], call: Call) -> 
             ("dynamodb", "list_tags_of_resource", {"ResourceArn": TABLE}),
         ),
         (
+            ("dynamodb:PartiQLInsert", TABLE),
+            (
+                "dynamodb",
+                "batch_execute_statement",
+                {"Statements": [{"Statement": "INSERT INTO \"none\" VALUE {'key': 'a'}"}]},
+            ),
+        ),
+        (
             ("events:ListTargetsByRule", "arn:aws:events:us-east-1:000000000000:rule/none"),
             ("events", "list_targets_by_rule", {"Rule": "none"}),
         ),
@@ -661,6 +670,10 @@ def refused_action(emulator: Emulator, allowed: tuple[str, str], call: Call) -> 
         (
             ("lambda:DeleteFunctionEventInvokeConfig", f"{FUNCTIONS}:none"),
             ("lambda", "delete_function_event_invoke_config", {"FunctionName": "none"}),
+        ),
+        (
+            ("states:ListTagsForResource", STATE_MACHINE),
+            ("stepfunctions", "list_tags_for_resource", {"resourceArn": STATE_MACHINE}),
         ),
     ],
 )
@@ -693,6 +706,21 @@ def test_a_call_is_authorized_by_its_action_on_its_resource(
             ("sqs:CreateQueue", "*"),
             ("sqs", "create_queue", {"QueueName": "probe", "tags": {"team": "files"}}),
             "sqs:TagQueue",
+        ),
+        (
+            ("states:CreateStateMachine", "*"),
+            (
+                "stepfunctions",
+                "create_state_machine",
+                {
+                    "name": "probe",
+                    "roleArn": "arn:aws:iam::000000000000:role/none",
+                    "definition": json.dumps(
+                        {"StartAt": "End", "States": {"End": {"Type": "Succeed"}}}
+                    ),
+                },
+            ),
+            "iam:PassRole",
         ),
         (
             ("s3:DeleteObject", "*"),

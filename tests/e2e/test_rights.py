@@ -22,11 +22,11 @@ GRANTED = {  # by deployment: on table and buckets
 }
 
 OBJECT = "object {bucket}/{key}, or bucket {bucket}"
-READS = "if bucket.versioned, object_metadata.enabled, backfill_role or derived_files is set"
+READS = "if bucket.versioned, object_metadata.enabled or derived_files is set"
 EXPLAINED = {  # the resource, and how the module grants the action
     "dynamodb:GetItem": (
         "table {table}",
-        "if bucket.versioned, object_metadata.enabled or backfill_role is set",
+        "if bucket.versioned or object_metadata.enabled is set",
     ),
     "dynamodb:PutItem": ("table {table}", "always"),
     "s3:GetObject": (OBJECT, READS),

@@ -17,6 +17,8 @@ run "the_smallest_values" {
     name     = "a-1"
     function = { memory_mb = 128, timeout_seconds = 15, log_level = "DEBUG", log_retention_days = 1, reserved_concurrency = 1 }
     table    = { partitions = 1, tombstone_days = 15, stream = "OLD_IMAGE" }
+
+    reconciliation = { grace_seconds = 1, concurrency = 1, memory_mb = 128 }
   }
 }
 
@@ -48,20 +50,6 @@ run "a_name_that_no_bucket_could_have" {
   assert {
     condition     = length(aws_iam_role.function.name) == 64
     error_message = "The name must be the longest that a role can have."
-  }
-}
-
-run "the_longest_name_that_a_bucket_for_reports_can_be_named_after" {
-  command = plan
-
-  variables {
-    name          = "an-index-whose-name-is-as-long-as-reports"
-    backfill_role = true
-  }
-
-  assert {
-    condition     = length(aws_s3_bucket.backfill_reports[0].bucket) == 63
-    error_message = "The name must be the longest that the bucket can be named after."
   }
 }
 
@@ -132,12 +120,22 @@ run "the_largest_queue" {
   }
 }
 
-run "a_message_is_tried_as_often_as_sqs_counts" {
+run "a_message_is_tried_as_often_as_sqs_counts_and_filters_fill_what_a_state_may_hold" {
   command = plan
 
   variables {
     function = { timeout_seconds = 15 }
     queue    = { max_receives = 1000 }
+
+    reconciliation = { grace_seconds = 300, concurrency = 40, memory_mb = 10240 }
+
+    # They take 150,000 bytes as JSON.
+    filters = [
+      for number in range(100) : {
+        prefix = format("%02d%01022d", number, 0)
+        suffix = "${join("", [for each in range(60) : "日"])}<<<<<<<<<<<<<<<<<<<<${format(number == 0 ? "%0149d" : "%0150d", 0)}"
+      }
+    ]
   }
 }
 

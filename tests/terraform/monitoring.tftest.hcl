@@ -110,19 +110,6 @@ run "the_messages_of_a_queue_are_monitored" {
   }
 }
 
-run "objects_of_a_job_that_fail_make_no_invocation_fail" {
-  command = plan
-
-  variables {
-    backfill_role = true
-  }
-
-  assert {
-    condition     = contains(keys(aws_cloudwatch_metric_alarm.alarm), "failed-events")
-    error_message = "S3 Batch Operations gets a result for each object."
-  }
-}
-
 run "a_rule_that_loses_events_is_watched" {
   command = plan
 

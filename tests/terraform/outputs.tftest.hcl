@@ -73,8 +73,7 @@ run "the_command_line_gets_one_output" {
 
   assert {
     condition = jsonencode(output.deployment) == jsonencode({
-      backfill = null
-      bucket   = { name = "existing", versioned = true }
+      bucket = { name = "existing", versioned = true }
       dead_letter_queue = {
         arn = "arn:aws:sqs:eu-west-1:111122223333:files-dead-letter"
         url = "https://sqs.eu-west-1.amazonaws.com/111122223333/files-dead-letter"
@@ -92,7 +91,8 @@ run "the_command_line_gets_one_output" {
         arn  = "arn:aws:lambda:eu-west-1:111122223333:function:files"
         name = "files"
       }
-      queue = null
+      queue          = null
+      reconciliation = null
       table = {
         arn  = "arn:aws:dynamodb:eu-west-1:111122223333:table/files"
         name = "files"
@@ -115,7 +115,6 @@ run "the_command_line_knows_every_setting" {
   }
 
   variables {
-    backfill_role   = true
     bucket          = { name = "existing", versioned = false }
     derived_files   = { bucket_name = "manifests", prefix = "of-files/", max_mb = 5 }
     filters         = [{ prefix = "in coming/" }, { prefix = "a+b/", suffix = ".csv" }]
@@ -155,11 +154,6 @@ run "the_command_line_knows_every_setting" {
       url = "https://sqs.eu-west-1.amazonaws.com/111122223333/files"
     }
     error_message = "queue must be where redrive sends what it replays."
-  }
-
-  assert {
-    condition     = output.deployment.backfill == output.backfill && output.backfill != null
-    error_message = "backfill must be what jobs of S3 Batch Operations need."
   }
 }
 

@@ -4,7 +4,7 @@ import json
 import re
 from typing import Any
 
-from function.denials import _GRANTS
+from function.denials import _GRANTS, _GRANTS_TO_WORKERS
 from tests.terraform.terraform import Configuration
 from tools.module_copy import ROOT
 
@@ -16,7 +16,6 @@ _PLAIN: dict[str, Any] = {
 
 # Input: how it is set.
 _SET: dict[str, dict[str, Any]] = {
-    "backfill_role": {"backfill_role": True},
     "bucket.versioned": {"bucket": {"name": "watched", "versioned": True}},
     "derived_files": {"derived_files": {"bucket_name": "manifests"}},
     "kms_key": {
@@ -37,6 +36,7 @@ _OTHERS: dict[str, Any] = {
     "monitoring": {"sns_topics": ["arn:aws:sns:eu-west-1:111122223333:on-call"]},
     "name": "others",
     "queue": {},
+    "reconciliation": {"repair": True},
     "replace_bucket_notifications": False,
     "role": {"path": "/service/"},
     "table": {"partitions": 2, "stream": "NEW_IMAGE"},
@@ -45,15 +45,17 @@ _OTHERS: dict[str, Any] = {
     "workspace": "default",
 }
 
+_REPAIR = "if reconciliation.repair is set"
 _READERS = "to roles that are given its output index_read_policy"
 
 _ACTIONS = "flatten([for one in jsondecode({}).Statement : one.Action])"
 # Lambda itself makes the function's calls to CloudWatch Logs and SQS, so none of them is explained.
-_GRANTED = (
+_GRANTED, _GRANTED_TO_WORKERS = (
     "[for action in distinct(flatten(["
-    "for policy in concat(values(aws_iam_role_policy.function), aws_iam_role_policy.key) : "
+    f"for policy in concat(values(aws_iam_role_policy.{role}), aws_iam_role_policy.{key}) : "
     f"{_ACTIONS.format('policy.policy')}"
     '])) : action if !startswith(action, "logs:") && !startswith(action, "sqs:")]'
+    for role, key in (("function", "key"), ("worker", "worker_key"))
 )
 
 
@@ -70,12 +72,16 @@ def _run(inputs: set[str], values: dict[str, Any]) -> dict[str, Any]:
     said = [
         action for action, words in _GRANTS.items() if words == "always" or _named(words) & inputs
     ]
+    return _asserting(_GRANTED, said, values)
+
+
+def _asserting(granted: str, said: list[str], values: dict[str, Any]) -> dict[str, Any]:
     return {
         "command": "plan",
         "variables": values,
         "assert": {
-            "condition": f"${{toset({_GRANTED}) == toset({json.dumps(said)})}}",
-            "error_message": (f"Granted: ${{jsonencode({_GRANTED})}}. Said to be granted: {said}."),
+            "condition": f"${{toset({granted}) == toset({json.dumps(said)})}}",
+            "error_message": (f"Granted: ${{jsonencode({granted})}}. Said to be granted: {said}."),
         },
     }
 
@@ -84,6 +90,20 @@ def test_the_words_name_the_inputs_that_grant_an_action(module: Configuration) -
     runs = {"nothing": _run(set(), {}), "others": _run(set(), _OTHERS)}
     for name, values in _SET.items():
         runs[name.replace(".", "_")] = _run({name} | _NEEDED.get(name, set()), values)
+    with_key = _SET["kms_key"] | {"reconciliation": {}}
+    reading = [action for action, words in _GRANTS_TO_WORKERS.items() if words != _REPAIR]
+    runs["workers"] = _asserting(_GRANTED_TO_WORKERS, reading, with_key)
+    # No deployment needs all: with object metadata and derived files, a backfill does not insert.
+    repairing = with_key | {"reconciliation": {"repair": True}}
+    refreshing = repairing | _SET["object_metadata.tags"] | _SET["derived_files"]
+    objects = {"s3:GetObjectTagging", "s3:PutObject"}
+    inserting = {"dynamodb:PartiQLInsert"}
+    runs["workers_that_insert"] = _asserting(
+        _GRANTED_TO_WORKERS, sorted(_GRANTS_TO_WORKERS.keys() - objects), repairing
+    )
+    runs["workers_that_refresh"] = _asserting(
+        _GRANTED_TO_WORKERS, sorted(_GRANTS_TO_WORKERS.keys() - inserting), refreshing
+    )
     readers = [action for action, words in _GRANTS.items() if words == _READERS]
     runs["readers"] = {
         "command": "plan",

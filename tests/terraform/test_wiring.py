@@ -117,26 +117,30 @@ def test_resources_that_aws_overwrites_come_after_those_that_it_refuses(
         "aws_cloudwatch_metric_alarm.alarm": "aws_lambda_function.function",
         "aws_cloudwatch_query_definition.query": "aws_lambda_function.function",
         "aws_s3_bucket_notification.bucket": "aws_lambda_function.function",
+        "aws_sfn_state_machine.reconciliation": "aws_iam_role.reconciliation",
     }
     for adopted, first in refused.items():
         assert f"module.{name}.{first}" in earlier[f"module.{name}.{adopted}"], adopted
 
 
-def test_the_function_may_use_a_new_key_before_the_table_does_and_a_former_one_after_it(
+def test_a_new_key_may_be_used_before_the_table_uses_it_and_a_former_one_after_it(
     earlier: dict[str, set[str]],
 ) -> None:
     table = "module.notified.aws_dynamodb_table.table"
-    assert "module.notified.aws_iam_role_policy.key" in earlier[table]
-    assert table in earlier["module.notified.aws_iam_role_policy.function"]
+    for role, key in (("function", "key"), ("worker", "worker_key")):
+        assert f"module.notified.aws_iam_role_policy.{key}" in earlier[table]
+        assert table in earlier[f"module.notified.aws_iam_role_policy.{role}"]
 
 
-def test_no_job_comes_before_its_role_has_its_permissions(earlier: dict[str, set[str]]) -> None:
+def test_no_run_comes_before_its_permissions(earlier: dict[str, set[str]]) -> None:
     assert {
-        "module.backfilled.aws_iam_role_policy.backfill_bucket",
-        "module.backfilled.aws_iam_role_policy.backfill_function",
-        "module.backfilled.aws_iam_role_policy.backfill_reports",
-        "module.backfilled.aws_s3_bucket_policy.backfill_reports",
-    } <= earlier["terraform_data.job"]
+        "module.notified.aws_cloudwatch_log_group.worker",
+        "module.notified.aws_iam_role_policy.worker",
+    } <= earlier["module.notified.aws_lambda_function.worker"]
+    assert {
+        "module.notified.aws_iam_role_policy.reconciliation",
+        "module.notified.aws_lambda_function.worker",
+    } <= earlier["module.notified.aws_sfn_state_machine.reconciliation"]
 
 
 def test_another_number_of_partitions_replaces_the_table(
@@ -178,6 +182,23 @@ def test_a_replaced_role_gets_all_its_policies_again_and_nothing_else_changes(
         "aws_lambda_function.function",
         "aws_iam_role_policy.key[0]",
         *(f'aws_iam_role_policy.function["{policy}"]' for policy in policies),
+    }
+
+
+def test_a_replaced_role_of_the_reconciliation_gets_all_its_policies_again(
+    changes: dict[str, dict[str, str]],
+) -> None:
+    worker = ("bucket", "derived-files", "logs", "table")
+    assert changes["role_of_the_workers_replaced"].keys() == {
+        "aws_iam_role.worker[0]",
+        "aws_iam_role_policy.worker_key[0]",
+        "aws_lambda_function.worker[0]",
+        *(f'aws_iam_role_policy.worker["{policy}"]' for policy in worker),
+    }
+    assert changes["role_of_the_state_machine_replaced"].keys() == {
+        "aws_iam_role.reconciliation[0]",
+        "aws_sfn_state_machine.reconciliation[0]",
+        *(f'aws_iam_role_policy.reconciliation["{policy}"]' for policy in ("runs", "worker")),
     }
 
 

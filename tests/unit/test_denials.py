@@ -41,6 +41,14 @@ def refused(text: str, code: str = "AccessDeniedException") -> str:
     return str(denied.value)
 
 
+def test_a_worker_is_told_what_grants_an_action_to_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "The module grants it always." in refused(DENIAL)
+
+    monkeypatch.setenv("REPAIR", "false")
+
+    assert "The module grants it if reconciliation.repair is set." in refused(DENIAL)
+
+
 @pytest.mark.parametrize("code", ["AccessDenied", "AccessDeniedException", "403"])
 def test_every_error_code_of_a_denial_is_known(code: str) -> None:
     assert " is not authorized to perform: dynamodb:PutItem on resource: " in refused(DENIAL, code)

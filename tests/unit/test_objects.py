@@ -150,12 +150,12 @@ def test_an_object_deleted_before_its_tags_are_read_is_gone() -> None:
         (
             S3(error("403")),
             "s3:GetObject or s3:ListBucket on resource: object reports/a b, or bucket reports.",
-            "bucket.versioned, object_metadata.enabled, backfill_role or derived_files is set",
+            "bucket.versioned, object_metadata.enabled or derived_files is set",
         ),
         (
             S3(error("400"), listed=error("AccessDenied")),
             "s3:ListBucket on resource: bucket reports.",
-            "bucket.versioned, object_metadata.enabled, backfill_role or derived_files is set",
+            "bucket.versioned, object_metadata.enabled or derived_files is set",
         ),
         (
             S3(tags=error("AccessDenied")),

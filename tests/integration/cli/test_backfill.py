@@ -145,20 +145,3 @@ def test_a_key_that_others_keep_writing_does_not_stop_the_backfill(
 
     assert said.lines == [{"objects": 2, "refreshed": 1}]
     assert reader.get(BUCKET, "b")
-
-
-@pytest.mark.parametrize("option", ["--resume", "--dry-run"])
-def test_a_job_takes_no_options_of_the_other_engine(
-    file_index: FileIndexCommand, option: str
-) -> None:
-    said = file_index("backfill", URL, "--engine", "batch-operations", option)
-
-    assert said.code == 2
-    assert "--resume and --dry-run only go with --engine local" in said.messages
-
-
-def test_a_job_needs_the_deployment(file_index: FileIndexCommand) -> None:
-    said = file_index("backfill", URL, "--engine", "batch-operations")
-
-    assert said.code == 2
-    assert "set backfill_role = true, apply, and leave --table out" in said.messages

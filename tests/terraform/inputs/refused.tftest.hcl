@@ -120,39 +120,121 @@ run "force_destroy_is_asked_for_an_existing_bucket" {
   expect_failures = [var.bucket]
 }
 
-run "a_bucket_for_reports_would_have_a_name_of_64_characters" {
+run "workers_wait_no_time" {
   command = plan
 
   variables {
-    name          = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-    backfill_role = true
+    reconciliation = { grace_seconds = 0 }
   }
 
-  expect_failures = [var.backfill_role]
+  expect_failures = [var.reconciliation]
 }
 
-run "a_bucket_for_reports_would_have_an_underscore" {
+run "workers_wait_too_long" {
   command = plan
 
   variables {
-    name          = "my_files"
-    bucket        = { create = true, name = "own-name" }
-    backfill_role = true
+    reconciliation = { grace_seconds = 301 }
   }
 
-  expect_failures = [var.backfill_role]
+  expect_failures = [var.reconciliation]
 }
 
-run "a_bucket_for_reports_would_have_a_reserved_name" {
+run "workers_wait_part_of_a_second" {
   command = plan
 
   variables {
-    name          = "sthree-files"
-    bucket        = { create = true, name = "own-name" }
-    backfill_role = true
+    reconciliation = { grace_seconds = 1.5 }
   }
 
-  expect_failures = [var.backfill_role]
+  expect_failures = [var.reconciliation]
+}
+
+run "no_worker_may_run" {
+  command = plan
+
+  variables {
+    reconciliation = { concurrency = 0 }
+  }
+
+  expect_failures = [var.reconciliation]
+}
+
+run "more_workers_than_a_map_runs_at_once" {
+  command = plan
+
+  variables {
+    reconciliation = { concurrency = 41 }
+  }
+
+  expect_failures = [var.reconciliation]
+}
+
+run "part_of_a_worker_may_run" {
+  command = plan
+
+  variables {
+    reconciliation = { concurrency = 1.5 }
+  }
+
+  expect_failures = [var.reconciliation]
+}
+
+run "a_worker_has_too_little_memory" {
+  command = plan
+
+  variables {
+    reconciliation = { memory_mb = 127 }
+  }
+
+  expect_failures = [var.reconciliation]
+}
+
+run "a_worker_has_more_memory_than_lambda_gives" {
+  command = plan
+
+  variables {
+    reconciliation = { memory_mb = 10241 }
+  }
+
+  expect_failures = [var.reconciliation]
+}
+
+run "a_worker_has_part_of_a_mebibyte" {
+  command = plan
+
+  variables {
+    reconciliation = { memory_mb = 512.5 }
+  }
+
+  expect_failures = [var.reconciliation]
+}
+
+run "the_role_of_a_state_machine_would_have_a_name_of_65_characters" {
+  command = plan
+
+  variables {
+    name           = "an-index-whose-name-is-longer-than-its-role-allows"
+    reconciliation = {}
+  }
+
+  expect_failures = [var.reconciliation]
+}
+
+run "filters_take_150001_bytes" {
+  command = plan
+
+  variables {
+    filters = [
+      for number in range(100) : {
+        prefix = format("%02d%01022d", number, 0)
+        suffix = "${join("", [for each in range(60) : "日"])}<<<<<<<<<<<<<<<<<<<<${format("%0150d", 0)}"
+      }
+    ]
+    reconciliation = {}
+  }
+
+  expect_failures = [var.reconciliation]
 }
 
 run "a_filter_has_a_wildcard_in_its_prefix" {

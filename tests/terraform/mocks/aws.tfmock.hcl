@@ -39,6 +39,10 @@ mock_resource "aws_s3_bucket" {
   defaults = { arn = "arn:aws:s3:::created" }
 }
 
+mock_resource "aws_sfn_state_machine" {
+  defaults = { arn = "arn:aws:states:eu-west-1:111122223333:stateMachine:files-reconciliation" }
+}
+
 mock_resource "aws_sqs_queue" {
   defaults = {
     arn = "arn:aws:sqs:eu-west-1:111122223333:files-dead-letter"

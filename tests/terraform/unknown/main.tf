@@ -52,6 +52,7 @@ module "for_each" {
   derived_files   = { bucket_name = local.later.bucket, prefix = local.later.name, max_mb = local.later.days }
   kms_key         = { arn = local.later.arn }
   object_metadata = { enabled = true, tags = local.later.flag }
+  reconciliation  = { repair = true, grace_seconds = local.later.days, concurrency = local.later.week, memory_mb = local.later.memory }
   role            = { path = local.later.path, permissions_boundary = local.later.policy }
   tags            = { (local.later.name) = local.later.name }
 
@@ -95,6 +96,8 @@ module "created" {
   name    = local.later.name
   bucket  = { create = true, force_destroy = local.later.flag }
   trigger = "external"
+
+  reconciliation = {}
 
   depends_on = [terraform_data.later]
 }

@@ -5,9 +5,11 @@ mock_provider "aws" {
 }
 
 variables {
-  name          = "files"
-  bucket        = { create = true }
-  backfill_role = true
+  name   = "files"
+  bucket = { create = true }
+
+  reconciliation = { repair = true }
+
   derived_files = { bucket_name = "manifests" }
   kms_key       = { arn = "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab" }
 }
@@ -35,6 +37,22 @@ run "role_replaced" {
 
   plan_options {
     replace = [aws_iam_role.function]
+  }
+}
+
+run "role_of_the_workers_replaced" {
+  command = plan
+
+  plan_options {
+    replace = [aws_iam_role.worker[0]]
+  }
+}
+
+run "role_of_the_state_machine_replaced" {
+  command = plan
+
+  plan_options {
+    replace = [aws_iam_role.reconciliation[0]]
   }
 }
 

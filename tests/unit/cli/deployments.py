@@ -12,7 +12,6 @@ from cli.target import Target
 
 ACCOUNT = "123456789012"
 OUTPUT: dict[str, Any] = {
-    "backfill": None,
     "bucket": {"name": "reports", "versioned": False},
     "dead_letter_queue": {
         "arn": f"arn:aws:sqs:eu-west-1:{ACCOUNT}:files-dead-letter",

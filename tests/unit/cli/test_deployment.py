@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cli.deployment import BackfillJobs, Deployment, find
+from cli.deployment import Deployment, find
 from cli.errors import CommandError
 from cli.function.filters import Filter, Filters
 from tests.unit.cli.deployments import OUTPUT
@@ -71,15 +71,10 @@ def test_the_output_is_found_wherever_it_is(says: Says, document: dict[str, Any]
         bucket="reports-index-000000000000",
         versioned=True,
         function_name="reports-index",
-        function_arn="arn:aws:lambda:us-east-1:000000000000:function:reports-index",
         dead_letter_url=(
             "https://sqs.us-east-1.amazonaws.com/000000000000/reports-index-dead-letter"
         ),
         queue_url="https://sqs.us-east-1.amazonaws.com/000000000000/reports-index",
-        backfill=BackfillJobs(
-            role_arn="arn:aws:iam::000000000000:role/reports-index-backfill",
-            reports_bucket="reports-index-backfill-000000000000",
-        ),
     )
 
 
@@ -121,7 +116,7 @@ def test_one_of_several_is_chosen_by_its_name(says: Says, document: dict[str, An
 
     found = find(None, "us-index")
     assert (found.bucket, found.versioned, found.queue_url) == ("in-us", False, None)
-    assert (found.settings.derived_bucket, found.backfill) == (None, None)
+    assert found.settings.derived_bucket is None
     assert find(None, "eu-index").bucket == "in-eu"
     with pytest.raises(
         CommandError,

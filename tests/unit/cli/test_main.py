@@ -16,7 +16,7 @@ WRITING = ["--tombstone-days", "--object-metadata", "--object-tags"]
         ("ls", ["--recursive", "--summarize", "--human-readable", *INDEX]),
         (
             "backfill",
-            ["--engine", "--resume", "--dry-run", "--report", *INDEX, *WRITING, "--versioned"],
+            ["--resume", "--dry-run", "--report", *INDEX, *WRITING, "--versioned"],
         ),
         ("verify", ["--repair", "--versions", "--grace", "--resume", "--report", *INDEX, *WRITING]),
         ("redrive", ["--dry-run", "--json", "--env", "--index", *CONNECTION]),
@@ -51,7 +51,6 @@ def test_without_arguments_it_shows_help_and_exits_with_2(
         (("ls", "s3://b", "--partitions", "0"), "'--partitions': 0 is not in the range x>=1"),
         (("verify", "s3://b", "--tombstone-days", "14"), "14 is not in the range x>=15"),
         (("verify", "s3://b", "--grace", "-1"), "-1.0 is not in the range x>=0"),
-        (("backfill", "s3://b", "--engine", "spark"), "'spark' is not one of 'local', 'batch"),
     ],
 )
 def test_wrong_usage_is_exit_code_2(

@@ -40,14 +40,6 @@ module "external_eventbridge" {
   trigger = "eventbridge"
 }
 
-module "backfilled" {
-  source = "../../../.."
-
-  name          = "backfilled"
-  bucket        = { create = true }
-  backfill_role = true
-}
-
 resource "aws_s3_bucket_notification" "own" {
   bucket = "existing"
 
@@ -66,8 +58,4 @@ resource "aws_s3_bucket_notification" "own" {
 resource "aws_s3_bucket_notification" "eventbridge" {
   bucket      = "existing"
   eventbridge = module.external_eventbridge.notification.eventbridge
-}
-
-resource "terraform_data" "job" {
-  input = module.backfilled.backfill
 }
