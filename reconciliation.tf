@@ -135,6 +135,7 @@ resource "aws_lambda_function" "worker" {
     variables = merge(local.environment, {
       GRACE_SECONDS = tostring(var.reconciliation.grace_seconds)
       REPAIR        = tostring(local.repairs)
+      VERSIONED     = tostring(var.bucket.versioned)
     })
   }
 

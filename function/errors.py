@@ -12,6 +12,7 @@ FileIndexError
 ├── EventTooOldError          an event older than the tombstones; the object may not be read
 ├── ContentionError           the record changed during every attempt to write it
 ├── OutOfTimeError            the invocation is about to time out
+├── WorkerFailedError         a worker of a reconciliation failed; another attempt may succeed
 └── ObjectEventsFailedError   events of a direct invocation failed
 
 Every message says what to do. None is swallowed: a message that fails goes back to its source.
@@ -71,6 +72,10 @@ class ContentionError(FileIndexError):
 
 class OutOfTimeError(FileIndexError):
     """The invocation is about to time out, and the object was not started or not finished."""
+
+
+class WorkerFailedError(FileIndexError):
+    """A worker of a reconciliation failed; the state machine starts it again."""
 
 
 class ObjectEventsFailedError(FileIndexError):

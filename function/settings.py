@@ -69,6 +69,11 @@ class Settings:
                 "object_metadata",
             )
 
+    @property
+    def refreshes(self) -> bool:
+        """Whether records hold more than a listing, so that a backfill refreshes them."""
+        return self.object_metadata or self.derived_bucket is not None
+
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
         """Read the settings.
@@ -78,20 +83,20 @@ class Settings:
         try:
             return cls(
                 table_name=environment.get("TABLE_NAME", ""),
-                table_partitions=_whole_number(
+                table_partitions=whole_number(
                     environment, "TABLE_PARTITIONS", PARTITIONS, _PARTITIONS
                 ),
                 tombstone_life=timedelta(
-                    days=_whole_number(
+                    days=whole_number(
                         environment, "TOMBSTONE_DAYS", TOMBSTONE_DAYS, _TOMBSTONE_DAYS
                     )
                 ),
-                object_metadata=_boolean(environment, "OBJECT_METADATA"),
-                object_tags=_boolean(environment, "OBJECT_TAGS"),
+                object_metadata=boolean(environment, "OBJECT_METADATA"),
+                object_tags=boolean(environment, "OBJECT_TAGS"),
                 bucket_name=environment.get("BUCKET_NAME") or None,
                 derived_bucket=environment.get("DERIVED_BUCKET") or None,
                 derived_prefix=environment.get("DERIVED_PREFIX", ""),
-                derived_max_bytes=_whole_number(
+                derived_max_bytes=whole_number(
                     environment, "DERIVED_MAX_BYTES", DERIVED_MAX_BYTES, _DERIVED_MAX_BYTES
                 ),
             )
@@ -106,14 +111,16 @@ def _check(name: str, value: object, allowed: range) -> None:
         )
 
 
-def _whole_number(environment: Mapping[str, str], name: str, default: int, allowed: range) -> int:
+def whole_number(environment: Mapping[str, str], name: str, default: int, allowed: range) -> int:
+    """Return a variable that is a whole number. Raises SettingsError."""
     text = environment.get(name, str(default))
     is_number = text.isascii() and text.isdigit() and len(text) <= len(str(allowed[-1]))
     _check(name, int(text) if is_number else text, allowed)
     return int(text)
 
 
-def _boolean(environment: Mapping[str, str], name: str) -> bool:
+def boolean(environment: Mapping[str, str], name: str) -> bool:
+    """Return a variable that is true or false; false by default. Raises SettingsError."""
     text = environment.get(name, "false")
     if text not in ("true", "false"):
         raise SettingsError(f'{name} is {text!r}: expected "true" or "false"')

@@ -30,6 +30,11 @@ class Drift:
 
     def as_json(self) -> str:
         """Return a line of JSON."""
+        cause = {"cause": self.failure.cause} if self.failure else {}
+        return json.dumps(self.fields() | {"repaired": self.repaired} | cause)
+
+    def fields(self) -> dict[str, Any]:
+        """Return what is known about the key, on both sides."""
         line: dict[str, Any] = {"kind": self.kind, "bucket": self.bucket, "key": self.key}
         if self.listed:
             line["object"] = {
@@ -46,8 +51,7 @@ class Drift:
             if state.metadata:
                 line["record"]["storage_class"] = state.metadata.storage_class
             line["record"]["indexed_at"] = format_time(self.record.indexed_at)
-        line["repaired"] = self.repaired
-        return json.dumps(line | ({"cause": self.failure.cause} if self.failure else {}))
+        return line
 
 
 def _known(values: Listed | FileRecord | ObjectState, *names: str) -> dict[str, Any]:

@@ -56,6 +56,7 @@ def begin(request: Mapping[str, Any], *, may_write: bool) -> dict[str, Any]:
         "mode": "verify",
         "prefix": "",
         "repair": may_write,
+        "name": request["name"],
         "started": request["started"],
         "concurrency": request["concurrency"],
     }
@@ -273,6 +274,7 @@ def _ended(state: Mapping[str, Any], outcome: str, reason: str = "") -> dict[str
         "mode": run["mode"],
         "prefix": run["prefix"],
         "repair": run["repair"],
+        "name": run["name"],
         "started": run["started"],
         "rounds": state["round"],
         "counts": state["counts"],

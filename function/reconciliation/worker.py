@@ -1,0 +1,242 @@
+"""The entry point of the worker, which a state machine of AWS Step Functions invokes.
+
+Each step of a run is an invocation: `begin` and `total` say what the workers of the next round do
+(see `rounds`), and `work` is one of those workers.
+"""
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from ..errors import FileIndexError, OutOfTimeError, WorkerFailedError
+from ..filters import Filters
+from ..handler import Context
+from ..report import set_up
+from ..settings import Settings, boolean, whole_number
+from .division import divide
+from .failures import Failure
+from .findings import Drift, Findings
+from .items import Item, Result
+from .log import Log
+from .ranges import Range
+from .reconciler import Reconciler
+from .rounds import begin, total
+from .verification import Suspect, Verification
+from .workers import WORKERS
+
+MOST_SUSPECTS = 5_000
+"""A worker that holds so many stops comparing."""
+JUDGE_SECONDS = 0.02
+"""How long it takes to look at a suspect again and to repair it, with all threads at work."""
+RESERVED_SECONDS = 15.0
+"""What a worker keeps to divide its rest and to return."""
+
+_JUDGED_AT_ONCE = 20 * WORKERS
+_EXAMPLES = 3
+_LONGEST_CAUSE = 300
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSettings:
+    """What a deployment decides about its workers, beside the function's settings."""
+
+    grace_seconds: int
+    may_write: bool
+    versioned: bool
+    """Whether the bucket has versions, or ever had."""
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> "WorkerSettings":
+        """Read the settings. Raises SettingsError."""
+        return cls(
+            grace_seconds=whole_number(environment, "GRACE_SECONDS", 120, range(1, 301)),
+            may_write=boolean(environment, "REPAIR"),
+            versioned=boolean(environment, "VERSIONED"),
+        )
+
+
+class Budget:
+    """How long one worker may compare, and when it must have finished."""
+
+    def __init__(self, seconds: float, deadline: float, suspects: int, grace: float) -> None:
+        """`deadline` is a time of the monotonic clock; `suspects` is the most that it may hold."""
+        self._until = time.monotonic() + seconds
+        self._deadline = deadline
+        self._suspects = suspects
+        self._grace = grace
+
+    def is_spent(self, suspects: int) -> bool:
+        """Return whether a worker that holds so many suspects must stop comparing."""
+        now = time.monotonic()
+        judged = now + self._grace + suspects * JUDGE_SECONDS
+        return now >= self._until or suspects >= self._suspects or judged >= self._deadline
+
+    def check(self) -> None:
+        """Raise OutOfTimeError if the worker must have finished."""
+        if time.monotonic() >= self._deadline:
+            raise OutOfTimeError("the worker is about to time out with suspects left")
+
+
+class Worker:
+    """What the handler does, independent of its environment."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        own: WorkerSettings,
+        connect: Callable[[str], Any],
+        now: Callable[[], datetime],
+    ) -> None:
+        """`connect` makes the client of a service."""
+        self._settings = settings
+        self._own = own
+        self._connect = connect
+        self._now = now
+
+    def handle(self, request: Mapping[str, Any], context: Context) -> dict[str, Any]:
+        """Do one step of a run. Raises WorkerFailedError if another attempt may succeed."""
+        match request["step"]:
+            case "begin":
+                return begin(request, may_write=self._own.may_write)
+            case "total":
+                return total(request["state"], now=self._now())
+            case _:
+                return self._work(request, context.get_remaining_time_in_millis() / 1000)
+
+    def _work(self, request: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+        item, run, attempt = Item.of(request["item"]), request["run"], request["attempt"]
+        bucket = self._settings.bucket_name or ""
+        log = Log(self._settings.table_name, bucket, run["name"], self._now)
+        # A worker that ran out of memory or time would do so again with the same budget.
+        share = 0.5**attempt
+        budget = Budget(
+            seconds=item.budget_seconds * share,
+            deadline=time.monotonic() + seconds - RESERVED_SECONDS,
+            suspects=int(MOST_SUSPECTS * share),
+            grace=self._own.grace_seconds,
+        )
+        try:
+            reconciler = Reconciler(
+                s3=self._connect("s3"),
+                dynamodb=self._connect("dynamodb"),
+                settings=self._settings,
+                bucket=bucket,
+                prefix=run["prefix"],
+                filters=Filters.of(request["filters"]),
+                versioned=self._own.versioned,
+            )
+            if run["mode"] == "backfill":
+                result = _backfilled(reconciler, item, budget, log)
+            else:
+                verification = reconciler.verification(
+                    grace=self._own.grace_seconds, repair=run["repair"]
+                )
+                result = _verified(verification, reconciler, item, budget, log)
+        except FileIndexError as error:
+            log.died(error)
+            if isinstance(error, OutOfTimeError):
+                raise _failed(error) from None
+            result = Result(item=item.ranges, error=str(error))  # every attempt would meet it
+        except Exception as error:  # noqa: BLE001 # the state machine learns of it
+            log.died(error)
+            raise _failed(error) from None
+        return replace(result, attempt=attempt).as_json(item.room)
+
+
+def _failed(error: Exception) -> WorkerFailedError:
+    # Step Functions keeps the message and the stack trace in the state of the run, so it is short.
+    return WorkerFailedError(f"{type(error).__name__}: {error}"[:_LONGEST_CAUSE])
+
+
+def _verified(
+    verification: Verification, reconciler: Reconciler, item: Item, budget: Budget, log: Log
+) -> Result:
+    findings, found = Findings(), list[Drift | Failure]()
+    suspects: list[Suspect] = []
+    rest: Range | None = None
+    for of in sorted(item.ranges, key=lambda of: -of.looks):
+        held = len(suspects)
+        compared = verification.compare(of, lambda more: budget.is_spent(held + more))  # noqa: B023 # called at once
+        findings.compared += compared.keys
+        found += compared.failures
+        suspects += compared.suspects
+        rest = compared.rest or rest
+    left = divide(rest, reconciler.sides, item.pieces) if rest else []
+    changing: list[Range] = []
+    if suspects:
+        time.sleep(max(0.0, max(suspect.due for suspect in suspects) - time.monotonic()))
+    for first in range(0, len(suspects), _JUDGED_AT_ONCE):
+        budget.check()
+        judged = verification.judge(suspects[first : first + _JUDGED_AT_ONCE], log.difference)
+        findings.compared += judged.keys
+        found += judged.found
+        changing += [suspect.of for suspect in judged.again]
+    for one in found:
+        findings.add(one, "")
+        log.found(one)
+    return Result(
+        item=item.ranges,
+        rest=tuple(of.after for of in left),
+        changing=tuple(changing),
+        counts=findings.counts,
+        keys=_examples(found),
+    )
+
+
+def _backfilled(reconciler: Reconciler, item: Item, budget: Budget, log: Log) -> Result:
+    (of,) = item.ranges
+    filled = reconciler.filling().fill(of, budget.is_spent)
+    left = divide(filled.rest, reconciler.sides, item.pieces) if filled.rest else []
+    for failure in filled.failures:
+        log.found(failure)
+    return Result(
+        item=item.ranges,
+        rest=tuple(of.after for of in left),
+        counts={
+            "objects": filled.objects,
+            "written": filled.written,
+            "contended": filled.contended,
+            "failed": len(filled.failures),
+        },
+        keys=_examples(filled.failures),
+    )
+
+
+def _examples(found: Sequence[Drift | Failure]) -> tuple[Mapping[str, str], ...]:
+    # Failures first: they are why a run is incomplete.
+    chosen = sorted(found, key=lambda one: isinstance(one, Drift) and one.failure is None)
+    return tuple(_example(one) for one in chosen[:_EXAMPLES])
+
+
+def _example(one: Drift | Failure) -> dict[str, str]:
+    failure = one if isinstance(one, Failure) else one.failure
+    cause = {"cause": failure.cause[:_LONGEST_CAUSE]} if failure else {}
+    return {"kind": one.kind or "unread", "key": one.key} | cause
+
+
+def create_worker(environment: Mapping[str, str]) -> Worker:
+    """Return the worker of a deployment with these environment variables."""
+    config = Config(
+        connect_timeout=5,
+        read_timeout=15,
+        max_pool_connections=WORKERS,
+        retries={"mode": "standard", "total_max_attempts": 5},
+        parameter_validation=False,  # only this package builds requests
+        user_agent="terraform-aws-file-index",
+    )
+    return Worker(
+        Settings.from_environment(environment),
+        WorkerSettings.from_environment(environment),
+        connect=lambda service: boto3.client(service, config=config),  # type: ignore[call-overload]
+        now=lambda: datetime.now(UTC),
+    )
+
+
+set_up()
+handler = create_worker(os.environ).handle
