@@ -67,7 +67,7 @@ class _Request:
         return Listing(self.target.s3(), self.address.bucket, self.target.filters)
 
     def filling(self) -> Filling:
-        writer = self._refreshing() if self.target.refreshes else self._inserting()
+        writer = self._refreshing() if self.target.settings.refreshes else self._inserting()
         return Filling(self.listing(), writer, prefix=self.address.path, cause=cause)
 
     def _refreshing(self) -> Writer:
@@ -203,15 +203,18 @@ def _ended(run: Run, target: Target, *, as_json: bool) -> int:
         checkpoint.forget()
         raise CommandError(denial)
     checkpoint.end(run.state(), is_done=not failures.count)
-    _write_counts(target, counts, rate=run.work.rate, as_json=as_json)
+    write_counts(target, counts, as_json=as_json, rate=run.work.rate)
     failures.say(run.address.bucket, is_kept=checkpoint.is_kept)
     if counts.failed:
         return FAILED
-    return OK if counts.objects else _nothing(run.address)
+    return OK if counts.objects else nothing_backfilled(run.address)
 
 
-def _write_counts(target: Target, counts: Counts, *, rate: float, as_json: bool) -> None:
-    verb = "refreshed" if target.refreshes else "inserted"
+def write_counts(
+    target: Target, counts: Counts, *, as_json: bool, rate: float | None = None
+) -> None:
+    """Write the numbers of a run to standard output; `rate` is in objects per second."""
+    verb = "refreshed" if target.settings.refreshes else "inserted"
     if as_json:
         failed = {"failed": counts.failed} if counts.failed else {}
         write_stdout(json.dumps({"objects": counts.objects, verb: counts.written} | failed))
@@ -225,7 +228,8 @@ def _write_counts(target: Target, counts: Counts, *, rate: float, as_json: bool)
     if counts.failed:
         parts.append(f"{counts.failed:,} failed")
     objects = counted(counts.objects, "object")
-    write_stdout(f"{objects}: {', '.join(parts)}; {rate:,.0f} objects per second.")
+    speed = "" if rate is None else f"; {rate:,.0f} objects per second"
+    write_stdout(f"{objects}: {', '.join(parts)}{speed}.")
 
 
 def _line(failure: Failure, address: Address) -> str:
@@ -245,20 +249,21 @@ def _dry_run(target: Target, address: Address, listing: Listing, *, as_json: boo
                 work.advance()
     if as_json:
         write_stdout(json.dumps({"objects": objects, "without_record": missing}))
-    elif target.refreshes:
+    elif target.settings.refreshes:
         write_stdout(
             f"{counted(objects, 'object')}: all would be refreshed; without a record: {missing:,}."
         )
     else:
         write_stdout(f"{counted(objects, 'object')}; without a record: {missing:,}.")
-    return OK if objects else _nothing(address)
+    return OK if objects else nothing_backfilled(address)
 
 
 def _is_missing(stored: FileRecord | Unreadable | None) -> bool:
     return stored is None or (isinstance(stored, FileRecord) and stored.deleted)
 
 
-def _nothing(address: Address) -> int:
+def nothing_backfilled(address: Address) -> int:
+    """Tell the user that there was no object; return the exit code."""
     write_stderr("No watched object begins with {}.", str(address))
     return NO
 

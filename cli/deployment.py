@@ -17,6 +17,17 @@ _MARKS = {"bucket", "dead_letter_queue", "filters", "function", "table"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Reconciliation:
+    """What runs of the deployment's state machine need."""
+
+    state_machine_arn: str
+    log_group: str
+    """The name of the workers' log group."""
+    repair: bool
+    """Whether the workers may write."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment:
     """A deployed index: bucket, function, table and queues."""
 
@@ -33,6 +44,7 @@ class Deployment:
     dead_letter_url: str
     queue_url: str | None
     """None without a queue between trigger and function."""
+    reconciliation: Reconciliation | None
 
     @classmethod
     def of(cls, output: Mapping[str, Any], reference: str) -> Self:
@@ -41,7 +53,7 @@ class Deployment:
         `reference` names the value in errors. Raises CommandError if another release wrote it.
         """
         try:
-            table, queue = output["table"], output["queue"]
+            table, queue, runs = output["table"], output["queue"], output["reconciliation"]
             return cls(
                 name=table["name"],
                 region=table["arn"].split(":")[3],
@@ -52,6 +64,7 @@ class Deployment:
                 function_name=output["function"]["name"],
                 dead_letter_url=output["dead_letter_queue"]["url"],
                 queue_url=queue and queue["url"],
+                reconciliation=runs and Reconciliation(**runs),
             )
         except SettingsError as error:
             raise CommandError(f"the output {reference} is wrong: {error}") from None

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from . import backfill as backfill_command
-from . import errors
+from . import errors, step_functions
 from . import get as get_command
 from . import ls as ls_command
 from . import redrive as redrive_command
@@ -22,9 +22,11 @@ from . import verify as verify_command
 from .errors import FAILED, INTERRUPTED, PIPE_CLOSED, CommandError
 from .function import denials
 from .options import (
+    STEP_FUNCTIONS,
     Chosen,
     connection_options,
     deployment_options,
+    engine_option,
     index_options,
     json_option,
     prefix_argument,
@@ -33,6 +35,8 @@ from .options import (
 )
 from .target import Target
 from .terminal import write_stderr
+
+GRACE_SECONDS = 120.0
 
 
 @click.group()
@@ -91,6 +95,7 @@ def ls(
 
 @app.command()
 @prefix_argument
+@engine_option
 @resume_option
 @click.option("--dry-run", is_flag=True, help="Count what would be written; write nothing.")
 @click.option(
@@ -105,6 +110,7 @@ def ls(
 def backfill(
     prefix: str,
     *,
+    engine: str,
     resume: bool,
     dry_run: bool,
     report: Path | None,
@@ -126,6 +132,9 @@ def backfill(
     address = target.watched(prefix)
     if dry_run and (resume or report):
         raise CommandError("--dry-run only counts: leave --resume and --report out")
+    if engine == STEP_FUNCTIONS:
+        _check_local({"--dry-run": dry_run, "--report": report})
+        return step_functions.backfill(target, address, resume=resume, as_json=as_json)
     target.check_partitions(address.bucket)
     target.check_derived_files(address.bucket)
     return backfill_command.backfill(
@@ -135,13 +144,13 @@ def backfill(
 
 @app.command()
 @prefix_argument
+@engine_option
 @click.option("--repair", is_flag=True, help="Repair what differs.")
 @click.option("--versions", is_flag=True, help="Compare version ids too, in a versioned bucket.")
 @click.option(
     "--grace",
     type=click.FloatRange(min=0),
-    default=120,
-    show_default=True,
+    show_default=str(GRACE_SECONDS),
     help="Seconds after which a difference is checked again: its event may be late.",
 )
 @resume_option
@@ -156,9 +165,10 @@ def backfill(
 def verify(
     prefix: str,
     *,
+    engine: str,
     repair: bool,
     versions: bool,
-    grace: float,
+    grace: float | None,
     resume: bool,
     report: Path | None,
     as_json: bool,
@@ -169,7 +179,7 @@ def verify(
     Exit code 0: no difference; 1: differences, repaired or not; 2: some keys could not be compared
     or repaired, or the command stopped.
     """
-    if not math.isfinite(grace):
+    if grace is not None and not math.isfinite(grace):
         raise CommandError(f"--grace is {grace}: expected a number of seconds")
     target = _target(**chosen)
     if repair and target.filters_are_chosen:
@@ -178,6 +188,16 @@ def verify(
             " name a prefix instead"
         )
     address = target.watched(prefix)
+    if engine == STEP_FUNCTIONS:
+        _check_local(
+            {
+                "--filter": target.filters_are_chosen,
+                "--grace": grace is not None,
+                "--report": report,
+                "--versions": versions,
+            }
+        )
+        return step_functions.verify(target, address, repair=repair, resume=resume, as_json=as_json)
     target.check_partitions(address.bucket)
     if repair:
         target.check_derived_files(address.bucket)
@@ -186,7 +206,7 @@ def verify(
         address,
         repair=repair,
         versions=versions,
-        grace=grace,
+        grace=GRACE_SECONDS if grace is None else grace,
         resume=resume,
         report=report,
         as_json=as_json,
@@ -202,6 +222,13 @@ def redrive(*, dry_run: bool, as_json: bool, **chosen: Any) -> int:
     """Show the messages of the dead-letter queue by cause, then replay them."""
     target = _target(**chosen)
     return redrive_command.redrive(target, dry_run=dry_run, as_json=as_json)
+
+
+def _check_local(options: Mapping[str, object]) -> None:
+    """Raise CommandError if an option is given that only the local engine has."""
+    for option, value in options.items():
+        if value:
+            raise CommandError(f"{option} only goes with --engine local: leave it out")
 
 
 def execute(arguments: Sequence[str]) -> int:

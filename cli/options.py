@@ -37,10 +37,19 @@ def _stacked(*decorators: Decorator) -> Decorator:
 
 
 prefix_argument: Decorator = click.argument("prefix", metavar="s3://BUCKET[/PREFIX]")
+STEP_FUNCTIONS = "step-functions"
+engine_option: Decorator = click.option(
+    "--engine",
+    type=click.Choice(["local", STEP_FUNCTIONS]),
+    default="local",
+    show_default=True,
+    help="This machine, or the workers of the deployment's `reconciliation`.",
+)
 resume_option: Decorator = click.option(
     "--resume",
     is_flag=True,
-    help="Retry what failed in the last run, then continue where it stopped.",
+    help="Retry what failed in the last run, then continue where it stopped. With --engine"
+    " step-functions: show the last run.",
 )
 json_option: Decorator = click.option(
     "--json", "as_json", is_flag=True, help="One JSON object a line on standard output."

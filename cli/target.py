@@ -96,11 +96,6 @@ class Target:
         """The bucket that the index follows; None if only the table is known."""
         return self.deployment.bucket if self.deployment else None
 
-    @property
-    def refreshes(self) -> bool:
-        """Whether records hold more than a listing, so that a backfill refreshes them."""
-        return self.settings.object_metadata or self.settings.derived_bucket is not None
-
     def client(self, service: Any, config: Config | None = None) -> Any:
         """See `.connection.Connection`."""
         return self.connection.client(service, config)

@@ -257,17 +257,23 @@ def _ended(run: Run) -> int:
         run.checkpoint.forget()
         raise CommandError(denial)
     run.checkpoint.end(run.state(), is_done=not failures.count)
-    if run.as_json:
+    write_findings(findings, address, as_json=run.as_json)
+    failures.say(address.bucket, is_kept=run.checkpoint.is_kept)
+    return exit_code(findings) if findings.compared else nothing_compared(address)
+
+
+def write_findings(findings: Findings, address: Address, *, as_json: bool) -> None:
+    """Write the numbers of a run to standard output."""
+    if as_json:
         write_stdout(findings.as_json())
     else:
         show(findings, address)
-    failures.say(address.bucket, is_kept=run.checkpoint.is_kept)
-    if not findings.compared:
-        write_stderr(
-            "Neither bucket nor index has a watched key that begins with {}.", str(address)
-        )
-        return NO if address.path else OK
-    return exit_code(findings)
+
+
+def nothing_compared(address: Address) -> int:
+    """Tell the user that there was nothing to compare; return the exit code."""
+    write_stderr("Neither bucket nor index has a watched key that begins with {}.", str(address))
+    return NO if address.path else OK
 
 
 def exit_code(findings: Findings) -> int:

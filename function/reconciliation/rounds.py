@@ -22,7 +22,7 @@ MODES = ("verify", "backfill")
 
 MOST_ROUNDS = 200
 MOST_ITERATIONS = 2_000
-"""An iteration has about 10 events, and a Standard execution at most 25,000.
+"""Each attempt counts. An iteration has about 10 events, and a Standard execution at most 25,000.
 
 https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
 """
@@ -122,6 +122,7 @@ def total(state: Mapping[str, Any], *, now: datetime) -> dict[str, Any]:
     for value in state["work"]:
         result = _result(value)
         done["at_least"] |= result.attempt > 0
+        done["iterations"] += result.attempt
         if result.error:
             causes.append(result.error)
             lost += result.item
@@ -138,7 +139,7 @@ def total(state: Mapping[str, Any], *, now: datetime) -> dict[str, Any]:
     }
     if not (segments or changing):
         return _ended(done, "incomplete" if lost or _is_unread(counts) else "complete")
-    if limit := _limit(state, now):
+    if limit := _limit(done, now):
         left = [of for segment in segments for of in segment] + changing
         done["lost"] = to_json(_covering([*lost, *left]))
         return _ended(done, "incomplete", limit)

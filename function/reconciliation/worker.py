@@ -39,6 +39,7 @@ RESERVED_SECONDS = 15.0
 
 _JUDGED_AT_ONCE = 20 * WORKERS
 _EXAMPLES = 3
+_MOST_HALVES = 3
 _LONGEST_CAUSE = 300
 
 
@@ -113,8 +114,9 @@ class Worker:
         item, run, attempt = Item.of(request["item"]), request["run"], request["attempt"]
         bucket = self._settings.bucket_name or ""
         log = Log(self._settings.table_name, bucket, run["name"], self._now)
-        # A worker that ran out of memory or time would do so again with the same budget.
-        share = 0.5**attempt
+        # A worker that ran out of memory or time would do so again with the same budget. An attempt
+        # can also mean that Lambda had no free concurrency.
+        share = 0.5 ** min(attempt, _MOST_HALVES)
         budget = Budget(
             seconds=item.budget_seconds * share,
             deadline=time.monotonic() + seconds - RESERVED_SECONDS,

@@ -21,6 +21,7 @@ OUTPUT: dict[str, Any] = {
     "filters": [],
     "function": {"arn": f"arn:aws:lambda:eu-west-1:{ACCOUNT}:function:files", "name": "files"},
     "queue": None,
+    "reconciliation": None,
     "table": {
         "arn": f"arn:aws:dynamodb:eu-west-1:{ACCOUNT}:table/files",
         "name": "files",

@@ -75,6 +75,7 @@ def test_the_output_is_found_wherever_it_is(says: Says, document: dict[str, Any]
             "https://sqs.us-east-1.amazonaws.com/000000000000/reports-index-dead-letter"
         ),
         queue_url="https://sqs.us-east-1.amazonaws.com/000000000000/reports-index",
+        reconciliation=None,
     )
 
 

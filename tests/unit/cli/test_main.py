@@ -16,9 +16,16 @@ WRITING = ["--tombstone-days", "--object-metadata", "--object-tags"]
         ("ls", ["--recursive", "--summarize", "--human-readable", *INDEX]),
         (
             "backfill",
-            ["--resume", "--dry-run", "--report", *INDEX, *WRITING, "--versioned"],
+            ["--engine", "--resume", "--dry-run", "--report", *INDEX, *WRITING, "--versioned"],
         ),
-        ("verify", ["--repair", "--versions", "--grace", "--resume", "--report", *INDEX, *WRITING]),
+        (
+            "verify",
+            [
+                *("--engine", "--repair", "--versions", "--grace", "--resume", "--report"),
+                *INDEX,
+                *WRITING,
+            ],
+        ),
         ("redrive", ["--dry-run", "--json", "--env", "--index", *CONNECTION]),
     ],
 )

@@ -13,7 +13,7 @@ from botocore.exceptions import EndpointConnectionError
 
 from cli import backfill, verify
 from cli.address import Address
-from cli.backfill import Counts, _write_counts
+from cli.backfill import Counts, write_counts
 from cli.checkpoint import Checkpoint, Left, identity
 from cli.connection import Connection
 from cli.errors import CommandError
@@ -368,7 +368,7 @@ def test_the_result_of_a_backfill_is_printed(
 ) -> None:
     target = table("t", object_metadata=refreshes)
 
-    _write_counts(target, counts, rate=7.2, as_json=False)
+    write_counts(target, counts, rate=7.2, as_json=False)
 
     assert capsys.readouterr().out == said
 
