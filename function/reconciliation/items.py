@@ -24,6 +24,8 @@ class Item:
     """Into how many ranges to divide what is left."""
     room: int
     """The most bytes of the result."""
+    repairs: int | None = None
+    """The most keys to repair; None: all."""
 
     @property
     def ordinary(self) -> Range | None:
@@ -42,6 +44,7 @@ class Item:
             "budget_seconds": self.budget_seconds,
             "pieces": self.pieces,
             "room": self.room,
+            "repairs": self.repairs,
         }
 
     @classmethod
@@ -52,6 +55,7 @@ class Item:
             budget_seconds=value["budget_seconds"],
             pieces=value["pieces"],
             room=value["room"],
+            repairs=value["repairs"],
         )
 
 
@@ -70,6 +74,8 @@ class Result:
     """A few keys that differ or failed: `kind`, `key`, and a `cause` if it failed."""
     attempt: int = 0
     """How often the worker had been started before."""
+    repairs: int | None = None
+    """How many keys it was allowed to repair."""
     error: str | None = None
     """Why it did nothing."""
 
@@ -108,6 +114,7 @@ class Result:
             "counts": dict(self.counts),
             "keys": [dict(key) for key in self.keys],
             "attempt": self.attempt,
+            "repairs": self.repairs,
         } | ({"error": {"Cause": self.error[:_LONGEST_CAUSE]}} if self.error else {})
 
     @classmethod
@@ -120,7 +127,12 @@ class Result:
         if error:
             cause = " ".join(filter(None, (error.get("Error"), error.get("Cause"))))
             ranges = tuple(from_json(value["ranges"]))
-            return cls(item=ranges, attempt=value.get("attempt", 1), error=cause[:_LONGEST_CAUSE])
+            return cls(
+                item=ranges,
+                attempt=value.get("attempt", 1),
+                repairs=value.get("repairs"),
+                error=cause[:_LONGEST_CAUSE],
+            )
         result = cls(
             item=tuple(from_json(value["ranges"])),
             rest=tuple(decoded(key) for key in value["rest"]),
@@ -128,6 +140,7 @@ class Result:
             counts=value["counts"],
             keys=tuple(value["keys"]),
             attempt=value["attempt"],
+            repairs=value["repairs"],
         )
         result._check()
         return result

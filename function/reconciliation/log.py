@@ -22,6 +22,7 @@ _METRICS = {
     Kind.FILTERED_OUT: "FilteredOut",
 }
 _REPAIRED = "Repaired"
+_TOTALS = ("compared", "unread", "unsettled")
 
 _logger = logging.getLogger("file_index")
 
@@ -50,6 +51,19 @@ class Log:
         elif found.repaired:
             fields = {"kind": found.kind, "bucket": self.bucket, "key": found.key}
             self._measured("repaired", fields, _REPAIRED)
+
+    def ended(self, result: Mapping[str, Any]) -> None:
+        """Log the result of the run, with its metrics if it was a proof of the whole index."""
+        counts = result["counts"]
+        names = ("outcome", "reason", "mode", "prefix", "repair", "rounds", "at_least")
+        fields = {name: result[name] for name in names} | {"run": self.run, "counts": counts}
+        is_proof = result["outcome"] in ("complete", "incomplete")
+        if is_proof and result["mode"] == "verify" and not result["prefix"]:
+            zeros = dict.fromkeys([*_METRICS.values(), _REPAIRED], 0)
+            totals = {name.capitalize(): counts.get(name, 0) for name in _TOTALS}
+            proved = {"Proved": int(result["outcome"] == "complete")}
+            fields |= metric_fields(self.now(), self.deployment, zeros | totals | proved)
+        _logger.log(wanted_level(), "result", extra=fields)
 
     def died(self, error: Exception) -> None:
         """Log an error that ends the invocation."""

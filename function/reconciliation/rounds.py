@@ -9,16 +9,19 @@ import hashlib
 import re
 import secrets
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
+from .comparison import Kind
 from .items import Item, Result
 from .ranges import Range, from_json, size, to_json
 
 MODES = ("verify", "backfill")
+
+NEVER_FILLED = "the index has no record of the bucket, which has objects: run file-index backfill"
 
 MOST_ROUNDS = 200
 MOST_ITERATIONS = 2_000
@@ -50,12 +53,23 @@ def name_of(mode: str, prefix: str) -> str:
     return f"{kind_of(mode, prefix)}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
 
 
-def begin(request: Mapping[str, Any], *, may_write: bool) -> dict[str, Any]:
-    """Return the state of a run before its first round. `may_write`: the worker's permission."""
+def begin(
+    request: Mapping[str, Any],
+    *,
+    may_write: bool,
+    repair_at_most: int,
+    is_never_filled: Callable[[], bool],
+) -> dict[str, Any]:
+    """Return the state of a run before its first round.
+
+    `may_write` is the worker's permission. A run that was not told whether to repair repairs if it
+    may, but at most so many keys, and does nothing if the index was never filled.
+    """
     run = {
         "mode": "verify",
         "prefix": "",
         "repair": may_write,
+        "repair_at_most": None,
         "name": request["name"],
         "started": request["started"],
         "concurrency": request["concurrency"],
@@ -69,6 +83,10 @@ def begin(request: Mapping[str, Any], *, may_write: bool) -> dict[str, Any]:
             f"run {other} of the same kind is under way: start this one again when it has ended"
         )
         return _ended(_state(run), "skipped", reason)
+    if "repair" not in request["input"] and run["mode"] == "verify":
+        run["repair_at_most"] = repair_at_most
+        if is_never_filled():
+            return _ended(_state(run), "never filled", NEVER_FILLED)
     return _next_round(_state(run), [[Range()]], [])
 
 
@@ -119,10 +137,13 @@ def total(state: Mapping[str, Any], *, now: datetime) -> dict[str, Any]:
     keys, causes = list(state["keys"]), list(state["causes"])
     segments: list[list[Range]] = []
     changing: list[Range] = []
+    repaired = 0
     for value in state["work"]:
         result = _result(value)
         done["at_least"] |= result.attempt > 0
         done["iterations"] += result.attempt
+        # An attempt that died may have repaired as many keys as it was allowed to.
+        repaired += result.counts.get("repaired", 0) + result.attempt * (result.repairs or 0)
         if result.error:
             causes.append(result.error)
             lost += result.item
@@ -136,9 +157,11 @@ def total(state: Mapping[str, Any], *, now: datetime) -> dict[str, Any]:
         "keys": _fitting(keys[:_MOST_KEYS], _ROOM_FOR_KEYS),
         "causes": _fitting(list(dict.fromkeys(causes)), _ROOM_FOR_CAUSES),
         "lost": to_json(_covering(lost)),
+        "repairs": None if state["repairs"] is None else max(0, state["repairs"] - repaired),
     }
     if not (segments or changing):
-        return _ended(done, "incomplete" if lost or _is_unread(counts) else "complete")
+        outcome = "incomplete" if lost or _is_unread(counts) else "complete"
+        return _ended(done, outcome, _unrepaired(done))
     if limit := _limit(done, now):
         left = [of for segment in segments for of in segment] + changing
         done["lost"] = to_json(_covering([*lost, *left]))
@@ -152,6 +175,16 @@ def _result(value: Mapping[str, Any]) -> Result:
     except (KeyError, TypeError, ValueError) as error:
         item = tuple(from_json(value["ranges"]))
         return Result(item=item, error=f"the worker's result is wrong: {error}")
+
+
+def _unrepaired(state: Mapping[str, Any]) -> str:
+    """Say how to repair what the run was not allowed to repair, if there is anything."""
+    counts = state["counts"]
+    left = sum(counts.get(str(kind), 0) for kind in Kind)
+    left -= counts.get("repaired", 0) + counts.get("unrepaired", 0)
+    if state["repairs"] is None or not state["run"]["repair"] or not left:
+        return ""
+    return f"{left} of the differences were not repaired: run file-index verify --repair"
 
 
 def _is_unread(counts: Mapping[str, int]) -> bool:
@@ -179,6 +212,7 @@ def _state(run: Mapping[str, Any]) -> dict[str, Any]:
         "causes": [],
         "at_least": False,
         "lost": [],
+        "repairs": run["repair_at_most"],
     }
 
 
@@ -194,8 +228,10 @@ def _next_round(
         ranges += [[] for _ in range(min(workers, len(looked_at)) - len(ranges))]
         for number, key in enumerate(looked_at):
             ranges[number % len(ranges)].append(key)
+        repairs = None if state["repairs"] is None else state["repairs"] // len(ranges)
         items = [
-            Item(ranges=tuple(of), budget_seconds=budget, pieces=workers, room=0) for of in ranges
+            Item(ranges=tuple(of), budget_seconds=budget, pieces=workers, room=0, repairs=repairs)
+            for of in ranges
         ]
         free = _ROOM_FOR_WORK - sum(item.least_room for item in items)
         if free >= 0:

@@ -185,14 +185,17 @@ class Verification:
         return Compared(None, suspects=[self._suspect(of, seen)])
 
     def judge(
-        self, suspects: Sequence[Suspect], report: Callable[[Drift], None] = lambda _: None
+        self,
+        suspects: Sequence[Suspect],
+        report: Callable[[Drift], None] = lambda _: None,
+        may_repair: Callable[[Drift], bool] = lambda _: True,
     ) -> Judged:
         """Look again at suspects whose time has come; repair drift.
 
-        `report` is called with each drift before it is repaired, from several threads.
+        `report` is called with each drift, then `may_repair`, from several threads.
         """
         done = Judged()
-        for _, judgement in self.judging(suspects, report):
+        for _, judgement in self.judging(suspects, report, may_repair):
             match judgement:
                 case Suspect():
                     done.again.append(judgement)
@@ -203,10 +206,13 @@ class Verification:
         return done
 
     def judging(
-        self, suspects: Sequence[Suspect], report: Callable[[Drift], None] = lambda _: None
+        self,
+        suspects: Sequence[Suspect],
+        report: Callable[[Drift], None] = lambda _: None,
+        may_repair: Callable[[Drift], bool] = lambda _: True,
     ) -> Iterator[tuple[Suspect, Judgement]]:
         """Do as `judge`, but yield each judgement, in order."""
-        return each(lambda suspect: self._judge(suspect, report), suspects)
+        return each(lambda suspect: self._judge(suspect, report, may_repair), suspects)
 
     def _first_look(self, one: Met, before: str) -> Suspect | Failure | None:
         key, now, listed, stored = one
@@ -241,7 +247,12 @@ class Verification:
             due=time.monotonic() + self._grace,
         )
 
-    def _judge(self, suspect: Suspect, report: Callable[[Drift], None]) -> Judgement:
+    def _judge(
+        self,
+        suspect: Suspect,
+        report: Callable[[Drift], None],
+        may_repair: Callable[[Drift], bool],
+    ) -> Judgement:
         seen = self._observe(suspect.key)
         if isinstance(seen, Failure):
             return seen
@@ -253,18 +264,18 @@ class Verification:
             return _again(again, record_changed=again.revision != suspect.revision)
         drift = Drift(kind, self._bucket, seen.key, seen.listed, seen.record)
         report(drift)
+        if not (self._indexer and may_repair(drift)):
+            return drift
         try:
-            return self._repaired(drift, _settled(suspect.seen_at, seen))
+            return self._repaired(self._indexer, drift, _settled(suspect.seen_at, seen))
         except ContentionError:
             return _again(again, record_changed=True)
 
-    def _repaired(self, drift: Drift, settled: Settled) -> Drift:
-        """Repair the drift if there is an indexer. Raises ContentionError."""
-        if not self._indexer:
-            return drift
+    def _repaired(self, indexer: Indexer, drift: Drift, settled: Settled) -> Drift:
+        """Repair the drift. Raises ContentionError."""
         event = ObjectEvent(bucket=drift.bucket, key=drift.key, name=REPAIR)
         try:
-            self._indexer.refresh(event, settled)
+            indexer.refresh(event, settled)
         except ContentionError:
             raise
         except CALL_ERRORS as error:

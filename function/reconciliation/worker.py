@@ -5,6 +5,7 @@ Each step of a run is an invocation: `begin` and `total` say what the workers of
 """
 
 import os
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,6 +20,7 @@ from ..filters import Filters
 from ..handler import Context
 from ..report import set_up
 from ..settings import Settings, boolean, whole_number
+from .comparison import Kind
 from .division import divide
 from .failures import Failure
 from .findings import Drift, Findings
@@ -51,6 +53,8 @@ class WorkerSettings:
     may_write: bool
     versioned: bool
     """Whether the bucket has versions, or ever had."""
+    repair_at_most: int
+    """The most keys that a run repairs that nobody asked to repair."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "WorkerSettings":
@@ -59,6 +63,7 @@ class WorkerSettings:
             grace_seconds=whole_number(environment, "GRACE_SECONDS", 120, range(1, 301)),
             may_write=boolean(environment, "REPAIR"),
             versioned=boolean(environment, "VERSIONED"),
+            repair_at_most=whole_number(environment, "REPAIR_AT_MOST", 10_000, range(10**9)),
         )
 
 
@@ -84,6 +89,29 @@ class Budget:
             raise OutOfTimeError("the worker is about to time out with suspects left")
 
 
+class Fuse:
+    """What may be repaired without anybody having asked. Safe to share between threads."""
+
+    def __init__(self, repairs: int | None) -> None:
+        """Allow so many repairs; None: every repair."""
+        self._left = repairs
+        self._lock = threading.Lock()
+
+    def may_repair(self, drift: Drift) -> bool:
+        """Return whether to repair the drift; a repair that is allowed counts.
+
+        A record that is filtered out is not removed: if the filters were changed by mistake, that
+        would empty the index.
+        """
+        if self._left is None:
+            return True
+        if drift.kind is Kind.FILTERED_OUT:
+            return False
+        with self._lock:
+            self._left -= 1
+            return self._left >= 0
+
+
 class Worker:
     """What the handler does, independent of its environment."""
 
@@ -104,16 +132,43 @@ class Worker:
         """Do one step of a run. Raises WorkerFailedError if another attempt may succeed."""
         match request["step"]:
             case "begin":
-                return begin(request, may_write=self._own.may_write)
+                state = begin(
+                    request,
+                    may_write=self._own.may_write,
+                    repair_at_most=self._own.repair_at_most,
+                    is_never_filled=lambda: self._is_never_filled(request),
+                )
             case "total":
-                return total(request["state"], now=self._now())
+                state = total(request["state"], now=self._now())
             case _:
                 return self._work(request, context.get_remaining_time_in_millis() / 1000)
+        if state["result"]:
+            self._log(state["run"]).ended(state["result"])
+        return state
+
+    def _log(self, run: Mapping[str, Any]) -> Log:
+        bucket = self._settings.bucket_name or ""
+        return Log(self._settings.table_name, bucket, run["name"], self._now)
+
+    def _reconciler(self, request: Mapping[str, Any], prefix: str) -> Reconciler:
+        return Reconciler(
+            s3=self._connect("s3"),
+            dynamodb=self._connect("dynamodb"),
+            settings=self._settings,
+            bucket=self._settings.bucket_name or "",
+            prefix=prefix,
+            filters=Filters.of(request["filters"]),
+            versioned=self._own.versioned,
+        )
+
+    def _is_never_filled(self, request: Mapping[str, Any]) -> bool:
+        """Return whether the bucket has an object, but the index not a single record."""
+        sides = self._reconciler(request, "").sides
+        return sides.last_record(Range()) is None and sides.next_object(Range()) is not None
 
     def _work(self, request: Mapping[str, Any], seconds: float) -> dict[str, Any]:
         item, run, attempt = Item.of(request["item"]), request["run"], request["attempt"]
-        bucket = self._settings.bucket_name or ""
-        log = Log(self._settings.table_name, bucket, run["name"], self._now)
+        log = self._log(run)
         # A worker that ran out of memory or time would do so again with the same budget. An attempt
         # can also mean that Lambda had no free concurrency.
         share = 0.5 ** min(attempt, _MOST_HALVES)
@@ -124,15 +179,7 @@ class Worker:
             grace=self._own.grace_seconds,
         )
         try:
-            reconciler = Reconciler(
-                s3=self._connect("s3"),
-                dynamodb=self._connect("dynamodb"),
-                settings=self._settings,
-                bucket=bucket,
-                prefix=run["prefix"],
-                filters=Filters.of(request["filters"]),
-                versioned=self._own.versioned,
-            )
+            reconciler = self._reconciler(request, run["prefix"])
             if run["mode"] == "backfill":
                 result = _backfilled(reconciler, item, budget, log)
             else:
@@ -148,7 +195,7 @@ class Worker:
         except Exception as error:  # noqa: BLE001 # the state machine learns of it
             log.died(error)
             raise _failed(error) from None
-        return replace(result, attempt=attempt).as_json(item.room)
+        return replace(result, attempt=attempt, repairs=item.repairs).as_json(item.room)
 
 
 def _failed(error: Exception) -> WorkerFailedError:
@@ -171,11 +218,13 @@ def _verified(
         rest = compared.rest or rest
     left = divide(rest, reconciler.sides, item.pieces) if rest else []
     changing: list[Range] = []
+    fuse = Fuse(item.repairs)
     if suspects:
         time.sleep(max(0.0, max(suspect.due for suspect in suspects) - time.monotonic()))
     for first in range(0, len(suspects), _JUDGED_AT_ONCE):
         budget.check()
-        judged = verification.judge(suspects[first : first + _JUDGED_AT_ONCE], log.difference)
+        slice_ = suspects[first : first + _JUDGED_AT_ONCE]
+        judged = verification.judge(slice_, log.difference, fuse.may_repair)
         findings.compared += judged.keys
         found += judged.found
         changing += [suspect.of for suspect in judged.again]
