@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from .ranges import Range
+from .ranges import Range, separator
 
 
 class Sides(Protocol):
@@ -15,5 +15,22 @@ class Sides(Protocol):
 
 def divide(rest: Range, sides: Sides, pieces: int, requests: int = 100) -> list[Range]:
     """Return ranges that cover it."""
-    del sides, pieces, requests
-    return [rest]
+    first, last = sides.next_object(rest), sides.last_record(rest)
+    if first is None or last is None or first >= last:
+        return [rest]
+    segments = [(first, last)]
+    cuts: list[str] = []
+    while segments and len(cuts) < pieces - 1 and requests > 0:
+        low, high = segments.pop(0)
+        shared = next((n for n, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), None)
+        if shared is None:
+            continue
+        requests -= 1
+        middle = low[:shared] + chr((ord(low[shared]) + ord(high[shared]) + 1) // 2)
+        found = sides.next_object(Range(middle, rest.up_to))
+        if found is None or found <= low or found >= high:
+            continue
+        cuts.append(separator(low, found))
+        segments += [(low, cuts[-1]), (found, high)]
+    cuts = sorted({cut for cut in cuts if rest.after < cut})
+    return [Range(a, b) for a, b in zip([rest.after, *cuts], [*cuts, rest.up_to], strict=True)]
