@@ -19,7 +19,7 @@ from .function.reconciliation.failures import CALL_ERRORS, Failure
 from .function.reconciliation.filling import Filled, Filling, Inserting, Refreshing, Writer
 from .function.reconciliation.insertion import MOST_AT_ONCE, Insertion
 from .function.reconciliation.ranges import Range
-from .function.reconciliation.sides import BucketAndTable
+from .function.reconciliation.sides import BucketAlone
 from .function.reconciliation.workers import each
 from .function.record import FileRecord, Unreadable
 from .interruption import Interruption, deferred
@@ -88,11 +88,8 @@ class _Request:
     def work(self) -> Callable[[Range, Callable[[int], bool]], Iterator[Filled]]:
         return self.filling().filling
 
-    def sides(self) -> BucketAndTable:
-        target, address = self.target, self.address
-        return BucketAndTable(
-            self.listing(), target.reader(), target.filters, address.bucket, address.path
-        )
+    def sides(self) -> BucketAlone:
+        return BucketAlone(self.listing(), self.target.filters, self.address.path)
 
 
 @dataclass(slots=True)

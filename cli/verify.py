@@ -69,7 +69,11 @@ class _Request:
     def sides(self) -> BucketAndTable:
         target, address = self.target, self.address
         return BucketAndTable(
-            self.listing(), target.reader(), target.filters, address.bucket, address.path
+            self.listing(),
+            target.filters,
+            address.path,
+            reader=target.reader(),
+            bucket=address.bucket,
         )
 
 

@@ -16,17 +16,28 @@ class Sides(Protocol):
 def divide(rest: Range, sides: Sides, pieces: int, requests: int = 100) -> list[Range]:
     """Return ranges that cover it."""
     first, last = sides.next_object(rest), sides.last_record(rest)
-    if first is None or last is None or first >= last:
+    if first is None:
+        return [rest]
+    if last is None:
+        shared, end = 0, len(first)
+        while shared < end:
+            half = (shared + end + 1) // 2
+            if sides.next_object(Range(first[:half] + "\U0010ffff", rest.up_to)):
+                end = half - 1
+            else:
+                shared = half
+        last = first[:shared] + "\x7f"
+    if first >= last:
         return [rest]
     segments = [(first, last)]
     cuts: list[str] = []
     while segments and len(cuts) < pieces - 1 and requests > 0:
         low, high = segments.pop(0)
-        shared = next((n for n, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), None)
-        if shared is None:
+        differs = next((n for n, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), None)
+        if differs is None:
             continue
         requests -= 1
-        middle = low[:shared] + chr((ord(low[shared]) + ord(high[shared]) + 1) // 2)
+        middle = low[:differs] + chr((ord(low[differs]) + ord(high[differs]) + 1) // 2)
         found = sides.next_object(Range(middle, rest.up_to))
         if found is None or found <= low or found >= high:
             continue

@@ -325,9 +325,12 @@ def test_a_missing_table_is_named(file_index: FileIndexCommand, command: str) ->
 
 
 def test_an_item_that_is_not_a_record_is_named(
-    file_index: FileIndexCommand, index: FileIndex, dynamodb: "DynamoDBClient"
+    file_index: FileIndexCommand,
+    index: FileIndex,
+    s3: "S3Client",
+    dynamodb: "DynamoDBClient",
 ) -> None:
-    del index
+    del index, s3  # they exist
     place = {"partition": {"S": BUCKET}, "key": {"S": "a"}}
     dynamodb.put_item(TableName=TABLE, Item=place)
 
