@@ -19,6 +19,7 @@ from tests.unit.cli.test_terminal import hard_texts
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_s3 import S3Client
 
 NOW = datetime(2026, 11, 23, 8, 15, 30, 123000, tzinfo=UTC)
 KEYS = (
