@@ -40,6 +40,7 @@ def divide(rest: Range, sides: Sides, pieces: int, requests: int = 100) -> list[
         middle = low[:differs] + chr((ord(low[differs]) + ord(high[differs]) + 1) // 2)
         found = sides.next_object(Range(middle, rest.up_to))
         if found is None or found <= low or found >= high:
+            segments += [(low, middle)] if low < middle < high else []
             continue
         cuts.append(separator(low, found))
         segments += [(low, cuts[-1]), (found, high)]
