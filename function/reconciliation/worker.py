@@ -169,7 +169,7 @@ def _verified(
         found += compared.failures
         suspects += compared.suspects
         rest = compared.rest or rest
-    left = divide(rest, reconciler.sides, item.pieces) if rest else []
+    left = divide(rest, reconciler.sides(), item.pieces) if rest else []
     changing: list[Range] = []
     if suspects:
         time.sleep(max(0.0, max(suspect.due for suspect in suspects) - time.monotonic()))
@@ -194,7 +194,7 @@ def _verified(
 def _backfilled(reconciler: Reconciler, item: Item, budget: Budget, log: Log) -> Result:
     (of,) = item.ranges
     filled = reconciler.filling().fill(of, budget.is_spent)
-    left = divide(filled.rest, reconciler.sides, item.pieces) if filled.rest else []
+    left = divide(filled.rest, reconciler.bucket_alone(), item.pieces) if filled.rest else []
     for failure in filled.failures:
         log.found(failure)
     return Result(
