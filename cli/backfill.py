@@ -11,15 +11,16 @@ from .address import Address
 from .checkpoint import Checkpoint, Left, identity, in_order
 from .crew import Job
 from .engine import Engine
-from .errors import FAILED, NO, OK, CommandError, cause
+from .errors import FAILED, NO, OK, CommandError
 from .failures import Failures
 from .function.listing import Listing
 from .function.reconciliation.comparison import merged
 from .function.reconciliation.failures import CALL_ERRORS, Failure
-from .function.reconciliation.filling import Filled, Filling, Inserting, Refreshing, Writer
-from .function.reconciliation.insertion import MOST_AT_ONCE, Insertion
+from .function.reconciliation.filling import Filled, Filling
+from .function.reconciliation.insertion import MOST_AT_ONCE
 from .function.reconciliation.ranges import Range
-from .function.reconciliation.sides import BucketAndTable
+from .function.reconciliation.reconciler import Reconciler
+from .function.reconciliation.sides import BucketAlone
 from .function.reconciliation.workers import each
 from .function.record import FileRecord, Unreadable
 from .interruption import Interruption, deferred
@@ -63,36 +64,17 @@ class _Request:
     target: Target
     address: Address
 
-    def listing(self) -> Listing:
-        return Listing(self.target.s3(), self.address.bucket, self.target.filters)
+    def reconciler(self) -> Reconciler:
+        return self.target.reconciler(self.address)
 
     def filling(self) -> Filling:
-        writer = self._refreshing() if self.target.settings.refreshes else self._inserting()
-        return Filling(self.listing(), writer, prefix=self.address.path, cause=cause)
-
-    def _refreshing(self) -> Writer:
-        return Refreshing(self.target.indexer(), self.address.bucket, cause)
-
-    def _inserting(self) -> Writer:
-        target = self.target
-        client = target.client("dynamodb")
-        insertion = Insertion(client, target.settings.table_name, target.index())
-        return Inserting(
-            insertion,
-            self.address.bucket,
-            target.settings,
-            versioned=target.versioned,
-            cause=cause,
-        )
+        return self.reconciler().filling()
 
     def work(self) -> Callable[[Range, Callable[[int], bool]], Iterator[Filled]]:
         return self.filling().filling
 
-    def sides(self) -> BucketAndTable:
-        target, address = self.target, self.address
-        return BucketAndTable(
-            self.listing(), target.reader(), target.filters, address.bucket, address.path
-        )
+    def sides(self) -> BucketAlone:
+        return self.reconciler().bucket_alone()
 
 
 @dataclass(slots=True)
@@ -161,7 +143,7 @@ def backfill(
 ) -> int:
     """Insert a record for each object without one, or refresh all if records hold metadata."""
     request = _Request(target, address)
-    listing = request.listing()
+    listing = request.reconciler().listing
     if dry_run:
         return _dry_run(target, address, listing, as_json=as_json)
     listing.reach(address.path)

@@ -177,7 +177,7 @@ def verify(
     """Compare index and bucket.
 
     Exit code 0: no difference; 1: differences, repaired or not; 2: some keys could not be compared
-    or repaired, or the command stopped.
+    or repaired, or the command stopped. Lines are not in key order if several cores work.
     """
     if grace is not None and not math.isfinite(grace):
         raise CommandError(f"--grace is {grace}: expected a number of seconds")

@@ -1,9 +1,7 @@
 """The index that a command works on: a deployment of the module, or a table alone."""
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -12,13 +10,11 @@ from botocore.config import Config
 from .address import Address, meanings
 from .connection import Connection
 from .deployment import Deployment
-from .errors import CommandError
-from .function.derived_files import DerivedFiles
+from .errors import CommandError, cause
 from .function.filters import Filters
-from .function.indexer import Indexer
-from .function.objects import Objects
+from .function.indexer import Index
 from .function.reader import IndexReader
-from .function.reconciliation.watched import WatchedObjects
+from .function.reconciliation.reconciler import Reconciler
 from .function.record import FileRecord
 from .function.repository import FileIndex
 from .function.settings import Settings
@@ -100,17 +96,14 @@ class Target:
         """See `.connection.Connection`."""
         return self.connection.client(service, config)
 
-    def index(self) -> FileIndex:
-        """Return the table, to write to it by the rule."""
-        return FileIndex(*self._table())
-
     def reader(self) -> IndexReader:
         """Return the table, to read it."""
-        return IndexReader(*self._table())
+        settings = self.settings
+        return IndexReader(self._dynamodb(), settings.table_name, settings.table_partitions)
 
-    def _table(self) -> tuple["DynamoDBClient", str, int]:
-        client = self.client("dynamodb", Config(parameter_validation=False))
-        return client, self.settings.table_name, self.settings.table_partitions
+    def _dynamodb(self) -> "DynamoDBClient":
+        client: DynamoDBClient = self.client("dynamodb", Config(parameter_validation=False))
+        return client
 
     def check_partitions(self, bucket: str) -> None:
         """Raise CommandError if a table named by --table has another number of partitions."""
@@ -134,21 +127,24 @@ class Target:
                 " --table cannot make: leave --table out, and choose its deployment with --env"
             )
 
-    def indexer(self) -> Indexer:
-        """Return an indexer that uses the caller's permissions."""
-        settings = self.settings
-        objects = Objects(self.s3, metadata=settings.object_metadata, tags=settings.object_tags)
-        return Indexer(
-            # A deployment's settings are complete: attributes that they leave out are dropped.
-            index=self.index() if self.deployment else KeepingIndex(self.index(), settings),
-            objects=WatchedObjects(objects, self.filters),
-            settings=settings,
-            now=lambda: datetime.now(UTC),
-            pause=time.sleep,
-            derived_files=DerivedFiles.of(settings, objects.client)
-            if settings.derived_bucket
-            else None,
+    def reconciler(self, address: Address, *, compare_versions: bool = False) -> Reconciler:
+        """Return what works on the keys below a prefix, with the caller's permissions."""
+        return Reconciler(
+            s3=self.s3(),
+            dynamodb=self._dynamodb(),
+            settings=self.settings,
+            bucket=address.bucket,
+            prefix=address.path,
+            filters=self.filters,
+            versioned=self.versioned,
+            compare_versions=compare_versions,
+            cause=cause,
+            guarded=self._guarded,
         )
+
+    def _guarded(self, index: FileIndex) -> Index:
+        # A deployment's settings are complete: attributes that they leave out are dropped.
+        return index if self.deployment else KeepingIndex(index, self.settings)
 
     def s3(self) -> "S3Client":
         """Return a client of S3."""

@@ -15,13 +15,12 @@ from .address import Address
 from .checkpoint import Checkpoint, Left, identity, in_order
 from .crew import Job
 from .engine import Engine
-from .errors import FAILED, NO, OK, CommandError, cause
+from .errors import FAILED, NO, OK, CommandError
 from .failures import Failures
-from .function.listing import Listing
-from .function.reconciliation.comparison import Comparison
 from .function.reconciliation.failures import Failure
 from .function.reconciliation.findings import UNSETTLED, Drift, Findings
 from .function.reconciliation.ranges import Range
+from .function.reconciliation.reconciler import Reconciler
 from .function.reconciliation.sides import BucketAndTable
 from .function.reconciliation.verification import Compared, Verification
 from .function.reconciliation.workers import each
@@ -47,30 +46,17 @@ class _Request:
     versions: bool
     grace: float
 
-    def listing(self) -> Listing:
-        target = self.target
-        return Listing(target.s3(), self.address.bucket, target.filters, versions=self.versions)
+    def reconciler(self) -> Reconciler:
+        return self.target.reconciler(self.address, compare_versions=self.versions)
 
     def verification(self) -> Verification:
-        return Verification(
-            listing=self.listing(),
-            reader=self.target.reader(),
-            indexer=self.target.indexer() if self.repair else None,
-            comparison=Comparison(self.target.filters, self.versions),
-            bucket=self.address.bucket,
-            prefix=self.address.path,
-            grace=self.grace,
-            cause=cause,
-        )
+        return self.reconciler().verification(grace=self.grace, repair=self.repair)
 
     def work(self) -> Callable[[Range, Callable[[int], bool]], Iterator[Compared]]:
         return self.verification().comparing
 
     def sides(self) -> BucketAndTable:
-        target, address = self.target, self.address
-        return BucketAndTable(
-            self.listing(), target.reader(), target.filters, address.bucket, address.path
-        )
+        return self.reconciler().sides()
 
 
 @dataclass(slots=True)

@@ -17,7 +17,7 @@ from ..settings import Settings
 from .comparison import Comparison
 from .filling import Filling, Inserting, Refreshing, Writer
 from .insertion import Insertion
-from .sides import BucketAndTable
+from .sides import BucketAlone, BucketAndTable
 from .verification import Verification
 from .watched import WatchedObjects
 
@@ -54,10 +54,15 @@ class Reconciler:
         """The table."""
         return IndexReader(self.dynamodb, self.settings.table_name, self.settings.table_partitions)
 
-    @property
     def sides(self) -> BucketAndTable:
-        """Bucket and table, for one division of a range."""
-        return BucketAndTable(self.listing, self.reader, self.filters, self.bucket, self.prefix)
+        """Return bucket and table, for one division of a verification."""
+        return BucketAndTable(
+            self.listing, self.filters, self.prefix, reader=self.reader, bucket=self.bucket
+        )
+
+    def bucket_alone(self) -> BucketAlone:
+        """Return the bucket, for one division of a backfill."""
+        return BucketAlone(self.listing, self.filters, self.prefix)
 
     def verification(self, *, grace: float, repair: bool) -> Verification:
         """Return what compares, and repairs if asked; `grace` is in seconds."""

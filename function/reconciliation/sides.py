@@ -9,13 +9,14 @@ from .ranges import Range
 
 
 @dataclass(slots=True)
-class BucketAndTable:
-    """Answers with real keys below one prefix. For one division."""
+class BucketAlone:
+    """Answers with real keys of the bucket below one prefix. For one division of a backfill.
+
+    A backfill lists no record, so the table's keys are none of its work.
+    """
 
     listing: Listing
-    reader: IndexReader
     filters: Filters
-    bucket: str
     prefix: str
     requests: int = 100
     """How many times the bucket may still be listed: several prefixes can take several requests."""
@@ -36,6 +37,22 @@ class BucketAndTable:
             if found is not None:
                 return found if found in of else None
         return None
+
+    def next_record(self, of: Range) -> str | None:  # noqa: ARG002 # see the class
+        """Return None."""
+        return None
+
+    def last_record(self, of: Range) -> str | None:  # noqa: ARG002 # see the class
+        """Return None."""
+        return None
+
+
+@dataclass(slots=True, kw_only=True)
+class BucketAndTable(BucketAlone):
+    """Answers with real keys of both below one prefix. For one division."""
+
+    reader: IndexReader
+    bucket: str
 
     def next_record(self, of: Range) -> str | None:
         """Return the first key of the range in one of the table's partitions."""

@@ -163,7 +163,7 @@ class Worker:
 
     def _is_never_filled(self, request: Mapping[str, Any]) -> bool:
         """Return whether the bucket has an object, but the index not a single record."""
-        sides = self._reconciler(request, "").sides
+        sides = self._reconciler(request, "").sides()
         return sides.last_record(Range()) is None and sides.next_object(Range()) is not None
 
     def _work(self, request: Mapping[str, Any], seconds: float) -> dict[str, Any]:
@@ -216,7 +216,7 @@ def _verified(
         found += compared.failures
         suspects += compared.suspects
         rest = compared.rest or rest
-    left = divide(rest, reconciler.sides, item.pieces) if rest else []
+    left = divide(rest, reconciler.sides(), item.pieces) if rest else []
     changing: list[Range] = []
     fuse = Fuse(item.repairs)
     if suspects:
@@ -243,7 +243,7 @@ def _verified(
 def _backfilled(reconciler: Reconciler, item: Item, budget: Budget, log: Log) -> Result:
     (of,) = item.ranges
     filled = reconciler.filling().fill(of, budget.is_spent)
-    left = divide(filled.rest, reconciler.sides, item.pieces) if filled.rest else []
+    left = divide(filled.rest, reconciler.bucket_alone(), item.pieces) if filled.rest else []
     for failure in filled.failures:
         log.found(failure)
     return Result(

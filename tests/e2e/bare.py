@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -29,6 +29,11 @@ FILE_INDEX = (
     " from cli.__main__ import run; run()",
 )
 """The command line's program."""
+TOGETHER = (
+    *FILE_INDEX[:2],
+    "from cli import engine; engine.cores, engine.ALONE_SECONDS = lambda: 2, 0; " + FILE_INDEX[2],
+)
+"""The same, with two processes from the beginning."""
 
 
 @dataclass(frozen=True)
@@ -86,9 +91,10 @@ class Bare:
         *arguments: str,
         environment: Mapping[str, str] = MappingProxyType({}),
         stderr: int = subprocess.PIPE,
+        program: Sequence[str] = FILE_INDEX,
     ) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [*FILE_INDEX, *arguments, "--table", self.name],
+            [*program, *arguments, "--table", self.name],
             env={
                 "PATH": os.environ["PATH"],
                 "PYTHONPATH": str(ROOT),
@@ -103,9 +109,12 @@ class Bare:
         )
 
     def file_index(
-        self, *arguments: str, environment: Mapping[str, str] = MappingProxyType({})
+        self,
+        *arguments: str,
+        environment: Mapping[str, str] = MappingProxyType({}),
+        program: Sequence[str] = FILE_INDEX,
     ) -> Done:
-        process = self.start(*arguments, environment=environment)
+        process = self.start(*arguments, environment=environment, program=program)
         answer, messages = process.communicate()
         return Done(process.returncode, answer, messages, 0)
 

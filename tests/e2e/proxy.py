@@ -188,7 +188,7 @@ class Proxy:
         """
         port = handler.client_address[1]
         functions = psutil.Process(self._emulator.pid).children(recursive=True)
-        for process in (*functions, *psutil.Process().children()):
+        for process in (*functions, *psutil.Process().children(recursive=True)):
             with suppress(psutil.NoSuchProcess):
                 if any(c.laddr and c.laddr.port == port for c in process.net_connections("tcp")):
                     process.kill()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +11,7 @@ from itertools import count
 from pathlib import Path
 from threading import Event
 
+import psutil
 import pytest
 from rich.console import Console
 
@@ -18,12 +20,13 @@ from cli.function.record import FileRecord, ObjectState
 from local.emulator import Emulator
 from local.waiting import HANG_SECONDS, wait_for
 from tests.e2e import workload
-from tests.e2e.bare import Bare
+from tests.e2e.bare import TOGETHER, Bare
 from tests.e2e.deployments import PREFIX
 from tests.e2e.proxy import Call, Decide, Fault, Proxy
 from tests.e2e.stack import Stack
 
 OBJECTS = int(os.environ.get("OBJECTS", "3000"))
+FEW = 120
 MANY = 1700
 """Objects, enough for two interrupted backfills that each write up to BEGUN batches."""
 BEGUN = 2 * WORKERS + 2
@@ -213,6 +216,81 @@ def test_an_interrupted_backfill_says_how_to_resume(full: Bare) -> None:
     again = full.file_index("backfill", full.url(), "--json")
     assert "An earlier backfill stopped after 00" in again.messages
     assert json.loads(again.answer)["objects"] == MANY
+    assert differences(full) == []
+
+
+def test_two_processes_backfill_verify_and_repair(bare: Bare) -> None:
+    fill(bare, FEW)
+    phantoms = {f"{number:06} phantom" for number in range(0, FEW, 40)}
+    for key in phantoms:
+        state = ObjectState(etag="e", size=1)
+        bare.store(FileRecord(bucket=bare.name, key=key, indexed_at=NOW, revision="r", state=state))
+
+    done = bare.file_index("backfill", bare.url(), "--json", program=TOGETHER)
+    repair = ("verify", bare.url(), "--repair", "--grace", "0", "--json")
+    repaired = bare.file_index(*repair, program=TOGETHER)
+
+    assert (done.code, json.loads(done.answer)) == (0, {"objects": FEW, "inserted": FEW})
+    *found, summary = [json.loads(line) for line in repaired.answer.splitlines()]
+    assert {line["key"]: line["kind"] for line in found} == dict.fromkeys(phantoms, "phantom")
+    assert (repaired.code, repaired.messages) == (1, "")
+    assert (summary["compared"], summary["repaired"]) == (FEW + len(phantoms), len(phantoms))
+    assert differences(bare) == []
+
+
+@pytest.mark.long  # tests/unit/cli/test_crew.py kills one too
+def test_a_process_that_is_killed_loses_no_key(full: Bare) -> None:
+    numbers = count(1)
+
+    def killed_once(call: Call) -> Fault | None:
+        is_the_one = call.operation == "BatchExecuteStatement" and next(numbers) == BEGUN
+        return Fault.KILLED_AFTER if is_the_one else None
+
+    with Proxy(full.emulator) as proxy, proxy.injecting(killed_once):
+        killed = full.file_index(
+            "backfill", full.url(), environment=proxy.environment("DYNAMODB"), program=TOGETHER
+        )
+    done = full.file_index("backfill", full.url(), "--resume", "--json", program=TOGETHER)
+
+    assert (killed.code, killed.answer) == (2, "")
+    assert re.search(
+        r"^file-index: process \d+ ended with -9 while it worked on the keys after '.*'.*:"
+        r" continue with --resume$",
+        killed.messages,
+        re.MULTILINE,
+    ), killed.messages
+    assert (done.code, json.loads(done.answer)["objects"]) == (0, MANY), done.messages
+    assert differences(full) == []
+
+
+@pytest.mark.long
+def test_ctrl_c_stops_all_processes_and_every_count_is_right(full: Bare) -> None:
+    numbers, under_way, interrupted = count(1), Event(), Event()
+
+    def hold(call: Call) -> None:
+        if call.operation == "BatchExecuteStatement" and next(numbers) >= BEGUN:
+            under_way.set()
+            interrupted.wait(HANG_SECONDS)
+
+    with Proxy(full.emulator) as proxy, proxy.injecting(hold):
+        process = full.start(
+            "backfill", full.url(), environment=proxy.environment("DYNAMODB"), program=TOGETHER
+        )
+        assert under_way.wait(HANG_SECONDS)
+        children = psutil.Process(process.pid).children()
+        for one in (psutil.Process(process.pid), *children):  # as a terminal does
+            one.send_signal(signal.SIGINT)
+        interrupted.set()
+        _, messages = process.communicate()
+    done = full.file_index("backfill", full.url(), "--resume", "--json", program=TOGETHER)
+
+    assert process.returncode == 130, messages
+    assert "objects done: continue with --resume." in messages
+    assert "Traceback" not in messages
+    assert len(children) >= 2
+    _, running = psutil.wait_procs(children, HANG_SECONDS)
+    assert not running
+    assert (done.code, json.loads(done.answer)["objects"]) == (0, MANY), done.messages
     assert differences(full) == []
 
 

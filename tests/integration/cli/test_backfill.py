@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cli import backfill
 from cli.function.errors import ContentionError
 from cli.function.events import ObjectEvent
 from cli.function.indexer import Indexer
 from cli.function.objects import Objects
+from cli.function.reconciliation import reconciler
 from cli.function.reconciliation.insertion import Inserted
 from cli.function.record import FileRecord
 from cli.function.repository import FileIndex
@@ -83,7 +83,7 @@ def test_a_key_of_an_unversioned_bucket_is_ordered_after_its_backfill(
     s3: "S3Client",
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(backfill, "Insertion", Inserting)
+    monkeypatch.setattr(reconciler, "Insertion", Inserting)
     monkeypatch.setattr(Objects, "head", no_head)
     s3.put_object(Bucket=BUCKET, Key="a")
     assert file_index("backfill", URL).code == 0
@@ -109,7 +109,7 @@ def test_a_key_of_a_versioned_bucket_stays_when_a_null_version_expires(
     s3: "S3Client",
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(backfill, "Insertion", Inserting)
+    monkeypatch.setattr(reconciler, "Insertion", Inserting)
     s3.put_object(Bucket=BUCKET, Key="a", Body=b"null")
     s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
     version = s3.put_object(Bucket=BUCKET, Key="a", Body=b"1")["VersionId"]

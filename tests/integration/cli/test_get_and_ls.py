@@ -19,6 +19,7 @@ from tests.unit.cli.test_terminal import hard_texts
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_s3 import S3Client
 
 NOW = datetime(2026, 11, 23, 8, 15, 30, 123000, tzinfo=UTC)
 KEYS = (
@@ -325,9 +326,12 @@ def test_a_missing_table_is_named(file_index: FileIndexCommand, command: str) ->
 
 
 def test_an_item_that_is_not_a_record_is_named(
-    file_index: FileIndexCommand, index: FileIndex, dynamodb: "DynamoDBClient"
+    file_index: FileIndexCommand,
+    index: FileIndex,
+    s3: "S3Client",
+    dynamodb: "DynamoDBClient",
 ) -> None:
-    del index
+    del index, s3  # they exist
     place = {"partition": {"S": BUCKET}, "key": {"S": "a"}}
     dynamodb.put_item(TableName=TABLE, Item=place)
 

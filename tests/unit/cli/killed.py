@@ -16,6 +16,7 @@ from botocore.exceptions import ClientError
 
 from cli import backfill, checkpoint, engine, verify
 from cli.address import Address
+from cli.errors import cause
 from cli.function.denials import explained_read_denial
 from cli.function.events import ObjectEvent
 from cli.function.filters import Filters
@@ -23,6 +24,7 @@ from cli.function.listed import Listed, Page
 from cli.function.listing import EVERYTHING
 from cli.function.reconciliation import filling
 from cli.function.reconciliation.ranges import Range
+from cli.function.reconciliation.reconciler import Reconciler
 from cli.function.record import FileRecord, ObjectState
 from cli.function.settings import Settings
 from cli.target import Target
@@ -116,25 +118,43 @@ class Disk:
         )
 
 
+class DiskReconciler(Reconciler):
+    """Works on a disk, which takes the place of both clients."""
+
+    @property
+    def listing(self) -> Any:
+        return self.s3
+
+    @property
+    def reader(self) -> Any:
+        return self.dynamodb
+
+    def _indexer(self) -> Any:
+        return self.dynamodb
+
+
 class DiskTarget:
     """The commands' target: see `cli.target.Target`."""
 
     connection = CONNECTION
     filters = Filters()
     settings = Settings(table_name="table", object_metadata=True)
-    refreshes = True
 
     def __init__(self, disk: Disk) -> None:
-        self._disk = disk
+        self._disk: Any = disk
 
-    def s3(self) -> None:
-        pass
-
-    def reader(self) -> Disk:
-        return self._disk
-
-    def indexer(self) -> Disk:
-        return self._disk
+    def reconciler(self, address: Address, *, compare_versions: bool = False) -> Reconciler:
+        assert not compare_versions
+        return DiskReconciler(
+            s3=self._disk,
+            dynamodb=self._disk,
+            settings=self.settings,
+            bucket=address.bucket,
+            prefix=address.path,
+            filters=self.filters,
+            versioned=False,
+            cause=cause,
+        )
 
 
 def run(
@@ -161,8 +181,6 @@ def run(
         patch.object(backfill, "MOST_AT_ONCE", 2),
         patch.object(filling, "MOST_AT_ONCE", 2),
         patch.object(engine, "cores", lambda: 1),
-        patch.object(backfill, "Listing", lambda *_, **__: disk),
-        patch.object(verify, "Listing", lambda *_, **__: disk),
         # The data to be synchronized has already left the process.
         patch.object(os, "fsync", points.before(os.fsync)),
         patch.object(Path, "replace", points.after(Path.replace)),

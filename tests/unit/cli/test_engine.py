@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from cli import engine
 from cli.crew import Job
 from cli.engine import Engine
+from cli.errors import CommandError
 from cli.function.reconciliation.ranges import Range
 from cli.interruption import Interruption
 from tests.unit.cli.crew_work import Numbers
@@ -202,3 +203,17 @@ def test_an_interruption_stops_at_a_part(monkeypatch: pytest.MonkeyPatch, cores:
 
     assert crew.is_stopped == (cores == 2)
     assert cores == 2 or ran.left == [Range("01")]
+
+
+def test_a_division_that_fails_loses_no_range(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> list[Range]:
+        raise CommandError("no connection")
+
+    monkeypatch.setattr(engine, "ALONE_SECONDS", 0)
+    monkeypatch.setattr(engine, "divide", refused)
+    ran = engine_of(monkeypatch, [Range("a", "b"), Range("c")], 2)
+
+    with pytest.raises(CommandError):
+        list(ran.run())
+
+    assert ran.left == [Range("a", "b"), Range("c")]

@@ -8,7 +8,7 @@ from function.filters import Filter, Filters
 from function.listing import Listing
 from function.reader import IndexReader
 from function.reconciliation.ranges import Range
-from function.reconciliation.sides import BucketAndTable
+from function.reconciliation.sides import BucketAlone, BucketAndTable
 
 
 class Bucket:
@@ -37,7 +37,12 @@ class Table:
 def sides(bucket: Bucket, *prefixes: str, prefix: str = "", requests: int = 100) -> BucketAndTable:
     filters = Filters(tuple(Filter(one, ".csv") for one in prefixes)) if prefixes else Filters()
     return BucketAndTable(
-        cast(Listing, bucket), cast(IndexReader, Table()), filters, "b", prefix, requests
+        cast(Listing, bucket),
+        filters,
+        prefix,
+        requests,
+        reader=cast(IndexReader, Table()),
+        bucket="b",
     )
 
 
@@ -90,3 +95,11 @@ def test_the_table_is_asked_below_the_prefix() -> None:
 
     assert asked.next_record(Range("k")) == "next of b, k, p"
     assert asked.last_record(Range("k")) == "last of b, k, p"
+
+
+def test_a_backfill_asks_the_bucket_alone() -> None:
+    """It needs no permission to query the table."""
+    asked = BucketAlone(cast(Listing, Bucket("a")), Filters(), "")
+
+    assert (asked.next_object(Range()), asked.next_record(Range())) == ("a", None)
+    assert asked.last_record(Range()) is None
