@@ -137,7 +137,7 @@ class Result:
             item=tuple(from_json(value["ranges"])),
             rest=tuple(decoded(key) for key in value["rest"]),
             changing=tuple(from_json(value["changing"])),
-            counts=value["counts"],
+            counts=Counter(value["counts"]),
             keys=tuple(value["keys"]),
             attempt=value["attempt"],
             repairs=value["repairs"],

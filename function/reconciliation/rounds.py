@@ -258,6 +258,8 @@ def _next_round(
 
 def _shared(segments: Sequence[Sequence[Range]], pieces: int) -> list[list[Range]]:
     """Merge neighbours until there are at most so many ranges: each segment keeps its share."""
+    if not segments:
+        return []
     numbers = [1] * len(segments)
     for _ in range(pieces - len(segments)):
         # The segment whose ranges would stand for most cuts gets one range more.
