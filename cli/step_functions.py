@@ -64,13 +64,17 @@ class Runs:
         )
         return str(started["executionArn"])
 
+    def all(self) -> Iterator[Mapping[str, Any]]:
+        """Yield the runs of the last 90 days, newest first, as Step Functions lists them."""
+        pages = self._client.get_paginator("list_executions").paginate(stateMachineArn=self._arn)
+        for page in pages:
+            yield from page["executions"]
+
     def last(self, request: Request) -> str:
         """Return the ARN of the last such run. Raises CommandError if there is none."""
-        pages = self._client.get_paginator("list_executions").paginate(stateMachineArn=self._arn)
-        for page in pages:  # the newest first
-            for run in page["executions"]:
-                if run["name"].startswith(request.beginning):
-                    return str(run["executionArn"])
+        for run in self.all():
+            if run["name"].startswith(request.beginning):
+                return str(run["executionArn"])
         raise CommandError("there is no run to show: leave --resume out to start one")
 
     def describe(self, run: str) -> Mapping[str, Any]:

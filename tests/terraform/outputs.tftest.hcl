@@ -91,6 +91,13 @@ run "the_command_line_gets_one_output" {
         arn  = "arn:aws:lambda:eu-west-1:111122223333:function:files"
         name = "files"
       }
+      monitoring = {
+        alarms = [
+          "files-dead-letters", "files-errors", "files-lag", "files-lost", "files-old-events", "files-permission-denied",
+          "files-table-throttled", "files-throttles",
+        ]
+        event_age_seconds = 600
+      }
       queue          = null
       reconciliation = null
       table = {

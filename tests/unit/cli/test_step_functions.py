@@ -24,6 +24,8 @@ RECONCILIATION = {
     "state_machine_arn": MACHINE,
     "log_group": "/aws/lambda/files-worker",
     "repair": True,
+    "schedule": None,
+    "proof_every_hours": None,
 }
 ALL = Address("reports", "")
 NOW = datetime(2026, 11, 26, tzinfo=UTC)
