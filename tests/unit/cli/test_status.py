@@ -442,13 +442,15 @@ def test_a_count_of_zero_is_not_certain_if_a_worker_died(aws: Aws, asked: Asked)
                     "counts": {"compared": 9, "unread": 1, "unrepaired": 1},
                     "causes": ["bucket reports does not exist"],
                     "keys": [
+                        {"kind": "unread", "key": "k", "cause": "gone"},
                         {"kind": "orphan", "key": "o"},
                         {"kind": "unread", "key": "a\x1b", "cause": "denied"},
+                        {"kind": "unread", "key": "b", "cause": "denied"},
                     ],
                 },
             ),
             "incomplete, 2026-11-26 05:12:07 (60 minutes ago): keys that failed: 2",
-            ["bucket reports does not exist", "a\\x1b: denied"],
+            ["bucket reports does not exist", "k: gone", "a\\x1b: denied"],
         ),
         (
             Execution(
@@ -498,8 +500,10 @@ def test_the_last_run_is_shown_if_it_was_not_complete(
     aws: Aws, asked: Asked, run: Execution, says: str, causes: list[str]
 ) -> None:
     proof = Execution(hours_ago=24)
-    older = Execution(hours_ago=3, status="FAILED", name="older")
-    aws.has_runs(run, older, proof, Execution(99, "FAILED", "before"), described=[run, proof])
+    older = Execution(3, name="older", result={"outcome": "incomplete", "reason": "older"})
+    stopped = Execution(4, "FAILED", "stopped")
+    before = Execution(99, "FAILED", "before")
+    aws.has_runs(run, older, stopped, proof, before, described=[run, older, proof])
 
     said = asked()
 
