@@ -14,6 +14,7 @@ from .function.denials import explained_denial
 from .function.reconciliation.findings import Findings
 from .function.reconciliation.rounds import _kind_in, kind_of
 from .step_functions import Runs
+from .terminal import counted
 
 MOST_DESCRIBED = 100
 """So many runs are asked for their result before the search for a proof ends."""
@@ -55,7 +56,7 @@ class Unproved:
             run=listed["name"],
             ended=listed["stopDate"],
             outcome=result["outcome"],
-            reason=result["reason"] or (f"keys that failed: {failed:,}" if failed else ""),
+            reason=result["reason"] or (f"{counted(failed, 'key')} failed" if failed else ""),
             causes=tuple([*result["causes"], *keys][:_MOST_NAMED]),
         )
 

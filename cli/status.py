@@ -157,8 +157,8 @@ class _Asked:
         yield Answer(
             "queue",
             State.RIGHT,
-            f"{counted(count.visible, 'message')} waiting, {count.hidden:,} in work",
-            values={"waiting": count.visible, "in_work": count.hidden},
+            f"{counted(count.visible, 'message')} waiting, {count.hidden:,} in flight",
+            values={"waiting": count.visible, "in_flight": count.hidden},
         )
 
     def _messages(self, url: str) -> Count:

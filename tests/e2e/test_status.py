@@ -155,7 +155,7 @@ ALL = {action for actions in ACTIONS.values() for action in actions}
 def test_the_documentation_names_them() -> None:
     section = DOCUMENTED.partition("\n## Status\n")[2].partition("\n## ")[0]
 
-    assert set(re.findall(r"\b(?:cloudwatch|sqs|states):\w+", section)) == ALL
+    assert set(re.findall(r"`((?:cloudwatch|sqs|states):\w+)`", section)) == ALL
 
 
 def test_the_documented_permissions_are_enough(external: Stack) -> None:

@@ -449,7 +449,7 @@ def test_a_count_of_zero_is_not_certain_if_a_worker_died(aws: Aws, asked: Asked)
                     ],
                 },
             ),
-            "incomplete, 2026-11-26 05:12:07 (60 minutes ago): keys that failed: 2",
+            "incomplete, 2026-11-26 05:12:07 (60 minutes ago): 2 keys failed",
             ["bucket reports does not exist", "k: gone", "a\\x1b: denied"],
         ),
         (
@@ -591,7 +591,7 @@ def test_a_queue_shows_what_waits(aws: Aws, asked: Asked) -> None:
     said = asked(queue=QUEUE)
 
     assert said.code == 0
-    assert said.lines("queue") == ["ok queue 1,200 messages waiting, 7 in work"]
+    assert said.lines("queue") == ["ok queue 1,200 messages waiting, 7 in flight"]
     assert said.lines("oldest event") == ["ok oldest event waited 41 seconds"]
 
 
