@@ -164,6 +164,19 @@ run "the_command_line_knows_every_setting" {
   }
 }
 
+run "without_monitoring_the_command_line_knows_of_no_alarm" {
+  command = plan
+
+  variables {
+    monitoring = { enabled = false, limits = { event_age_seconds = 60 } }
+  }
+
+  assert {
+    condition     = jsonencode(output.deployment.monitoring) == jsonencode({ alarms = [], event_age_seconds = 60 })
+    error_message = "status must not look for alarms, and must judge the age of events by the limit."
+  }
+}
+
 run "a_reader_may_read_the_index_and_nothing_else" {
   command = plan
 
