@@ -37,13 +37,19 @@ output "deployment" {
       arn  = aws_lambda_function.function.arn
       name = aws_lambda_function.function.function_name
     }
+    monitoring = {
+      alarms            = [for alarm in aws_cloudwatch_metric_alarm.alarm : alarm.alarm_name]
+      event_age_seconds = var.monitoring.limits.event_age_seconds
+    }
     queue = one([for queue in aws_sqs_queue.queue : {
       arn = queue.arn
       url = queue.url
     }])
     reconciliation = one([for created in local.reconciliation[*] : {
       log_group         = created.log_group.name
+      proof_every_hours = try(var.reconciliation.proof_every_hours, null)
       repair            = local.repairs
+      schedule          = try(var.reconciliation.schedule, null)
       state_machine_arn = created.state_machine.arn
     }])
     table = {

@@ -124,12 +124,12 @@ class DeadLetterQueue:
         # By SQS's clock, like the messages' timestamps, but in whole seconds.
         date = parsedate_to_datetime(response["ResponseMetadata"]["HTTPHeaders"]["date"])
         self._began = date.timestamp() + 1
-        self.visible = _count(response).visible
+        self.visible = count_of(response).visible
         """The approximate number of messages at the start."""
 
     def count(self) -> Count:
         """Return the approximate numbers of messages."""
-        return _count(self._attributes())
+        return count_of(self._attributes())
 
     def settled(self, expected: int) -> Count:
         """Return the numbers of messages once SQS has confirmed twice what is expected.
@@ -193,10 +193,7 @@ class DeadLetterQueue:
         return len(visit.late)
 
     def _attributes(self) -> Any:
-        return self._sqs.get_queue_attributes(
-            QueueUrl=self._url,
-            AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
-        )
+        return attributes_of(self._sqs, self._url)
 
 
 @dataclass(slots=True)
@@ -319,7 +316,16 @@ def _uninterrupted() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _count(response: Any) -> Count:
+def attributes_of(sqs: Any, url: str) -> Any:
+    """Ask SQS for the numbers of messages in a queue; return its response."""
+    return sqs.get_queue_attributes(
+        QueueUrl=url,
+        AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
+    )
+
+
+def count_of(response: Any) -> Count:
+    """Return the numbers in SQS's response."""
     attributes = response["Attributes"]
     return Count(
         visible=int(attributes["ApproximateNumberOfMessages"]),

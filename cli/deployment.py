@@ -25,6 +25,20 @@ class Reconciliation:
     """The name of the workers' log group."""
     repair: bool
     """Whether the workers may write."""
+    schedule: str | None
+    """When runs start; None: only on request."""
+    proof_every_hours: int | None
+    """How old the last proof may be; None without a schedule."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Monitoring:
+    """How the deployment is watched."""
+
+    alarms: Sequence[str]
+    """The names of its alarms; none if monitoring is switched off."""
+    event_age_seconds: float
+    """How long an event may wait."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +58,7 @@ class Deployment:
     dead_letter_url: str
     queue_url: str | None
     """None without a queue between trigger and function."""
+    monitoring: Monitoring
     reconciliation: Reconciliation | None
 
     @classmethod
@@ -64,6 +79,7 @@ class Deployment:
                 function_name=output["function"]["name"],
                 dead_letter_url=output["dead_letter_queue"]["url"],
                 queue_url=queue and queue["url"],
+                monitoring=Monitoring(**output["monitoring"]),
                 reconciliation=runs and Reconciliation(**runs),
             )
         except SettingsError as error:

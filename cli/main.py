@@ -18,6 +18,7 @@ from . import errors, step_functions
 from . import get as get_command
 from . import ls as ls_command
 from . import redrive as redrive_command
+from . import status as status_command
 from . import verify as verify_command
 from .errors import FAILED, INTERRUPTED, PIPE_CLOSED, CommandError
 from .function import denials
@@ -29,6 +30,7 @@ from .options import (
     engine_option,
     index_options,
     json_option,
+    no_table_option,
     prefix_argument,
     resume_option,
     writing_options,
@@ -43,8 +45,8 @@ GRACE_SECONDS = 120.0
 def app() -> None:
     """Read an index of files, fill it, verify it and repair it.
 
-    Exit codes: 0 yes or done; 1 no: no such record, drift found, messages left; 2 the command
-    failed or is incomplete; 130 interrupted.
+    Exit codes: 0 yes or done; 1 no: no such record, drift found, messages left, not all right; 2
+    the command failed or is incomplete; 130 interrupted.
     """
 
 
@@ -218,10 +220,25 @@ def verify(
 @json_option
 @deployment_options
 @connection_options
+@no_table_option
 def redrive(*, dry_run: bool, as_json: bool, **chosen: Any) -> int:
     """Show the messages of the dead-letter queue by cause, then replay them."""
     target = _target(**chosen)
     return redrive_command.redrive(target, dry_run=dry_run, as_json=as_json)
+
+
+@app.command()
+@json_option
+@deployment_options
+@connection_options
+@no_table_option
+def status(*, as_json: bool, **chosen: Any) -> int:
+    """Show whether everything is all right with a deployment.
+
+    The last proof that index and bucket are equal, dead letters, waiting events, and alarms. Exit
+    code 0: all is as it should be; 1: something is not; 2: some of it could not be found out.
+    """
+    return status_command.status(_target(**chosen), as_json=as_json)
 
 
 def _check_local(options: Mapping[str, object]) -> None:

@@ -55,6 +55,16 @@ json_option: Decorator = click.option(
     "--json", "as_json", is_flag=True, help="One JSON object a line on standard output."
 )
 
+
+def _refuse_table(context: click.Context, _: click.Parameter, table: str | None) -> None:
+    if table is not None:
+        raise CommandError(f"{context.info_name} works on a deployment: leave --table out")
+
+
+no_table_option: Decorator = click.option(
+    "--table", hidden=True, expose_value=False, callback=_refuse_table
+)
+
 # Each of these options is named like the field of Chosen that it fills.
 deployment_options = _stacked(
     click.option(

@@ -16,7 +16,7 @@ from .deployment import Reconciliation
 from .errors import FAILED, OK, CommandError
 from .function.reconciliation.findings import Findings
 from .function.reconciliation.ranges import from_json
-from .function.reconciliation.rounds import kind_of, name_of
+from .function.reconciliation.rounds import kind_in, kind_of, name_of
 from .progress import Work
 from .target import Target
 from .terminal import write_stderr
@@ -41,9 +41,9 @@ class Request:
         return name_of(self.mode, self.prefix)
 
     @property
-    def beginning(self) -> str:
-        """How the names of such runs begin."""
-        return f"{kind_of(self.mode, self.prefix)}-"
+    def kind(self) -> str:
+        """The kind of such runs."""
+        return kind_of(self.mode, self.prefix)
 
     def as_json(self) -> str:
         """Return the input of the execution."""
@@ -64,13 +64,17 @@ class Runs:
         )
         return str(started["executionArn"])
 
+    def all(self) -> Iterator[Mapping[str, Any]]:
+        """Yield the runs of the last 90 days, newest first, as Step Functions lists them."""
+        pages = self._client.get_paginator("list_executions").paginate(stateMachineArn=self._arn)
+        for page in pages:
+            yield from page["executions"]
+
     def last(self, request: Request) -> str:
         """Return the ARN of the last such run. Raises CommandError if there is none."""
-        pages = self._client.get_paginator("list_executions").paginate(stateMachineArn=self._arn)
-        for page in pages:  # the newest first
-            for run in page["executions"]:
-                if run["name"].startswith(request.beginning):
-                    return str(run["executionArn"])
+        for run in self.all():
+            if kind_in(run["name"]) == request.kind:
+                return str(run["executionArn"])
         raise CommandError("there is no run to show: leave --resume out to start one")
 
     def describe(self, run: str) -> Mapping[str, Any]:

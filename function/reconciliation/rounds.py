@@ -102,12 +102,13 @@ def _refusal(given: Any, name: str, *, may_write: bool) -> str | None:
     if not may_write and (repair or mode == "backfill"):
         return "the worker may not write: set reconciliation.repair = true and apply"
     kind = kind_of(mode or "verify", prefix or "")
-    if kind != _kind_in(name):
+    if kind != kind_in(name):
         return f"the name of such a run must begin with {kind}-, so that others can tell its kind"
     return None
 
 
-def _kind_in(name: str) -> str:
+def kind_in(name: str) -> str:
+    """Return the kind of the run with this name; a name that says none is of the schedule."""
     named = _NAMED.fullmatch(name)
     return named[1] if named else kind_of("verify", "")
 
@@ -119,7 +120,7 @@ def _earlier(request: Mapping[str, Any], run: Mapping[str, Any]) -> str | None:
     def order(other: Mapping[str, Any]) -> tuple[str, str]:
         return str(other["StartDate"]), other["ExecutionArn"]
 
-    others = [one for one in request["running"] if _kind_in(one["Name"]) == kind]
+    others = [one for one in request["running"] if kind_in(one["Name"]) == kind]
     own = [order(one) for one in others if one["ExecutionArn"] == request["execution"]]
     earlier = [
         one["Name"]

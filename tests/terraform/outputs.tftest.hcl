@@ -91,6 +91,13 @@ run "the_command_line_gets_one_output" {
         arn  = "arn:aws:lambda:eu-west-1:111122223333:function:files"
         name = "files"
       }
+      monitoring = {
+        alarms = [
+          "files-dead-letters", "files-errors", "files-lag", "files-lost", "files-old-events", "files-permission-denied",
+          "files-table-throttled", "files-throttles",
+        ]
+        event_age_seconds = 600
+      }
       queue          = null
       reconciliation = null
       table = {
@@ -154,6 +161,19 @@ run "the_command_line_knows_every_setting" {
       url = "https://sqs.eu-west-1.amazonaws.com/111122223333/files"
     }
     error_message = "queue must be where redrive sends what it replays."
+  }
+}
+
+run "without_monitoring_the_command_line_knows_of_no_alarm" {
+  command = plan
+
+  variables {
+    monitoring = { enabled = false, limits = { event_age_seconds = 60 } }
+  }
+
+  assert {
+    condition     = jsonencode(output.deployment.monitoring) == jsonencode({ alarms = [], event_age_seconds = 60 })
+    error_message = "status must not look for alarms, and must judge the age of events by the limit."
   }
 }
 

@@ -137,14 +137,24 @@ run "a_worker_without_repair_only_reads" {
     condition     = jsondecode(aws_sfn_state_machine.reconciliation[0].definition).States.Ranges.MaxConcurrency == 5
     error_message = "By default five workers run at once."
   }
+}
+
+run "the_command_line_knows_the_state_machine" {
+  command = plan
+
+  variables {
+    reconciliation = { schedule = "none" }
+  }
 
   assert {
-    condition = output.deployment.reconciliation == {
+    condition = jsonencode(output.deployment.reconciliation) == jsonencode({
       log_group         = "/aws/lambda/files-worker"
+      proof_every_hours = null
       repair            = false
+      schedule          = null
       state_machine_arn = output.reconciliation.state_machine.arn
-    }
-    error_message = "The command line must know the state machine, and that it repairs nothing."
+    })
+    error_message = "The command line must know the state machine, that it repairs nothing, and that it has no schedule."
   }
 }
 

@@ -20,6 +20,7 @@ OUTPUT: dict[str, Any] = {
     "environment": {"TABLE_NAME": "files"},
     "filters": [],
     "function": {"arn": f"arn:aws:lambda:eu-west-1:{ACCOUNT}:function:files", "name": "files"},
+    "monitoring": {"alarms": [], "event_age_seconds": 600},
     "queue": None,
     "reconciliation": None,
     "table": {

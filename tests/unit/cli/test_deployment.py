@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cli.deployment import Deployment, find
+from cli.deployment import Deployment, Monitoring, find
 from cli.errors import CommandError
 from cli.function.filters import Filter, Filters
 from tests.unit.cli.deployments import OUTPUT
@@ -75,6 +75,19 @@ def test_the_output_is_found_wherever_it_is(says: Says, document: dict[str, Any]
             "https://sqs.us-east-1.amazonaws.com/000000000000/reports-index-dead-letter"
         ),
         queue_url="https://sqs.us-east-1.amazonaws.com/000000000000/reports-index",
+        monitoring=Monitoring(
+            alarms=[
+                "reports-index-dead-letters",
+                "reports-index-errors",
+                "reports-index-failed-events",
+                "reports-index-lag",
+                "reports-index-old-events",
+                "reports-index-permission-denied",
+                "reports-index-table-throttled",
+                "reports-index-throttles",
+            ],
+            event_age_seconds=600,
+        ),
         reconciliation=None,
     )
 

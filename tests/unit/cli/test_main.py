@@ -27,6 +27,7 @@ WRITING = ["--tombstone-days", "--object-metadata", "--object-tags"]
             ],
         ),
         ("redrive", ["--dry-run", "--json", "--env", "--index", *CONNECTION]),
+        ("status", ["--json", "--env", "--index", *CONNECTION]),
     ],
 )
 def test_help_lists_the_options_of_a_command_in_order(
@@ -57,6 +58,8 @@ def test_without_arguments_it_shows_help_and_exits_with_2(
         (("get", "s3://b/k", "--repair"), "No such option"),
         (("ls", "s3://b", "--partitions", "0"), "'--partitions': 0 is not in the range x>=1"),
         (("verify", "s3://b", "--tombstone-days", "14"), "14 is not in the range x>=15"),
+        (("redrive", "--table", "files"), "redrive works on a deployment: leave --table out"),
+        (("status", "--table", "files"), "status works on a deployment: leave --table out"),
         (("verify", "s3://b", "--grace", "-1"), "-1.0 is not in the range x>=0"),
     ],
 )

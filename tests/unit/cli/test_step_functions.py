@@ -24,6 +24,8 @@ RECONCILIATION = {
     "state_machine_arn": MACHINE,
     "log_group": "/aws/lambda/files-worker",
     "repair": True,
+    "schedule": None,
+    "proof_every_hours": None,
 }
 ALL = Address("reports", "")
 NOW = datetime(2026, 11, 26, tzinfo=UTC)
@@ -69,6 +71,22 @@ class Machine:
             "start_execution",
             {"executionArn": RUN, "startDate": NOW},
             {"stateMachineArn": MACHINE, "name": ANY, "input": json.dumps(given)},
+        )
+
+    def lists(self, *names: str, at: int = 0) -> None:
+        """Answer with these runs, newest first; the one at a place is described later."""
+        listed = [
+            {
+                "executionArn": RUN if number == at else "other",
+                "stateMachineArn": MACHINE,
+                "name": name,
+                "status": "RUNNING",
+                "startDate": NOW,
+            }
+            for number, name in enumerate(names)
+        ]
+        self.stub.add_response(
+            "list_executions", {"executions": listed}, {"stateMachineArn": MACHINE}
         )
 
     def is_running(self, *events: dict[str, Any]) -> None:
@@ -235,27 +253,18 @@ def test_resume_shows_the_last_run_of_the_prefix(
     machine: Machine, capsys: pytest.CaptureFixture[str]
 ) -> None:
     kind = kind_of("verify", "in/")
-    names = ["verify-all-2", f"{kind}-2", f"{kind}-1"]
-    machine.stub.add_response(
-        "list_executions",
-        {
-            "executions": [
-                {
-                    "executionArn": RUN if name == names[1] else "other",
-                    "stateMachineArn": MACHINE,
-                    "name": name,
-                    "status": "RUNNING",
-                    "startDate": NOW,
-                }
-                for name in names
-            ]
-        },
-        {"stateMachineArn": MACHINE},
-    )
+    machine.lists("verify-all-2", f"{kind}-2", f"{kind}-1", at=1)
     machine.ends()
 
     assert verify(machine, resume=True, address=Address("reports", "in/")) == 1
     assert "was started" not in capsys.readouterr().err
+
+
+def test_resume_shows_a_run_of_the_schedule_too(machine: Machine) -> None:
+    machine.lists("6c1c1f7e-scheduled")
+    machine.ends()
+
+    assert verify(machine, resume=True) == 1
 
 
 def test_without_a_run_there_is_nothing_to_resume(machine: Machine) -> None:
