@@ -90,6 +90,14 @@ def test_enough_requests_cut_as_often_as_asked(pieces: int, partitions: int) -> 
         assert len(found) > 1
 
 
+def test_cuts_are_as_short_as_separates_their_neighbours() -> None:
+    keys = Keys.of(DATES)
+
+    found = check(Range(), Sides(keys, keys), 8, MOST_REQUESTS)
+
+    assert [of.after for of in found] == ["", "2026/01/08", "2026/02", "2026/02/08"]
+
+
 def test_the_last_range_reaches_to_the_end_although_no_key_does() -> None:
     keys = Keys.of(DATES)
 

@@ -34,6 +34,7 @@ def is_key(text: str) -> bool:
 
 @given(low=SHORT, high=SHORT)
 @example(low="a", high="a\0")
+@example(low="ab1", high="ac2")
 @example(low="a\U0010ffff\U0010ffff", high="b")
 @example(low="\ud7ff\x7f\x7f", high="\ue000")
 def test_nothing_shorter_separates(low: str, high: str) -> None:
@@ -81,8 +82,14 @@ def test_what_separates_keys_could_be_a_key(shared: str, low: str, high: str) ->
 def test_a_separator_is_as_short_as_keys_allow() -> None:
     assert separator("2026/01/31/x", "2026/02/01/y") == "2026/02"
     assert separator("2026/01/31/x", "2026/02") == "2026/010"
+    assert separator("2026/01/31/x", "2026/02/") == "2026/02"
     assert separator("a", "a/b") == "a"
     assert separator("", "a") == ""
+
+
+def test_a_separator_skips_the_code_points_of_surrogates() -> None:
+    assert separator("a", "\ue000") == "\ud7ff"
+    assert separator("a\ud7ffbc", "b") == "a\ue000"
 
 
 @pytest.mark.parametrize("prefix", ["", "a", "ab/", "p" * 1021, "p" * 1022, "p" * 1023, "p" * 1024])
