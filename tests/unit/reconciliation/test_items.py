@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from function.reconciliation.comparison import Kind
 from function.reconciliation.items import Item, Result, shortened, thinned
 from function.reconciliation.ranges import Range, size, to_json
 
@@ -137,17 +138,8 @@ def test_a_worker_can_say_that_it_failed(cause: str) -> None:
     assert found.attempt == 0
 
 
-NAMES = [
-    "compared",
-    "repaired",
-    "unsettled",
-    "unread",
-    "unrepaired",
-    "phantom",
-    "orphan",
-    "mismatch",
-]
-COUNTS = dict.fromkeys([*NAMES, "filtered out"], 9_999_999_999)
+NAMES = ["compared", "repaired", "unsettled", "unread", "unrepaired", *map(str, Kind)]
+COUNTS = dict.fromkeys(NAMES, 9_999_999_999)
 
 
 @settings(max_examples=25)
