@@ -49,8 +49,14 @@ class Range:
 
 def shared_length(one: str, other: str) -> int:
     """Return how many characters two texts have in common at the beginning."""
-    pairs = zip(one, other, strict=False)
-    return next((at for at, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
+    low, high = 0, min(len(one), len(other))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if one[low:middle] == other[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
 
 
 def separator(low: str, high: str) -> str:
