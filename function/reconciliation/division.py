@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Protocol
 
+from ..events import MAX_KEY_BYTES
 from .ranges import SURROGATES, Range, last_key, separator, shared_length
 
 MOST_REQUESTS = 100
@@ -175,6 +176,8 @@ def _middle(low: str, high: str) -> str:
     text = low[:shared]
     for _ in range(_MIDDLE_CHARACTERS):
         character = _at(position)
+        if len((text + character).encode()) > MAX_KEY_BYTES:
+            break
         begin, extent = _extent(character)
         text += character
         position = (position - begin) / extent

@@ -10,6 +10,7 @@ from .ranges import MAX_ENCODED, Range, decoded, encoded, from_json, size, to_js
 
 _ROOM_FOR_COUNTS = 450
 _LONGEST_CAUSE = 300
+"""In bytes as JSON."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +116,7 @@ class Result:
             "keys": [dict(key) for key in self.keys],
             "attempt": self.attempt,
             "repairs": self.repairs,
-        } | ({"error": {"Cause": self.error[:_LONGEST_CAUSE]}} if self.error else {})
+        } | ({"error": {"Cause": shortened(self.error, _LONGEST_CAUSE)}} if self.error else {})
 
     @classmethod
     def of(cls, value: Mapping[str, Any]) -> "Result":
@@ -125,24 +126,26 @@ class Result:
         """
         error = value.get("error")
         if error:
-            cause = " ".join(filter(None, (error.get("Error"), error.get("Cause"))))
+            texts = filter(None, (error.get("Error"), error.get("Cause")))
+            cause = shortened(" ".join(texts), _LONGEST_CAUSE)
             ranges = tuple(from_json(value["ranges"]))
             return cls(
                 item=ranges,
                 attempt=value.get("attempt", 1),
                 repairs=value.get("repairs"),
-                error=cause[:_LONGEST_CAUSE],
+                error=cause,
             )
         result = cls(
             item=tuple(from_json(value["ranges"])),
             rest=tuple(decoded(key) for key in value["rest"]),
             changing=tuple(from_json(value["changing"])),
-            counts=Counter(value["counts"]),
+            counts=dict(value["counts"]),
             keys=tuple(value["keys"]),
             attempt=value["attempt"],
             repairs=value["repairs"],
         )
-        result._check()
+        result._check_rest()
+        result._check_changing()
         return result
 
     @property
@@ -153,30 +156,47 @@ class Result:
             return []
         return [Range(*ends) for ends in pairwise([*self.rest, ordinary.up_to])]  # type: ignore[arg-type] # only the last is None
 
-    def _check(self) -> None:
+    def _check_rest(self) -> None:
+        if not self.rest:
+            return
         ordinary = _ordinary(self.item)
-        if self.rest:
-            if ordinary is None or self.rest[0] < ordinary.after:
-                raise ValueError("a worker returned keys that it was not given")
-            if self.rest[0] == ordinary.after:
-                raise ValueError("a worker made no progress")
-            ends = [*self.rest, *filter(None, [ordinary.up_to])]
-            if any(end <= start for start, end in pairwise(ends)):
-                raise ValueError("a worker returned ranges that overlap or are not in order")
+        if ordinary is None or self.rest[0] < ordinary.after:
+            raise ValueError("a worker returned keys that it was not given")
+        if self.rest[0] == ordinary.after:
+            raise ValueError("a worker made no progress")
+        ends = [*self.rest, *filter(None, [ordinary.up_to])]
+        if any(end <= start for start, end in pairwise(ends)):
+            raise ValueError("a worker returned ranges that overlap or are not in order")
+
+    def _check_changing(self) -> None:
+        ordinary = _ordinary(self.item)
         done = replace(ordinary, up_to=self.rest[0]) if ordinary and self.rest else ordinary
-        given = [of for of in self.item if of.looks]
+        given = {of.up_to: of for of in self.item if of.looks}
         for key in self.changing:
-            before = next((of for of in given if of.up_to == key.up_to), None)
+            before = given.get(key.up_to)
             if before and key.looks <= before.looks:
                 raise ValueError("a worker made no progress")
+            if before and key.after != before.after:
+                raise ValueError("a worker returned keys that it was not given")
             if not before and not (done and key.is_within(done)):
                 raise ValueError("a worker returned keys that it was not given")
             if key.up_to is None or not key.looks:
                 raise ValueError("a worker returned a range as a key that keeps changing")
+        changing = sorted(self.changing, key=lambda of: of.after)
+        if any(other.after < (one.up_to or "") for one, other in pairwise(changing)):
+            raise ValueError("a worker returned a key twice")
 
 
 def _ordinary(ranges: Sequence[Range]) -> Range | None:
     return next((of for of in ranges if not of.looks), None)
+
+
+def shortened(text: str, most: int) -> str:
+    """Return the beginning of a text that takes at most so many bytes as JSON."""
+    text = text[:most]
+    while size(text) > most:
+        text = text[:-1]
+    return text
 
 
 def thinned(values: Sequence[str], number: int) -> tuple[str, ...]:

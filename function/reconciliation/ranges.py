@@ -7,6 +7,7 @@ same order.
 import json
 from base64 import b85decode, b85encode
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -48,8 +49,14 @@ class Range:
 
 def shared_length(one: str, other: str) -> int:
     """Return how many characters two texts have in common at the beginning."""
-    pairs = zip(one, other, strict=False)
-    return next((at for at, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
+    low, high = 0, min(len(one), len(other))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if one[low:middle] == other[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
 
 
 def separator(low: str, high: str) -> str:
@@ -112,8 +119,10 @@ def _ranges(value: Any) -> Iterable[Range]:
             looks = others.get("looks", 0)
         case _:
             raise ValueError(f"{value!r}: expected keys, a list of at least two boundaries")
-    if not (isinstance(looks, int) and looks >= 0 and (not looks or len(keys) == 2)):  # noqa: PLR2004
-        raise ValueError(f"looks is {looks!r}: expected a whole number, of a single range")
+    if isinstance(looks, bool) or not isinstance(looks, int) or looks < 0:
+        raise ValueError(f"looks is {looks!r}: expected a whole number")
+    if looks and len(keys) != 2:  # noqa: PLR2004
+        raise ValueError(f"looks is {looks!r}: expected a single range")
     bounds = [None if key is None else decoded(key) for key in keys]
     ends = bounds[1:]
     if None in ends[:-1] or any(
@@ -139,11 +148,12 @@ def encoded(key: str) -> str:
 
 def decoded(text: Any) -> str:
     """Return the key that `encoded` wrote. Raises ValueError."""
-    if not isinstance(text, str) or not text:
-        raise ValueError(f"{text!r}: expected an encoded key")
-    if text.startswith(_MARK):
-        return b85decode(text.removeprefix(_MARK)).decode()
-    return unquote(text, errors="strict")
+    if isinstance(text, str) and text:
+        with suppress(ValueError):
+            if text.startswith(_MARK):
+                return b85decode(text.removeprefix(_MARK)).decode()
+            return unquote(text, errors="strict")
+    raise ValueError(f"{text!r}: expected an encoded key")
 
 
 def size(value: Any) -> int:

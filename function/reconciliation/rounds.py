@@ -15,8 +15,9 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
+from ..events import MAX_KEY_BYTES
 from .comparison import Kind
-from .items import Item, Result
+from .items import Item, Result, shortened
 from .ranges import Range, from_json, size, to_json
 
 MODES = ("verify", "backfill")
@@ -33,9 +34,12 @@ LONGEST_RUN = timedelta(hours=23)
 """An hour less than the time-out of the state machine, so that a run can still say what is left."""
 
 _ROOM_FOR_WORK = 180_000
+_ROOM_FOR_ITEM = 40_000
+"""Filters of 150,000 bytes and a prefix travel beside it."""
 _ROOM_FOR_KEYS = 4_000
 _ROOM_FOR_LEFT = 4_000
 _ROOM_FOR_CAUSES = 2_000
+_LONGEST_SHOWN = 300
 _MOST_KEYS = 5
 _FIRST_BUDGET_SECONDS = 20
 _LONGEST_BUDGET_SECONDS = 600
@@ -77,13 +81,13 @@ def begin(
     refusal = _refusal(request["input"], request["name"], may_write=may_write)
     if refusal:
         return _ended(_state(run), "failed", refusal)
-    run |= request["input"]
+    run |= {name: value for name, value in request["input"].items() if value is not None}
     if other := _earlier(request, run):
         reason = (
             f"run {other} of the same kind is under way: start this one again when it has ended"
         )
         return _ended(_state(run), "skipped", reason)
-    if "repair" not in request["input"] and run["mode"] == "verify":
+    if request["input"].get("repair") is None and run["mode"] == "verify":
         run["repair_at_most"] = repair_at_most
         if is_never_filled():
             return _ended(_state(run), "never filled", NEVER_FILLED)
@@ -93,18 +97,27 @@ def begin(
 def _refusal(given: Any, name: str, *, may_write: bool) -> str | None:
     """Return why a run with this input must not begin; None if it may."""
     if not isinstance(given, Mapping) or given.keys() - {"mode", "prefix", "repair"}:
-        return f"the input is {given!r}: expected an object with any of mode, prefix and repair"
+        shown = shortened(repr(given), _LONGEST_SHOWN)
+        return f"the input is {shown}: expected an object with any of mode, prefix and repair"
     mode, prefix, repair = (given.get(name) for name in ("mode", "prefix", "repair"))
     if mode not in (None, *MODES):
-        return f"mode is {mode!r}: expected one of {', '.join(MODES)}"
-    if not isinstance(prefix, str | None) or not isinstance(repair, bool | None):
-        return "prefix must be text, and repair true or false"
+        shown = shortened(repr(mode), _LONGEST_SHOWN)
+        return f"mode is {shown}: expected one of {', '.join(MODES)}"
+    if not (prefix is None or _begins_keys(prefix)) or not isinstance(repair, bool | None):
+        return f"prefix must be text of at most {MAX_KEY_BYTES} bytes, and repair true or false"
     if not may_write and (repair or mode == "backfill"):
         return "the worker may not write: set reconciliation.repair = true and apply"
     kind = kind_of(mode or "verify", prefix or "")
     if kind != kind_in(name):
         return f"the name of such a run must begin with {kind}-, so that others can tell its kind"
     return None
+
+
+def _begins_keys(prefix: Any) -> bool:
+    try:
+        return isinstance(prefix, str) and len(prefix.encode()) <= MAX_KEY_BYTES
+    except UnicodeEncodeError:  # JSON can hold a lone surrogate
+        return False
 
 
 def kind_in(name: str) -> str:
@@ -141,7 +154,8 @@ def total(state: Mapping[str, Any], *, now: datetime) -> dict[str, Any]:
     repaired = 0
     for value in state["work"]:
         result = _result(value)
-        done["at_least"] |= result.attempt > 0
+        # A worker that ended with an error may have logged, and repaired, what nobody counts.
+        done["at_least"] |= result.attempt > 0 or result.error is not None
         done["iterations"] += result.attempt
         # An attempt that died may have repaired as many keys as it was allowed to.
         repaired += result.counts.get("repaired", 0) + result.attempt * (result.repairs or 0)
@@ -223,28 +237,18 @@ def _next_round(
     """Return the state of the next round. Each segment is made of neighbouring ranges."""
     workers = state["run"]["concurrency"]
     budget = min(_LONGEST_BUDGET_SECONDS, _FIRST_BUDGET_SECONDS * 3 ** state["round"])
-    pieces, looked_at = workers, list(changing)
-    while True:
-        ranges = [[of] for segment in _shared(segments, pieces) for of in segment]
-        ranges += [[] for _ in range(min(workers, len(looked_at)) - len(ranges))]
-        for number, key in enumerate(looked_at):
-            ranges[number % len(ranges)].append(key)
-        repairs = None if state["repairs"] is None else state["repairs"] // len(ranges)
-        items = [
-            Item(ranges=tuple(of), budget_seconds=budget, pieces=workers, room=0, repairs=repairs)
-            for of in ranges
-        ]
-        free = _ROOM_FOR_WORK - sum(item.least_room for item in items)
-        if free >= 0:
-            break
-        if pieces > len(segments):
-            pieces -= 1
-        else:
-            looked_at.pop()
+    shares = [[of] for segment in _shared(segments, workers) for of in segment]
+    shares += [[] for _ in range(min(workers, len(changing)) - len(shares))]
+    repairs = None if state["repairs"] is None else state["repairs"] // len(shares)
+    items = [
+        Item(ranges=tuple(of), budget_seconds=budget, pieces=workers, room=0, repairs=repairs)
+        for of in shares
+    ]
+    free = _ROOM_FOR_WORK - sum(item.least_room for item in items)
+    items, dropped = _with_changing(items, changing, free // 2)
     counts = Counter(state["counts"])
-    dropped = len(changing) - len(looked_at)
     counts.update({"compared": dropped, "unsettled": dropped} if dropped else {})
-    room = free // len(items)
+    room = (_ROOM_FOR_WORK - sum(item.least_room for item in items)) // len(items)
     work = [replace(item, room=item.least_room + room).as_json() for item in items]
     return {
         **state,
@@ -257,12 +261,30 @@ def _next_round(
     }
 
 
+def _with_changing(
+    items: Sequence[Item], changing: Iterable[Range], room: int
+) -> tuple[list[Item], int]:
+    """Spread keys that keep changing over the items; return also how many found no room."""
+    shares, dropped = [list(item.ranges) for item in items], 0
+    sizes = [size(item.as_json()) for item in items]
+    for key in changing:
+        needed = size(to_json([key]))
+        smallest = sizes.index(min(sizes))
+        if needed > room or sizes[smallest] + needed > _ROOM_FOR_ITEM:
+            dropped += 1
+            continue
+        shares[smallest].append(key)
+        sizes[smallest] += needed
+        room -= needed
+    return [
+        replace(item, ranges=tuple(of)) for item, of in zip(items, shares, strict=True) if of
+    ], dropped
+
+
 def _shared(segments: Sequence[Sequence[Range]], pieces: int) -> list[list[Range]]:
     """Merge neighbours until there are at most so many ranges: each segment keeps its share."""
-    if not segments:
-        return []
     numbers = [1] * len(segments)
-    for _ in range(pieces - len(segments)):
+    for _ in range(pieces - len(segments) if segments else 0):
         # The segment whose ranges would stand for most cuts gets one range more.
         most = max(range(len(segments)), key=lambda number: len(segments[number]) / numbers[number])
         if len(segments[most]) <= numbers[most]:
@@ -299,10 +321,11 @@ def _further(one: str | None, other: str | None) -> str | None:
 
 
 def _fitting(values: Sequence[Any], room: int) -> list[Any]:
-    """Return the first values, as many as fit."""
-    found = list(values)
-    while size(found) > room:
-        found.pop()
+    """Return the first values that fit."""
+    found: list[Any] = []
+    for value in values:
+        if size([*found, value]) <= room:
+            found.append(value)
     return found
 
 

@@ -1,11 +1,11 @@
-"""Ranges of keys, and their form as JSON."""
+"""Ranges of keys, texts between keys, and both as JSON."""
 
 import json
-from itertools import pairwise, product
+from itertools import product
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from function.events import MAX_KEY_BYTES
@@ -17,126 +17,214 @@ from function.reconciliation.ranges import (
     from_json,
     last_key,
     separator,
+    shared_length,
     size,
     to_json,
 )
 
-CHARACTERS = ("\0", "a", "b", "\ud7ff", "\ue000", "\U0010ffff")
-TEXTS = sorted("".join(text) for length in range(4) for text in product(CHARACTERS, repeat=length))
-WORST = ("\x01", '"', "\\", "\x7f", "ü", "\uffff", "\U0001f600", "\U0010ffff")
+# Around the gap of the surrogates, and both ends of Unicode.
+ALPHABET = "\0\x01ab\x7f\x80\ud7ff\ue000\U0010fffe\U0010ffff"
+SHORT = st.text(ALPHABET, max_size=4)
+KEYS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40)
 
-keys = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40)
+
+def is_key(text: str) -> bool:
+    return len(text.encode()) <= MAX_KEY_BYTES
 
 
-@given(st.sampled_from(TEXTS), st.sampled_from(TEXTS))
-def test_a_separator_is_the_shortest_text_between(one: str, other: str) -> None:
-    low, high = sorted((one, other))
+@given(low=SHORT, high=SHORT)
+@example(low="a", high="a\0")
+@example(low="ab1", high="ac2")
+@example(low="a\U0010ffff\U0010ffff", high="b")
+@example(low="\ud7ff\x7f\x7f", high="\ue000")
+def test_nothing_shorter_separates(low: str, high: str) -> None:
+    if low > high:
+        low, high = high, low
     if low == high:
         return
 
     found = separator(low, high)
 
     assert low <= found < high
-    assert len(found) <= min(len(text) for text in TEXTS if low <= text < high)
-    found.encode()  # raises for a surrogate
+    assert len(found) <= len(low)
+    # Brute force: shorter texts of the alphabet and of the neighbours of its characters.
+    shared = shared_length(low, high)
+    near = {_neighbour(character, step) for character in low + high for step in (-1, 0, 1)}
+    shorter = (
+        low[:shared] + "".join(end)
+        for length in range(max(0, len(found) - shared))
+        for end in product(sorted(near | set(ALPHABET)), repeat=length)
+    )
+    assert not any(low <= text < high for text in shorter)
 
 
-@given(keys, keys)
-def test_a_separator_of_any_keys_lies_between(one: str, other: str) -> None:
-    low, high = sorted((one, other))
-    if low != high:
-        assert low <= separator(low, high) < high
-        assert len(separator(low, high).encode()) <= max(len(low.encode()), len(high.encode()))
+def _neighbour(character: str, step: int) -> str:
+    code = min(max(ord(character) + step, 0), 0x10FFFF)
+    return chr(code if not 0xD800 <= code < 0xE000 else code + step * 0x800)
 
 
-@pytest.mark.parametrize("prefix", ["", "a", "ab", "abc", "ü", "\U0010ffff", "x" * 1024])
-def test_the_last_key_follows_every_key_with_the_prefix(prefix: str) -> None:
+@given(
+    shared=st.sampled_from(["", "p" * 1000, "\U0010ffff" * 253, "ä" * 506]),
+    low=st.text(ALPHABET, max_size=24),
+    high=st.text(ALPHABET, max_size=24),
+)
+def test_what_separates_keys_could_be_a_key(shared: str, low: str, high: str) -> None:
+    low, high = sorted((shared + low, shared + high))
+    if low == high or not is_key(low) or not is_key(high):
+        return
+
+    found = separator(low, high)
+
+    assert low <= found < high
+    assert is_key(found)
+
+
+def test_a_separator_is_as_short_as_keys_allow() -> None:
+    assert separator("2026/01/31/x", "2026/02/01/y") == "2026/02"
+    assert separator("2026/01/31/x", "2026/02") == "2026/010"
+    assert separator("2026/01/31/x", "2026/02/") == "2026/02"
+    assert separator("a", "a/b") == "a"
+    assert separator("", "a") == ""
+
+
+def test_a_separator_skips_the_code_points_of_surrogates() -> None:
+    assert separator("a", "\ue000") == "\ud7ff"
+    assert separator("a\ud7ffbc", "b") == "a\ue000"
+
+
+@pytest.mark.parametrize("prefix", ["", "a", "ab/", "p" * 1021, "p" * 1022, "p" * 1023, "p" * 1024])
+def test_the_last_key_is_the_greatest_with_its_prefix(prefix: str) -> None:
     last = last_key(prefix)
 
     assert last.startswith(prefix)
     assert len(last.encode()) == MAX_KEY_BYTES
-    room = MAX_KEY_BYTES - len(prefix.encode())
-    for character in ("\x7f", "\u07ff", "\uffff", "\U0010ffff"):
-        most = room // len(character.encode())
-        assert prefix + character * most <= last
+    # The last character is the greatest that has room.
+    if last != prefix:
+        greater = last[:-1] + _neighbour(last[-1], 1)
+        assert greater == last or not is_key(greater)
 
 
-def test_a_range_excludes_its_begin_and_includes_its_end() -> None:
+@given(prefix=st.text(ALPHABET, max_size=3), end=st.text(ALPHABET, max_size=3))
+def test_no_key_with_the_prefix_sorts_after_the_last(prefix: str, end: str) -> None:
+    assert prefix + end <= last_key(prefix)
+
+
+def test_a_range_excludes_its_start_and_includes_its_end() -> None:
     of = Range("b", "d")
 
     assert [key for key in "abcde" if key in of] == ["c", "d"]
-    assert [key for key in "abcde" if key in Range(up_to="b")] == ["a", "b"]
-    assert [key for key in "abcde" if key in Range("c")] == ["d", "e"]
+    assert "\0" in Range()
+    assert last_key("") in Range("b")
 
 
-@pytest.mark.parametrize(
-    ("of", "is_within"),
-    [
-        (Range("b", "d"), True),
-        (Range("c", "d"), True),
-        (Range("a", "c"), False),
-        (Range("c", "e"), False),
-        (Range("c"), False),
-    ],
+@given(
+    inner=st.tuples(st.sampled_from(["", "a", "b"]), st.sampled_from(["b", "c", None])),
+    outer=st.tuples(st.sampled_from(["", "a", "b"]), st.sampled_from(["b", "c", None])),
 )
-def test_a_range_is_within_another_if_it_has_none_but_its_keys(of: Range, is_within: bool) -> None:
-    assert of.is_within(Range("b", "d")) == is_within
-    assert of.is_within(Range())
+def test_a_range_is_within_one_that_has_its_ends(
+    inner: tuple[str, str | None], outer: tuple[str, str | None]
+) -> None:
+    keys = ["a", "a1", "b", "b1", "c", "c1"]
+    one, other = Range(*inner), Range(*outer)
+    has_all = all(key in other for key in keys if key in one)
+
+    # "b" to "b" is empty: everything has its keys, but only ranges around it have its ends.
+    assert one.is_within(other) == has_all or one.after == one.up_to
 
 
-@given(st.lists(keys, unique=True, max_size=8), st.data())
-def test_ranges_survive_json(found: list[str], data: st.DataObject) -> None:
-    ends = ["", *sorted(found), None]
-    ranges = [
-        Range(start or "", end, data.draw(st.integers(0, 5)))
-        for start, end in pairwise(ends)
-        if data.draw(st.booleans())
-    ]
+@st.composite
+def some_ranges(draw: st.DrawFn) -> list[Range]:
+    ends = sorted(draw(st.sets(KEYS, min_size=1, max_size=8)))
+    starts = ["", *ends]
+    ranges = []
+    for start, end in zip(starts, [*ends, None], strict=True):
+        match draw(st.sampled_from(["left out", "ordinary", "ordinary", "key"])):
+            case "ordinary":
+                ranges.append(Range(start, end))
+            case "key":
+                ranges.append(Range(start, end, looks=draw(st.integers(1, 6))))
+    return ranges
 
+
+@given(some_ranges())
+def test_ranges_survive_the_round_trip(ranges: list[Range]) -> None:
     assert from_json(json.loads(json.dumps(to_json(ranges)))) == ranges
 
 
-def test_neighbours_travel_as_one_list_of_boundaries() -> None:
-    ranges = [Range("", "a\n"), Range("a\n", "b%"), Range("c", "d", looks=2), Range("d")]
+def test_neighbours_are_one_list_of_boundaries() -> None:
+    neighbours = [Range("", "b"), Range("b", "d"), Range("d")]
 
-    assert to_json(ranges) == [
-        {"keys": [None, "a%0A", "b%25"]},
-        {"keys": ["c", "d"], "looks": 2},
-        {"keys": ["d", None]},
+    assert to_json(neighbours) == [{"keys": [None, "b", "d", None]}]
+    assert to_json([Range("a", "b"), Range("c", "d")]) == [
+        {"keys": ["a", "b"]},
+        {"keys": ["c", "d"]},
+    ]
+    hot = [Range("a", "b"), Range("b", "c", looks=2), Range("c", "d")]
+    assert to_json(hot) == [
+        {"keys": ["a", "b"]},
+        {"keys": ["b", "c"], "looks": 2},
+        {"keys": ["c", "d"]},
     ]
 
 
-@pytest.mark.parametrize("character", WORST)
-def test_the_longest_key_takes_a_known_number_of_bytes(character: str) -> None:
+@given(KEYS)
+@example("%=")
+@example("%25")
+@example("%=abc")
+@example("\0")
+@example('"\\%')
+def test_a_key_survives_the_round_trip(key: str) -> None:
+    text = encoded(key)
+
+    assert decoded(text) == key
+    # JSON escapes nothing in it.
+    assert len(json.dumps(text)) == len(text) + 2
+    assert len(text) <= len("%=") + -(-len(key.encode()) * 5 // 4)
+
+
+@pytest.mark.parametrize("character", ["a", "\x01", '"', "\\", "%", "ä", "\U0001f600"])
+def test_the_longest_key_takes_the_most_that_is_said(character: str) -> None:
     key = character * (MAX_KEY_BYTES // len(character.encode()))
 
-    assert decoded(encoded(key)) == key
-    assert size(encoded(key)) <= MAX_ENCODED + 2  # the quotation marks
+    assert len(encoded(key)) == (MAX_KEY_BYTES if character == "a" else MAX_ENCODED)
 
 
-@given(keys)
-def test_an_encoded_key_needs_no_escape(key: str) -> None:
-    assert decoded(encoded(key)) == key
-    assert size(encoded(key)) == len(encoded(key)) + 2
+def test_plain_keys_stay_readable() -> None:
+    assert encoded("data/2026/a b+c=d.csv") == "data/2026/a b+c=d.csv"
+    assert encoded("bücher/2026/a.csv") == "b%C3%BCcher/2026/a.csv"
 
 
 @pytest.mark.parametrize(
-    ("value", "error"),
+    ("value", "message"),
     [
-        ("a", "expected a list of ranges"),
-        ([1], "expected keys"),
-        ([{"keys": ["a"]}], "at least two boundaries"),
-        ([{"keys": ["a", "b"], "look": 1}], "expected keys"),
-        ([{"keys": ["b", "a"]}], "in ascending order"),
-        ([{"keys": ["a", "a"]}], "in ascending order"),
-        ([{"keys": ["a", None, "b"]}], "in ascending order"),
-        ([{"keys": ["a", "b", "c"], "looks": 1}], "of a single range"),
-        ([{"keys": ["a", "b"], "looks": -1}], "looks is -1"),
-        ([{"keys": ["a", 1]}], "expected an encoded key"),
-        ([{"keys": ["a", ""]}], "expected an encoded key"),
-        ([{"keys": ["a", "%ff"]}], "invalid start byte"),
+        (None, "None: expected a list of ranges"),
+        ("abc", "'abc': expected a list of ranges"),
+        ({}, "expected a list of ranges"),
+        ([None], "None: expected keys, a list of at least two boundaries"),
+        ([["a", "b"]], "expected keys, a list of at least two boundaries"),
+        ([{"keys": ["a"]}], "expected keys, a list of at least two boundaries"),
+        ([{"keys": "ab"}], "expected keys, a list of at least two boundaries"),
+        ([{"keys": ["a", "b"], "other": 1}], "expected keys, a list of at least two boundaries"),
+        ([{"keys": ["a", "b"], "looks": -1}], "looks is -1: expected a whole number"),
+        ([{"keys": ["a", "b"], "looks": "1"}], "looks is '1': expected a whole number"),
+        ([{"keys": ["a", "b"], "looks": True}], "looks is True: expected a whole number"),
+        ([{"keys": ["a", "b", "c"], "looks": 1}], "looks is 1: expected a single range"),
+        ([{"keys": ["b", "a"]}], "expected boundaries in ascending order"),
+        ([{"keys": ["a", "a"]}], "expected boundaries in ascending order"),
+        ([{"keys": ["a", None, "b"]}], "expected boundaries in ascending order"),
+        ([{"keys": ["", "b"]}], "'': expected an encoded key"),
+        ([{"keys": [1, "b"]}], "1: expected an encoded key"),
+        ([{"keys": ["%FF", None]}], "'%FF': expected an encoded key"),
+        ([{"keys": ["%=\x01", None]}], "expected an encoded key"),
+        ([{"keys": ["%=~~~~~", None]}], "expected an encoded key"),
     ],
 )
-def test_json_of_no_ranges_is_refused(value: Any, error: str) -> None:
-    with pytest.raises(ValueError, match=error):
+def test_nonsense_is_refused(value: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=r".") as raised:
         from_json(value)
+
+    assert message in str(raised.value)
+
+
+def test_the_size_is_that_of_json() -> None:
+    assert size({"a": "ä\U0001f600"}) == len(json.dumps({"a": "ä\U0001f600"}).encode())

@@ -1,483 +1,691 @@
-"""A run in rounds: how it begins, what each round gets, and how it ends."""
+"""The rules of a run in rounds: who may begin, who gets what, and when it ends."""
 
-import random
-from collections import Counter
-from collections.abc import Mapping
-from dataclasses import replace
-from datetime import timedelta
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from function.reconciliation import rounds
-from function.reconciliation.findings import Findings
 from function.reconciliation.items import Item, Result
-from function.reconciliation.ranges import Range, from_json, size, to_json
-from function.reconciliation.rounds import kind_of, name_of
-from tests.unit.reconciliation.state_machine import (
-    MOST_BYTES,
-    NOW,
-    Both,
-    Comparing,
-    Listed,
-    Machine,
-    after_round,
-    begun,
-    returned,
-)
+from function.reconciliation.ranges import Range, from_json, to_json
+from function.reconciliation.rounds import begin, kind_of, name_of, total
 
-ALL = Range()
+STARTED = "2026-11-26T12:00:00.000Z"
+NOW = datetime(2026, 11, 26, 12, 5, tzinfo=UTC)
+OWN = "arn:aws:states:eu-west-1:123456789012:execution:files-reconciliation:own"
 
 
-def done(item: Mapping[str, Any], **more: Any) -> dict[str, Any]:
-    """The result of a worker that has finished its item."""
-    result = Result(item=Item.of(item).ranges, **more)
-    return {**result.as_json(item["room"]), "repairs": item["repairs"]}
+def request(
+    given: Any = None, name: str = "nightly", running: Sequence[Any] = (), concurrency: int = 5
+) -> dict[str, Any]:
+    return {
+        "step": "begin",
+        "input": {} if given is None else given,
+        "execution": OWN,
+        "name": name,
+        "started": STARTED,
+        "running": running,
+        "concurrency": concurrency,
+    }
 
 
-def error(item: Mapping[str, Any], cause: str = "boom") -> dict[str, Any]:
-    """What the state machine returns if every attempt failed."""
-    return {**item, "error": {"Error": "WorkerFailedError", "Cause": cause}}
+def other(name: str, started: str, arn: str = "arn:other") -> dict[str, str]:
+    return {"ExecutionArn": arn, "Name": name, "StartDate": started}
+
+
+def started(
+    given: Any = None, *, may_write: bool = True, never_filled: bool = False, **options: Any
+) -> dict[str, Any]:
+    state = begin(
+        request(given, **options),
+        may_write=may_write,
+        repair_at_most=1000,
+        is_never_filled=lambda: never_filled,
+    )
+    return passed(state)
+
+
+def named(mode: str, prefix: str) -> str:
+    """A name that is the same in every process that collects the tests."""
+    return f"{kind_of(mode, prefix)}-1"
+
+
+def passed(state: Mapping[str, Any]) -> dict[str, Any]:
+    """The state as the state machine passes it on."""
+    found = json.loads(json.dumps(state))
+    assert isinstance(found, dict)
+    return found
+
+
+def totalled(state: Mapping[str, Any], *results: Any, now: datetime = NOW) -> dict[str, Any]:
+    return passed(total(passed({**state, "work": results}), now=now))
+
+
+def items(state: Mapping[str, Any]) -> list[Item]:
+    return [Item.of(value) for value in state["work"]]
+
+
+def done(item: Item, *rest: str, **options: Any) -> dict[str, Any]:
+    """What a worker returns."""
+    return Result(item=item.ranges, rest=rest, **options).as_json(item.room)
+
+
+def caught(item: Item, cause: str = "Sandbox.Timedout") -> dict[str, Any]:
+    """What the state machine returns in a worker's place."""
+    return item.as_json() | {"error": {"Error": "States.TaskFailed", "Cause": cause}}
+
+
+def spread(concurrency: int = 5, ends: str = "bcdefghij") -> dict[str, Any]:
+    """A run in its second round."""
+    state = started(concurrency=concurrency)
+    return totalled(state, done(items(state)[0], *ends[: max(1, concurrency)]))
 
 
 # --- Begin ---
 
 
-def test_a_run_begins_with_one_range_of_all_keys_and_a_short_budget() -> None:
-    state = begun()
+def test_a_run_begins_with_one_worker_for_everything() -> None:
+    state = started()
 
-    (item,) = state["work"]
-    assert (state["next"], state["round"]) == ("work", 1)
-    assert Item.of(item).ranges == (ALL,)
-    assert (item["budget_seconds"], item["pieces"]) == (20, 5)
+    assert state["next"] == "work"
+    assert state["round"] == 1
+    (item,) = items(state)
+    assert item.ranges == (Range(),)
+    assert item.pieces == 5
+    assert item.budget_seconds == 20
+    assert state["run"]["mode"] == "verify"
+    assert state["run"]["prefix"] == ""
+
+
+@pytest.mark.parametrize("may_write", [True, False])
+def test_repair_is_by_default_what_the_deployment_allows(may_write: bool) -> None:
+    assert started(may_write=may_write)["run"]["repair"] is may_write
+    assert started({"repair": False}, may_write=may_write)["run"]["repair"] is False
+
+
+def test_null_is_as_good_as_absent() -> None:
+    assert started({"mode": None, "prefix": None, "repair": None})["run"] == started()["run"]
+
+
+@pytest.mark.parametrize("mode", ["verify", "backfill"])
+@pytest.mark.parametrize("prefix", ["", "data/", "ä"])
+def test_a_run_with_the_name_of_its_kind_begins(mode: str, prefix: str) -> None:
+    state = started({"mode": mode, "prefix": prefix}, name=named(mode, prefix))
+
+    assert state["next"] == "work"
+    assert (state["run"]["mode"], state["run"]["prefix"]) == (mode, prefix)
 
 
 @pytest.mark.parametrize(
-    ("given_", "reason"),
+    ("given", "reason"),
     [
-        ({"input": []}, "expected an object"),
-        ({"input": {"prefixes": "a"}}, "expected an object with any of mode, prefix and repair"),
-        ({"input": {"mode": "compare"}}, "mode is 'compare': expected one of verify, backfill"),
-        ({"input": {"prefix": 1}}, "prefix must be text"),
-        ({"input": {"repair": "yes"}}, "repair true or false"),
-        ({"input": {"repair": True}}, "set reconciliation.repair = true and apply"),
-        ({"input": {"mode": "backfill"}}, "set reconciliation.repair = true and apply"),
-        ({"input": {"prefix": "a/"}}, f"must begin with {kind_of('verify', 'a/')}-"),
-        ({"name": name_of("backfill", "")}, "must begin with verify-all-"),
+        ([], "the input is []: expected an object"),
+        ("verify", "the input is 'verify': expected an object"),
+        ({"modus": "verify"}, "expected an object with any of mode, prefix and repair"),
+        ({"grace_seconds": 5}, "expected an object with any of mode, prefix and repair"),
+        ({"mode": "repair"}, "mode is 'repair': expected one of verify, backfill"),
+        ({"mode": ["verify"]}, "mode is ['verify']: expected one of"),
+        ({"prefix": 1}, "prefix must be text of at most 1024 bytes"),
+        ({"prefix": "p" * 1025}, "prefix must be text of at most 1024 bytes"),
+        ({"prefix": "\ud800"}, "prefix must be text of at most 1024 bytes"),
+        ({"repair": "true"}, "repair true or false"),
+        ({"repair": 1}, "repair true or false"),
+        ({"prefix": "data/"}, f"must begin with {kind_of('verify', 'data/')}-"),
+        ({"mode": "backfill"}, "must begin with backfill-all-"),
+        ({"x": "y" * 100_000}, "expected an object"),
+        ({"mode": "y" * 100_000}, "expected one of"),
     ],
 )
-def test_a_run_that_must_not_begin_says_why(given_: dict[str, Any], reason: str) -> None:
-    state = begun(**given_)
+def test_a_wrong_input_is_refused(given: Any, reason: str) -> None:
+    state = started(given)
 
     assert state["next"] == "end"
+    assert state["work"] == []
     assert state["result"]["outcome"] == "failed"
     assert reason in state["result"]["reason"]
+    assert len(state["result"]["reason"]) < 500
 
 
-def test_a_run_repairs_if_it_may_and_is_not_told() -> None:
-    assert begun(may_write=True)["run"]["repair"] is True
-    assert begun(may_write=False)["run"]["repair"] is False
-    assert begun(may_write=True, input={"repair": False})["run"]["repair"] is False
+@pytest.mark.parametrize("given", [{"repair": True}, {"mode": "backfill"}])
+def test_a_run_that_may_not_write_is_refused(given: Any) -> None:
+    name = named(given.get("mode", "verify"), "")
+
+    state = started(given, name=name, may_write=False)
+
+    assert state["result"]["outcome"] == "failed"
+    assert "set reconciliation.repair = true and apply" in state["result"]["reason"]
+    assert started(given, name=name, may_write=True)["next"] == "work"
 
 
-def running(*names: str) -> list[dict[str, Any]]:
-    return [
-        {"ExecutionArn": f"arn:{name}", "Name": name, "StartDate": f"2026-11-26T15:00:0{second}Z"}
-        for second, name in enumerate(names)
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ({}, named("verify", "data/")),
+        ({}, named("backfill", "")),
+        ({"prefix": "data/"}, named("verify", "other/")),
+        ({"prefix": "data/"}, named("backfill", "data/")),
+        ({"prefix": "data/"}, kind_of("verify", "data/")),  # nothing after the kind
+        ({"mode": "backfill"}, named("backfill", "data/")),
+    ],
+)
+def test_a_run_whose_name_says_another_kind_is_refused(given: Any, name: str) -> None:
+    assert started(given, name=name)["result"]["outcome"] == "failed"
+
+
+def test_kinds_differ_by_mode_and_prefix() -> None:
+    kinds = {kind_of(mode, prefix) for mode in ("verify", "backfill") for prefix in ("", "a", "b")}
+
+    assert len(kinds) == 6
+    assert name_of("verify", "a") != name_of("verify", "a")
+    assert len(name_of("backfill", "a")) <= 80  # the most that Step Functions takes
+
+
+# --- Another run of the same kind ---
+
+EARLIER, LATER = "2026-11-26T11:59:59.000Z", "2026-11-26T12:00:01.000Z"
+ITSELF = other("nightly", STARTED, OWN)
+
+
+@pytest.mark.parametrize("name", ["by hand", "verify-all-x", named("verify", "")])
+def test_a_run_is_skipped_if_one_of_its_kind_began_earlier(name: str) -> None:
+    state = started(running=[ITSELF, other(name, EARLIER)])
+
+    assert state["next"] == "end"
+    assert state["work"] == []
+    assert state["result"]["outcome"] == "skipped"
+    assert f"run {name} of the same kind is under way" in state["result"]["reason"]
+
+
+@pytest.mark.parametrize(
+    "running",
+    [
+        [],
+        [ITSELF],
+        [ITSELF, other("by hand", LATER)],
+        [ITSELF, other(named("verify", "data/"), EARLIER)],
+        [ITSELF, other(named("backfill", ""), EARLIER)],
+    ],
+)
+def test_a_run_goes_on_beside_later_ones_and_other_kinds(running: list[Any]) -> None:
+    assert started(running=running)["next"] == "work"
+
+
+@pytest.mark.parametrize("full", ["verify", "backfill"])
+def test_a_full_run_does_not_block_one_for_a_prefix(full: str) -> None:
+    name = named("verify", "data/")
+    itself = other(name, STARTED, OWN)
+
+    state = started(
+        {"prefix": "data/"}, name=name, running=[itself, other(named(full, ""), EARLIER)]
+    )
+
+    assert state["next"] == "work"
+
+
+def test_a_run_that_is_not_yet_in_the_list_leaves_the_work_to_others() -> None:
+    assert started(running=[other("by hand", LATER)])["result"]["outcome"] == "skipped"
+
+
+@given(st.lists(st.integers(0, 2), min_size=2, max_size=5))
+def test_of_runs_at_once_exactly_one_goes_on(seconds: list[int]) -> None:
+    running = [
+        other(f"run-{number}", f"2026-11-26T12:00:0{second}.000Z", f"arn:{number}")
+        for number, second in enumerate(seconds)
     ]
 
+    states = [
+        begin(
+            request(running=running) | {"execution": one["ExecutionArn"], "name": one["Name"]},
+            may_write=True,
+            repair_at_most=1000,
+            is_never_filled=lambda: False,
+        )
+        for one in running
+    ]
 
-def began(name: str, others: list[dict[str, Any]], **input_: Any) -> str:
-    state = begun(name=name, execution=f"arn:{name}", running=others, may_write=True, input=input_)
-    return state["result"]["outcome"] if state["result"] else "began"
-
-
-def test_of_two_runs_of_a_kind_the_later_one_is_skipped() -> None:
-    both = running("scheduled-1", "verify-all-2")
-
-    assert began("scheduled-1", both) == "began"
-    assert began("verify-all-2", both) == "skipped"
-    # A list may not have the run itself yet.
-    assert began("verify-all-2", both[:1]) == "skipped"
-    assert began("verify-all-2", []) == "began"
-
-
-def test_of_two_runs_of_the_same_second_one_begins() -> None:
-    both = running("a-1", "a-2")
-    both[1]["StartDate"] = both[0]["StartDate"]
-
-    assert sorted(began(name, both) for name in ("a-1", "a-2")) == ["began", "skipped"]
-
-
-def test_a_run_of_another_kind_is_no_reason_to_skip() -> None:
-    prefix, other = f"{kind_of('verify', 'a/')}-1", f"{kind_of('verify', 'b/')}-1"
-    backfill = f"{kind_of('backfill', '')}-1"
-
-    assert began("verify-all-9", running(prefix, backfill)) == "began"
-    assert began(prefix, running("verify-all-1", other, backfill), prefix="a/") == "began"
-    assert began(backfill, running("verify-all-1"), mode="backfill") == "began"
-
-
-def test_the_skipped_run_names_the_other_one() -> None:
-    state = begun(name="x", execution="arn:x", running=running("first", "x"))
-
-    assert "run first " in state["result"]["reason"]
-
-
-def test_names_differ_and_can_name_an_execution() -> None:
-    names = {name_of("verify", "a/\n") for _ in range(50)}
-
-    assert len(names) > 45
-    assert all(len(name) <= 80 and name.startswith(kind_of("verify", "a/\n")) for name in names)
+    assert sorted(state["next"] for state in states) == ["end"] * (len(seconds) - 1) + ["work"]
 
 
 # --- Rounds ---
 
 
-def test_budgets_grow_to_ten_minutes() -> None:
-    state = begun()
-    budgets = []
-    for number in range(6):
-        (item, *_) = state["work"]
-        budgets.append(item["budget_seconds"])
-        state = after_round(state, done(item, rest=(f"{number}",)))
+def test_what_is_left_is_shared_by_the_workers() -> None:
+    state = spread()
+
+    assert [item.ranges for item in items(state)] == [
+        (Range("b", "c"),),
+        (Range("c", "d"),),
+        (Range("d", "e"),),
+        (Range("e", "f"),),
+        (Range("f"),),
+    ]
+    assert state["iterations"] == 6
+
+
+def test_budgets_grow() -> None:
+    state, budgets = started(concurrency=1), []
+    for end in "bcdefg":
+        (item,) = items(state)
+        budgets.append(item.budget_seconds)
+        state = totalled(state, done(item, end))
 
     assert budgets == [20, 60, 180, 540, 600, 600]
+    assert state["round"] == 7
 
 
-def test_what_is_left_is_given_to_all_workers() -> None:
-    state = begun(concurrency=3)
+def test_neighbours_are_merged_and_each_segment_keeps_its_share() -> None:
+    state = spread(concurrency=4)
+    first, second, third, fourth = items(state)
 
-    state = after_round(state, done(state["work"][0], rest=("b", "d", "f")))
-
-    ranges = [Item.of(item).ranges for item in state["work"]]
-    assert ranges == [(Range("b", "d"),), (Range("d", "f"),), (Range("f"),)]
-
-
-def test_each_segment_keeps_its_share_of_the_ranges() -> None:
-    state = begun(concurrency=4)
-    state = after_round(state, done(state["work"][0], rest=("b", "m")))
-    first, second = state["work"]
-
-    state = after_round(
-        state, done(first, rest=("c", "d", "e", "f", "g")), done(second, rest=("n", "p"))
+    state = totalled(
+        state,
+        done(first, "b1", "b2", "b3", "b4", "b5", "b6"),
+        done(second, "c1", "c2"),
+        done(third),
+        done(fourth),
     )
 
-    ranges = [of for item in state["work"] for of in Item.of(item).ranges]
-    assert len(ranges) == 4
-    # As many of its five ranges and of its two as there are workers.
-    assert ranges == [Range("c", "d"), Range("d", "f"), Range("f", "m"), Range("n")]
+    assert [item.ranges[0] for item in items(state)] == [
+        Range("b1", "b3"),
+        Range("b3", "b5"),
+        Range("b5", "c"),
+        Range("c1", "d"),
+    ]
 
 
-def test_keys_that_keep_changing_are_spread_over_the_items() -> None:
-    state = begun(concurrency=2)
-    changing = tuple(Range(key, f"{key}{key}", looks=1) for key in "abc")
+def test_more_cuts_than_workers_are_merged_evenly() -> None:
+    state = started(concurrency=3)
 
-    state = after_round(state, done(state["work"][0], rest=("m", "p"), changing=changing))
+    state = totalled(state, done(items(state)[0], *"bcdefghij"))
 
-    first, second = (Item.of(item).ranges for item in state["work"])
-    assert first == (Range("m", "p"), changing[0], changing[2])
-    assert second == (Range("p"), changing[1])
-
-
-def test_only_changing_keys_may_be_left() -> None:
-    state = begun()
-    key = Range("a", "b", looks=1)
-
-    state = after_round(state, done(state["work"][0], changing=(key,)))
-
-    assert [Item.of(item).ranges for item in state["work"]] == [(key,)]
-    again = after_round(state, done(state["work"][0], changing=(replace(key, looks=2),)))
-    assert Item.of(again["work"][0]).ranges == (replace(key, looks=2),)
-    assert after_round(again, done(again["work"][0]))["result"]["outcome"] == "complete"
+    assert [item.ranges[0] for item in items(state)] == [
+        Range("b", "e"),
+        Range("e", "h"),
+        Range("h"),
+    ]
 
 
-# --- Results that cannot be right ---
+def test_a_run_is_complete_when_nothing_is_left() -> None:
+    state = spread(concurrency=2)
+    first, second = items(state)
+    counts = {"compared": 10, "phantom": 1, "repaired": 1}
+    key = {"kind": "phantom", "key": "b1"}
+
+    state = totalled(state, done(first, counts=counts, keys=(key,)), done(second, counts=counts))
+
+    assert state["next"] == "end"
+    assert state["work"] == []
+    assert state["result"] == {
+        "outcome": "complete",
+        "reason": "",
+        "mode": "verify",
+        "prefix": "",
+        "repair": True,
+        "name": "nightly",
+        "started": STARTED,
+        "rounds": 2,
+        "counts": {"compared": 20, "phantom": 2, "repaired": 2},
+        "keys": [key],
+        "causes": [],
+        "left": [],
+        "at_least": False,
+    }
+
+
+def test_a_run_in_which_everything_is_equal_says_so() -> None:
+    state = started()
+
+    result = totalled(state, done(items(state)[0], counts={"compared": 7, "phantom": 0}))["result"]
+
+    assert (result["outcome"], result["at_least"], result["rounds"]) == ("complete", False, 1)
+    assert (result["keys"], result["causes"], result["left"]) == ([], [], [])
+    assert result["counts"] == {"compared": 7, "phantom": 0}
 
 
 @pytest.mark.parametrize(
-    ("more", "cause"),
+    ("name", "outcome"),
     [
-        ({"rest": ["b"]}, "made no progress"),
-        ({"rest": ["a"]}, "keys that it was not given"),
-        ({"rest": ["n"]}, "overlap or are not in order"),
-        ({"rest": ["d", "c"]}, "overlap or are not in order"),
-        ({"rest": ["c", "c"]}, "overlap or are not in order"),
-        ({"changing": to_json([Range("x", "y", looks=1)])}, "keys that it was not given"),
-        ({"rest": ["c"], "changing": to_json([Range("d", "e", 1)])}, "it was not given"),
-        ({"changing": to_json([Range("k", "l", looks=1)])}, "made no progress"),
-        ({"changing": to_json([Range("c", "d")])}, "as a key that keeps changing"),
-        ({"counts": 7}, "result is wrong"),
-        ({"rest": [""]}, "expected an encoded key"),
+        ("unread", "incomplete"),
+        ("unrepaired", "incomplete"),
+        ("failed", "incomplete"),
+        ("unsettled", "complete"),
+        ("mismatch", "complete"),
+        ("filtered out", "complete"),
+        ("contended", "complete"),
     ],
 )
-def test_a_result_that_cannot_be_right_is_a_failure(more: dict[str, Any], cause: str) -> None:
-    state = begun()
-    item = state["work"][0] | {"ranges": to_json([Range("b", "m"), Range("k", "l", looks=1)])}
+def test_only_failures_make_a_result_incomplete(name: str, outcome: str) -> None:
+    state = started()
 
-    state = after_round(state, done(item) | more)
+    result = totalled(state, done(items(state)[0], counts={"compared": 1, name: 1}))["result"]
 
-    result = state["result"]
+    assert result["outcome"] == outcome
+
+
+def test_a_failure_of_an_earlier_round_counts() -> None:
+    state = started(concurrency=1)
+    state = totalled(state, done(items(state)[0], "b", counts={"unread": 1}))
+
+    assert totalled(state, done(items(state)[0]))["result"]["outcome"] == "incomplete"
+
+
+def test_the_first_examples_are_kept() -> None:
+    state = spread(concurrency=4)
+    keys = [
+        tuple({"kind": "orphan", "key": f"{number}{more}"} for more in "xyz") for number in range(4)
+    ]
+
+    result = totalled(
+        state, *(done(item, keys=some) for item, some in zip(items(state), keys, strict=True))
+    )["result"]
+
+    assert [key["key"] for key in result["keys"]] == ["0x", "0y", "0z", "1x", "1y"]
+
+
+def test_an_example_that_is_too_long_leaves_room_for_others() -> None:
+    state = spread(concurrency=2)
+    first, second = items(state)
+
+    result = totalled(
+        state,
+        done(first, keys=({"kind": "orphan", "key": "\x01" * 1024},)),
+        done(second, keys=({"kind": "orphan", "key": "short"},)),
+    )["result"]
+
+    assert [key["key"] for key in result["keys"]] == ["short"]
+
+
+# --- Workers that fail ---
+
+
+def test_a_retried_worker_makes_the_counts_a_minimum() -> None:
+    state = spread(concurrency=2)
+    first, second = items(state)
+
+    state = totalled(state, done(first, "b1", attempt=1), done(second))
+    assert state["at_least"] is True
+    result = totalled(state, done(items(state)[0]))["result"]
+
+    assert (result["outcome"], result["at_least"]) == ("complete", True)
+
+
+def test_a_range_whose_worker_failed_is_left_and_the_others_go_on() -> None:
+    state = spread(concurrency=3)
+    first, second, third = items(state)
+
+    state = totalled(state, done(first), caught(second), done(third, "x"))
+    assert [item.ranges for item in items(state)] == [(Range("x"),)]
+    result = totalled(state, done(items(state)[0]))["result"]
+
+    assert result["outcome"] == "incomplete"
+    assert from_json(result["left"]) == [Range("c", "d")]
+    assert result["causes"] == ["States.TaskFailed Sandbox.Timedout"]
+    assert result["at_least"] is True
+
+
+def test_a_worker_that_says_why_it_failed_is_a_failed_one() -> None:
+    state = started()
+    item = items(state)[0]
+
+    result = totalled(state, done(item, error="the bucket is gone"))["result"]
+
+    assert result["outcome"] == "incomplete"
+    assert from_json(result["left"]) == [Range()]
+    assert result["causes"] == ["the bucket is gone"]
+    # It may have found differences before.
+    assert result["at_least"] is True
+
+
+def test_a_cause_is_named_once() -> None:
+    state = spread(concurrency=3)
+
+    result = totalled(state, *map(caught, items(state)))["result"]
+
+    assert len(result["causes"]) == 1
+    assert from_json(result["left"]) == [Range("b")]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "cause"),
+    [
+        ({"rest": ["b"]}, "a worker made no progress"),
+        ({"rest": ["a"]}, "a worker returned keys that it was not given"),
+        ({"rest": ["b2", "b1"]}, "a worker returned ranges that overlap or are not in order"),
+        ({"rest": ["b1", "c"]}, "a worker returned ranges that overlap or are not in order"),
+        ({"rest": [1]}, "expected an encoded key"),
+        ({"rest": None}, "the worker's result is wrong"),
+        ({"counts": None}, "the worker's result is wrong"),
+        ({"changing": [{"keys": ["x", "y"], "looks": 1}]}, "it was not given"),
+    ],
+)
+def test_a_wrong_result_is_a_failure(wrong: dict[str, Any], cause: str) -> None:
+    state = spread(concurrency=2)
+    first, second = items(state)
+    value = done(first, counts={"compared": 99}) | wrong
+
+    result = totalled(state, value, done(second))["result"]
+
     assert result["outcome"] == "incomplete"
     assert cause in result["causes"][0]
-    assert from_json(result["left"]) == [Range("b", "m")]
+    assert from_json(result["left"]) == [Range("b", "c")]
+    assert result["at_least"] is True
+    assert "compared" not in result["counts"]
 
 
-def test_a_worker_that_returns_its_range_unchanged_ends_the_run() -> None:
-    machine = Machine(lambda _, value: done(value, rest=("",)))
-
-    result = machine.run()
-
-    assert (result["outcome"], machine.rounds) == ("incomplete", 1)
-    assert from_json(result["left"]) == [ALL]
+# --- Limits ---
 
 
-# --- The end ---
+def test_a_run_ends_after_the_most_rounds() -> None:
+    state = started(concurrency=1)
+    while state["next"] == "work":
+        (item,) = items(state)
+        assert item.ordinary
+        state = totalled(state, done(item, item.ordinary.after + "x" if item.ordinary else ""))
+
+    assert state["result"]["rounds"] == rounds.MOST_ROUNDS
+    assert state["result"]["outcome"] == "incomplete"
+    assert state["result"]["reason"] == "the run ended after 200 rounds"
+    assert from_json(state["result"]["left"]) == [Range("x" * 200)]
 
 
-def test_a_run_without_anything_left_is_complete() -> None:
-    state = begun()
-
-    result = after_round(state, done(state["work"][0], counts={"compared": 7}))["result"]
-
-    assert result["outcome"] == "complete"
-    assert (result["counts"], result["left"], result["rounds"]) == ({"compared": 7}, [], 1)
-    assert result["at_least"] is False
-
-
-@pytest.mark.parametrize(
-    ("counts", "outcome"),
-    [
-        ({"unread": 1}, "incomplete"),
-        ({"unrepaired": 1, "orphan": 1}, "incomplete"),
-        ({"failed": 1}, "incomplete"),
-        ({"unsettled": 1}, "complete"),
-        ({"orphan": 1}, "complete"),
-    ],
-)
-def test_keys_that_failed_make_a_result_incomplete(counts: dict[str, int], outcome: str) -> None:
-    state = begun()
-
-    assert after_round(state, done(state["work"][0], counts=counts))["result"]["outcome"] == outcome
-
-
-def test_a_failed_item_leaves_its_range_and_its_cause_and_the_others_go_on() -> None:
-    state = begun()
-    state = after_round(state, done(state["work"][0], rest=("b", "m")))
-    first, second = state["work"]
-
-    state = after_round(state, error(first, "too hot"), done(second, rest=("n",)))
-    assert state["next"] == "work"
-    result = after_round(state, done(state["work"][0]))["result"]
-
-    assert (result["outcome"], result["at_least"]) == ("incomplete", True)
-    assert result["causes"] == ["WorkerFailedError too hot"]
-    assert from_json(result["left"]) == [Range("b", "m")]
-
-
-def test_counts_of_all_rounds_add_up_and_a_second_attempt_makes_them_the_least() -> None:
-    state = begun()
-    state = after_round(state, done(state["work"][0], rest=("b",), counts={"compared": 2}))
-    assert state["at_least"] is False
-
-    state = after_round(state, done(state["work"][0], attempt=1, counts={"compared": 3}))
-
-    assert state["result"]["counts"] == {"compared": 5}
-    assert state["result"]["at_least"] is True
-
-
-def test_the_first_keys_are_named() -> None:
-    state = begun()
-    keys = tuple({"kind": "orphan", "key": f"k{number}"} for number in range(9))
-
-    result = after_round(state, done(state["work"][0], keys=keys))["result"]
-
-    assert result["keys"] == list(keys[:5])
-
-
-@pytest.mark.parametrize("limit", ["rounds", "iterations", "time"])
-def test_a_limit_ends_a_run_as_incomplete_with_what_is_left(
-    limit: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    now = NOW
-    match limit:
-        case "rounds":
-            monkeypatch.setattr(rounds, "MOST_ROUNDS", 2)
-        case "iterations":
-            monkeypatch.setattr(rounds, "MOST_ITERATIONS", 7)
-        case _:
-            now += timedelta(hours=23)
-    state = begun()
-    state = after_round(state, done(state["work"][0], rest=("b", "m")))
-    first, second = state["work"]
-
-    state = after_round(state, done(first), done(second, rest=("n",)), now=now)
+def test_a_run_ends_before_it_exceeds_the_iterations() -> None:
+    state = started(concurrency=40)
+    while state["next"] == "work":
+        results = []
+        for item in items(state):
+            assert item.ordinary
+            start = item.ordinary.after
+            cuts = (
+                [f"{start}{number:02}" for number in range(1, 41)] if not start else [start + "0"]
+            )
+            results.append(done(item, *cuts))
+        state = totalled(state, *results)
 
     result = state["result"]
-    assert (state["next"], result["outcome"]) == ("end", "incomplete")
-    assert result["reason"].startswith("the run ended after ")
-    assert from_json(result["left"]) == [Range("n")]
+    assert rounds.MOST_ITERATIONS - 40 < state["iterations"] <= rounds.MOST_ITERATIONS
+    assert result["rounds"] < rounds.MOST_ROUNDS
+    assert result["outcome"] == "incomplete"
+    assert result["reason"] == f"the run ended after {state['iterations']} iterations"
+    # Step Functions ends an execution with more than 25,000 events.
+    assert state["iterations"] * 10 + result["rounds"] * 15 < 25_000
 
 
-def test_a_limit_is_not_reached_too_early(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rounds, "MOST_ROUNDS", 3)
-    state = begun()
-    for _ in range(2):
-        (item, *_) = state["work"]
-        state = after_round(state, done(item, rest=(f"{state['round']}",)))
+@pytest.mark.parametrize(("hours", "goes_on"), [(22.9, True), (23, False), (30, False)])
+def test_a_run_ends_before_it_times_out(hours: float, goes_on: bool) -> None:
+    state = started(concurrency=2)
+    now = datetime.fromisoformat(STARTED) + timedelta(hours=hours)
 
-    assert (state["next"], state["round"]) == ("work", 3)
+    state = totalled(state, done(items(state)[0], "b", "c"), now=now)
+
+    assert (state["next"] == "work") is goes_on
+    if not goes_on:
+        assert state["result"]["outcome"] == "incomplete"
+        assert state["result"]["reason"] == "the run ended after 23 hours"
+        assert from_json(state["result"]["left"]) == [Range("b")]
 
 
-# --- Runs that nobody asked for ---
+def test_a_run_that_is_done_is_complete_however_late() -> None:
+    state = started()
+    now = datetime.fromisoformat(STARTED) + timedelta(hours=23.5)
+
+    assert totalled(state, done(items(state)[0]), now=now)["result"]["outcome"] == "complete"
 
 
-def test_an_index_that_was_never_filled_ends_the_run_only_if_nobody_asked_for_it() -> None:
-    assert begun(never_filled=True)["result"]["outcome"] == "never filled"
-    assert begun(never_filled=True, input={"repair": False})["next"] == "work"
-    backfill = begun(
-        never_filled=True,
-        may_write=True,
-        input={"mode": "backfill"},
-        name=name_of("backfill", ""),
-    )
+def test_what_is_left_names_failed_ranges_and_changing_keys_too() -> None:
+    state = spread(concurrency=3)
+    first, second, third = items(state)
+    late = NOW + timedelta(days=1)
+
+    result = totalled(
+        state,
+        caught(first),
+        done(second, changing=(Range("c1", "c2", looks=1),)),
+        done(third, "x"),
+        now=late,
+    )["result"]
+
+    assert from_json(result["left"]) == [Range("b", "c"), Range("c1", "c2"), Range("x")]
+
+
+def test_many_ranges_left_are_named_together() -> None:
+    state = spread(concurrency=40, ends="".join(chr(0x100 + number) for number in range(40)))
+    failing = [item for number, item in enumerate(items(state)) if number % 2]
+    rest = [done(item) for number, item in enumerate(items(state)) if not number % 2]
+    long = "\x01" * 1000
+    changing = tuple(Range(f"{long}{n:02}", f"{long}{n:02}x", looks=1) for n in range(20))
+
+    left = totalled(state, *map(caught, failing), *rest)["result"]["left"]
+    assert from_json(left) == [Range(*_ends(item)) for item in failing]
+
+    state = started(concurrency=1)
+    item = items(state)[0]
+    late = NOW + timedelta(days=1)
+    left = totalled(state, done(item, changing=changing), now=late)["result"]["left"]
+    covering = from_json(left)
+    assert len(json.dumps(left)) <= 4000
+    assert all(any(of.is_within(one) for one in covering) for of in map(_plain, changing))
+
+
+def _ends(item: Item) -> tuple[str, str | None]:
+    assert item.ordinary
+    return item.ordinary.after, item.ordinary.up_to
+
+
+def _plain(of: Range) -> Range:
+    return Range(of.after, of.up_to)
+
+
+# --- Keys that keep changing ---
+
+
+def hot(number: int, looks: int = 1, text: str = "b") -> Range:
+    return Range(f"{text}{number:04}", f"{text}{number:04}x", looks=looks)
+
+
+def test_changing_keys_are_spread_over_the_workers() -> None:
+    state = started(concurrency=3)
+    changing = tuple(hot(number, text="0") for number in range(6))
+
+    state = totalled(state, done(items(state)[0], "b", "c", "d", changing=changing))
+
+    assert [len(item.ranges) for item in items(state)] == [3, 3, 3]
+    assert [item.ordinary for item in items(state)] == [
+        Range("b", "c"),
+        Range("c", "d"),
+        Range("d"),
+    ]
+    given = [of for item in items(state) for of in item.ranges if of.looks]
+    assert sorted(given, key=lambda of: of.after) == list(changing)
+
+
+def test_changing_keys_alone_have_workers_too() -> None:
+    state = started(concurrency=3)
+
+    state = totalled(state, done(items(state)[0], changing=(hot(1), hot(2))))
+    assert [item.ranges for item in items(state)] == [(hot(1),), (hot(2),)]
+
+    first, second = items(state)
+    state = totalled(state, done(first, changing=(hot(1, looks=2),)), done(second))
+    assert [item.ranges for item in items(state)] == [(hot(1, looks=2),)]
+
+    state = totalled(state, done(items(state)[0], counts={"compared": 1, "unsettled": 1}))
+    assert state["result"]["outcome"] == "complete"
+
+
+def test_changing_keys_without_room_are_unsettled() -> None:
+    state = started(concurrency=1)
+    (item,) = items(state)
+    changing = tuple(hot(number, text="b" * 500) for number in range(60))
+
+    state = totalled(state, done(item, changing=changing, counts={"compared": 5}))
+
+    (item,) = items(state)
+    taken = len(item.ranges)
+    assert 30 < taken < 60
+    assert item.ranges == changing[:taken]
+    assert state["counts"] == {"compared": 5 + 60 - taken, "unsettled": 60 - taken}
+
+
+def test_a_lost_changing_key_is_left() -> None:
+    state = started(concurrency=1)
+    state = totalled(state, done(items(state)[0], changing=(hot(1),)))
+
+    result = totalled(state, caught(items(state)[0]))["result"]
+
+    assert result["outcome"] == "incomplete"
+    assert from_json(result["left"]) == [_plain(hot(1))]
+
+
+def test_states_keep_ranges_as_json() -> None:
+    state = spread(concurrency=2)
+
+    assert state["work"][0]["ranges"] == to_json([Range("b", "c")])
+
+
+# --- Runs that nobody asked to repair ---
+
+
+def test_an_index_that_was_never_filled_ends_such_a_run_only() -> None:
+    state = started(never_filled=True)
+
+    assert state["result"]["outcome"] == "never filled"
+    assert "run file-index backfill" in state["result"]["reason"]
+    assert started({"repair": False}, never_filled=True)["next"] == "work"
+    backfill = started({"mode": "backfill"}, never_filled=True, name=name_of("backfill", ""))
     assert backfill["next"] == "work"
 
 
-def test_repairs_that_nobody_asked_for_are_limited_over_all_workers_and_rounds() -> None:
-    state = begun(may_write=True)
-    assert state["work"][0]["repairs"] == 1000
+def test_its_repairs_are_limited_over_all_workers_and_rounds() -> None:
+    state = started(concurrency=2)
+    (item,) = items(state)
+    assert item.repairs == 1000
 
     counts = {"orphan": 900, "repaired": 900, "compared": 900}
-    state = after_round(state, done(state["work"][0], rest=("b", "m"), counts=counts))
-    assert [item["repairs"] for item in state["work"]] == [50, 50]
+    state = totalled(state, done(item, "b", "m", counts=counts))
+    first, second = items(state)
+    assert (first.repairs, second.repairs) == (50, 50)
 
-    first, second = state["work"]
     counts = {"orphan": 60, "repaired": 50, "compared": 60}
-    state = after_round(state, done(first, rest=("c",), counts=counts), done(second))
-    assert state["work"][0]["repairs"] == 50
-    result = after_round(state, done(state["work"][0]))["result"]
-    assert (
-        result["reason"]
-        == "10 of the differences were not repaired: run file-index verify --repair"
-    )
+    state = totalled(state, done(first, "c", counts=counts), done(second))
+    (item,) = items(state)
+    assert item.repairs == 50
+    reason = totalled(state, done(item))["result"]["reason"]
+    assert reason == "10 of the differences were not repaired: run file-index verify --repair"
 
 
 def test_an_attempt_that_died_counts_as_if_it_had_repaired_all_it_may() -> None:
-    state = begun(may_write=True)
+    state = started()
+    (item,) = items(state)
 
-    state = after_round(state, done(state["work"][0], rest=("b",), attempt=1))
+    state = totalled(state, done(item, "b", attempt=1, repairs=item.repairs))
 
-    assert state["work"][0]["repairs"] == 0
-
-
-def test_repairs_that_were_asked_for_have_no_limit() -> None:
-    state = begun(may_write=True, input={"repair": True})
-
-    assert state["work"][0]["repairs"] is None
+    assert items(state)[0].repairs == 0
 
 
-# --- Sizes ---
-
-_WORST = ("\x01", '"\\', "\U0001f600", "ü")
-
-
-def worst_key(seed: random.Random) -> str:
-    """A key of 1,024 bytes that JSON makes much longer, and that no other key resembles."""
-    characters = [seed.choice(_WORST) for _ in range(1024)]
-    beginning = f"{seed.randrange(10**6):06}"
-    key = beginning + "".join(characters)
-    return key.encode()[:1024].decode(errors="ignore")
-
-
-@pytest.mark.parametrize("concurrency", [1, 5])
-def test_no_state_exceeds_what_step_functions_takes(concurrency: int) -> None:
-    seed = random.Random(concurrency)  # noqa: S311 # no secret
-    keys = Listed(worst_key(seed) for _ in range(400))
-    comparing = Comparing(keys, Both(keys, keys), budget=4)
-
-    def work(item: Item, value: Mapping[str, Any]) -> dict[str, Any]:
-        chance = seed.random()
-        if chance < 0.1 and concurrency > 1:
-            return {**value, "error": {"Error": "WorkerFailedError", "Cause": "\x01" * 1500}}
-        compared = comparing(item, value)
-        result = Result.of(compared)
-        hot = tuple(
-            Range(key[:-1], key, looks=1)
-            for key in keys
-            if item.ordinary and key in item.ordinary and (not result.rest or key < result.rest[0])
-        )
-        examples = tuple(
-            {"kind": "unread", "key": worst_key(seed), "cause": '"' * 300} for _ in range(3)
-        )
-        return returned(replace(result, changing=hot * (chance < 0.3), keys=examples), item)
-
-    machine = Machine(work, concurrency)
-    result = machine.run()
-
-    assert machine.rounds > 5
-    assert machine.largest_state <= MOST_BYTES
-    assert machine.largest_item <= MOST_BYTES
-    assert result["keys"]
-
-
-def test_forty_separate_ranges_of_the_worst_keys_fit() -> None:
-    seed = random.Random(40)  # noqa: S311 # no secret
-    keys = sorted(worst_key(seed) for _ in range(400))
-    state = begun(concurrency=40)
-    state = after_round(state, done(state["work"][0], rest=tuple(keys[::10])))
-    assert len(state["work"]) == 40
-
-    for number in range(1, 9):
-        results = []
-        for at, value in enumerate(state["work"]):
-            item = Item.of(value)
-            hot = Range(keys[10 * at + number - 1], keys[10 * at + number], looks=1)
-            result = Result(
-                item=item.ranges,
-                rest=(keys[10 * at + number],),
-                changing=(hot,),
-                counts=dict.fromkeys(Findings().counts, 10**9),
-                keys=({"kind": "unread", "key": keys[at], "cause": "\\" * 300},),
-            )
-            results.append(returned(result, item))
-        sent = {**state, "work": results}
-        state = after_round(state, *results)
-        assert len(state["work"]) == 40
-        assert MOST_BYTES / 2 < size(sent) <= MOST_BYTES
-        assert MOST_BYTES / 2 < size(state) <= MOST_BYTES
-
-    failed = [error(item, "\x01" * 300) for item in state["work"]]
-    assert size({**state, "work": failed}) <= MOST_BYTES
-    ended = after_round(state, *failed)
-    assert size(ended) <= MOST_BYTES
-    # What is left covers all that was not done.
-    left = from_json(ended["result"]["left"])
-    assert all(any(key in of for of in left) for key in keys[9::10])
-
-
-# --- Every key once ---
-
-keys_ = st.text(st.sampled_from("ab/\x01é\ue000"), min_size=1, max_size=4)
-
-
-@settings(max_examples=150)
-@given(
-    st.frozensets(keys_, max_size=25),
-    st.frozensets(keys_, max_size=25),
-    st.integers(1, 7),
-    st.integers(1, 4),
-)
-def test_every_key_of_bucket_and_table_is_compared_exactly_once(
-    bucket: frozenset[str], table: frozenset[str], concurrency: int, budget: int
-) -> None:
-    keys = Listed(bucket | table)
-    compared: Counter[str] = Counter()
-    both = Both(Listed(bucket), Listed(table))
-
-    result = Machine(Comparing(keys, both, budget, compared), concurrency).run()
-
-    assert compared == Counter(bucket | table)
-    assert result["outcome"] == "complete"
+def test_a_run_that_was_asked_to_repair_has_no_limit() -> None:
+    assert items(started({"repair": True}))[0].repairs is None
+    assert items(started(may_write=False))[0].repairs is not None
