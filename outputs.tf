@@ -124,8 +124,8 @@ output "queue" {
 
 output "reconciliation" {
   description = <<-EOT
-    The state machine that reconciles index and bucket, the function of its workers and their log group: name and ARN of
-    each; null without `reconciliation`.
+    The state machine that reconciles index and bucket, the function of its workers, their log group, and the schedule
+    (null without one): name and ARN of each; null without `reconciliation`.
   EOT
   value       = local.reconciliation
 }
