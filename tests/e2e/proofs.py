@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from function.report import metric_fields
@@ -61,12 +62,12 @@ def worker_lines(stack: Stack, **fields: Any) -> list[dict[str, Any]]:
     return [line for line in lines if fields.items() <= line.items()]
 
 
-def write_result(stack: Stack, outcome: str = "complete", reason: str = "", **metrics: int) -> None:
+def write_result(stack: Stack, metrics: Mapping[str, int], outcome: str = "complete") -> None:
     """Write the line with which the workers report the result of a run."""
     logs, stream = stack.emulator.client("logs"), f"proofs-{time.time_ns()}"
     group = stack.outputs["reconciliation"]["log_group"]["name"]
     logs.create_log_stream(logGroupName=group, logStreamName=stream)
-    line = {"message": "result", "run": stream, "outcome": outcome, "reason": reason}
+    line = {"message": "result", "run": stream, "outcome": outcome, "reason": ""}
     line |= metric_fields(now(), stack.name, metrics)
     logs.put_log_events(
         logGroupName=group,

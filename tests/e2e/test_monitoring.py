@@ -41,7 +41,7 @@ def test_nothing_watches_a_metric_that_does_not_exist(stack: Stack) -> None:
     stack.put(f"{PREFIX}measured.csv")
     stack.wait_until_indexed(f"{PREFIX}measured.csv")
     if "reconciliation" in stack.outputs:
-        write_result(stack, **dict.fromkeys(PROOF, 0))
+        write_result(stack, dict.fromkeys(PROOF, 0))
     monitoring = Monitoring(stack)
     measured = monitoring.measured()
 
@@ -189,7 +189,7 @@ def test_the_queries_use_fields_that_the_logs_have(unversioned: Stack) -> None:
         unversioned.put(f"{PREFIX}lost.csv")
     runs = Runs(unversioned)
     runs.result(runs.start())
-    write_result(unversioned, **dict.fromkeys(PROOF, 0))
+    write_result(unversioned, dict.fromkeys(PROOF, 0))
     own, workers = (
         {name for line in lines for name in line} | {"@timestamp"}
         for lines in (unversioned.log_lines(), worker_lines(unversioned))

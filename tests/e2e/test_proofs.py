@@ -77,7 +77,7 @@ def test_events_lost_in_three_ways_fire_the_alarm_and_a_clean_proof_ends_it(stac
     assert worker_lines(stack, message="difference", run=second["name"]) == []
     periods.append(now())
     # The alarm keeps its state until a proof says that there is nothing.
-    write_result(stack, **dict.fromkeys(DRIFT, 0))
+    write_result(stack, dict.fromkeys(DRIFT, 0))
     periods.append(now())
     *_, silent, ended = monitoring.states("drift", periods)
     assert ended is State.OK
@@ -88,9 +88,9 @@ def test_events_lost_in_three_ways_fire_the_alarm_and_a_clean_proof_ends_it(stac
 def test_each_kind_of_drift_fires_the_alarm(stack: Stack, kind: str) -> None:
     monitoring = Monitoring(stack)
     periods = [now()]
-    write_result(stack, **{kind: 1})
+    write_result(stack, {kind: 1})
     periods.append(now())
-    write_result(stack, **dict.fromkeys(DRIFT, 0))
+    write_result(stack, dict.fromkeys(DRIFT, 0))
     periods.append(now())
 
     assert monitoring.states("drift", periods) == [State.UNKNOWN, State.ALARM, State.OK]
@@ -99,7 +99,7 @@ def test_each_kind_of_drift_fires_the_alarm(stack: Stack, kind: str) -> None:
 
 def test_records_that_the_filters_no_longer_match_fire_no_alarm(stack: Stack) -> None:
     periods = [now()]
-    write_result(stack, FilteredOut=1, **dict.fromkeys(DRIFT, 0))
+    write_result(stack, {"FilteredOut": 1, **dict.fromkeys(DRIFT, 0)})
 
     assert Monitoring(stack).fired([*periods, now()]) == set()
 
@@ -110,7 +110,7 @@ def test_a_deployment_is_in_alarm_until_its_first_proof_and_again_without_furthe
     monitoring = Monitoring(stack)
     hours = monitoring.alarms["not-proved"]["EvaluationPeriods"]
     periods = [now()]
-    write_result(stack, Proved=1)
+    write_result(stack, {"Proved": 1})
     periods.append(now())
 
     new, *proved = monitoring.states("not-proved", periods)
@@ -124,16 +124,16 @@ def test_incomplete_proofs_do_not_count(stack: Stack) -> None:
     monitoring = Monitoring(stack)
     hours = monitoring.alarms["not-proved"]["EvaluationPeriods"]
     periods = [now()]
-    write_result(stack, "incomplete", Proved=0)
+    write_result(stack, {"Proved": 0}, "incomplete")
     periods.append(now())
     assert monitoring.states("not-proved", periods)[-1] is State.ALARM
 
     # In one hour with an incomplete one, a complete one counts.
-    write_result(stack, "incomplete", Proved=0)
-    write_result(stack, Proved=1)
+    write_result(stack, {"Proved": 0}, "incomplete")
+    write_result(stack, {"Proved": 1})
     periods.append(now())
     assert monitoring.states("not-proved", periods)[-1] is State.OK
 
-    write_result(stack, "incomplete", Proved=0)
+    write_result(stack, {"Proved": 0}, "incomplete")
     periods.append(now())
     assert monitoring.fires("not-proved", quiet(periods, hours + 1))
