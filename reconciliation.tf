@@ -433,14 +433,5 @@ resource "aws_scheduler_schedule" "reconciliation" {
 
   # The first run of a rate starts at once: it needs its permissions, and events must already flow, or it would find
   # their objects to be missing.
-  depends_on = [
-    aws_cloudwatch_event_target.bucket,
-    aws_iam_role_policy.function,
-    aws_iam_role_policy.schedule,
-    aws_lambda_event_source_mapping.queue,
-    aws_lambda_function_event_invoke_config.function,
-    aws_lambda_permission.bucket,
-    aws_lambda_permission.rule,
-    aws_s3_bucket_notification.bucket,
-  ]
+  depends_on = [aws_iam_role_policy.schedule, aws_s3_bucket_notification.bucket]
 }
