@@ -144,7 +144,7 @@ locals {
       comparison = "LessThanThreshold", period = 60 * 60 # CloudWatch allows seven days of hours
       statistic  = "Maximum", limit = 1, minutes = local.proof_every_hours, of = local.proof_every_hours, no_data = "breaching"
       wanted     = local.schedule != null
-      about      = "No run has compared the whole index with its bucket for %{if local.schedule != null}${local.proof_every_hours} hours%{endif}, so nothing is known of lost events. The result of the last run says why."
+      about      = "No run has compared the whole index with its bucket for ${coalesce(local.proof_every_hours, 0)} hours, so lost events would go unnoticed. The result of the last run says why."
       section    = "the-index-is-not-proved"
     }
   }
