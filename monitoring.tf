@@ -1,6 +1,6 @@
-# Alarms, the dashboard, and queries of the function's log.
-# The function writes its own metrics (namespace FileIndex) in the last log line of each invocation; see
-# function/report.py.
+# Alarms, the dashboard, and queries of the logs.
+# The function writes its own metrics (namespace FileIndex) in the last log line of each invocation, see
+# function/report.py. Workers write theirs in the lines of differences and results, see function/reconciliation/log.py.
 
 locals {
   limits = var.monitoring.limits
@@ -10,9 +10,11 @@ locals {
 
   # As a dashboard names a metric: namespace, name, dimension and its value.
   metrics = {
+    compared          = ["FileIndex", "Compared", "Deployment", local.function_name]
     dead_letters      = ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", aws_sqs_queue.dead_letter.name]
     duration          = ["AWS/Lambda", "Duration", "FunctionName", local.function_name]
     errors            = ["AWS/Lambda", "Errors", "FunctionName", local.function_name]
+    filtered_out      = ["FileIndex", "FilteredOut", "Deployment", local.function_name]
     failed            = ["FileIndex", "Failed", "Deployment", local.function_name]
     ignored           = ["FileIndex", "Ignored", "Deployment", local.function_name]
     indexed           = ["FileIndex", "Indexed", "Deployment", local.function_name]
@@ -20,11 +22,18 @@ locals {
     lag               = ["FileIndex", "Lag", "Deployment", local.function_name]
     lost              = ["AWS/Lambda", "DestinationDeliveryFailures", "FunctionName", local.function_name]
     lost_by_rule      = ["AWS/Events", "InvocationsFailedToBeSentToDlq", "RuleName", one(aws_cloudwatch_event_rule.bucket[*].name)]
+    mismatches        = ["FileIndex", "Mismatches", "Deployment", local.function_name]
+    orphans           = ["FileIndex", "Orphans", "Deployment", local.function_name]
     permission_denied = ["FileIndex", "PermissionDenied", "Deployment", local.function_name]
+    phantoms          = ["FileIndex", "Phantoms", "Deployment", local.function_name]
+    proved            = ["FileIndex", "Proved", "Deployment", local.function_name]
     removed           = ["FileIndex", "Removed", "Deployment", local.function_name]
+    repaired          = ["FileIndex", "Repaired", "Deployment", local.function_name]
     superseded        = ["FileIndex", "Superseded", "Deployment", local.function_name]
     table_throttles   = ["AWS/DynamoDB", "WriteThrottleEvents", "TableName", aws_dynamodb_table.table.name]
     throttles         = ["AWS/Lambda", "Throttles", "FunctionName", local.function_name]
+    unread            = ["FileIndex", "Unread", "Deployment", local.function_name]
+    unsettled         = ["FileIndex", "Unsettled", "Deployment", local.function_name]
     waiting           = ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", local.queue_name]
     write_units       = ["AWS/DynamoDB", "ConsumedWriteCapacityUnits", "TableName", aws_dynamodb_table.table.name]
 
@@ -43,7 +52,8 @@ locals {
 
 locals {
   # An alarm fires if the statistic was above the limit in `minutes` of the last `of` minutes. Missing data means that
-  # nothing happened and does not fire it; with "ignore" the alarm keeps its state until there is data again.
+  # nothing happened and does not fire it; with "ignore" the alarm keeps its state until there is data again. Another
+  # `period` or `comparison` is stated. `expression` is the math of several metrics, by their id.
   alarms = {
     dead-letters = {
       metric    = local.metrics.dead_letters
@@ -110,65 +120,84 @@ locals {
       section   = "events-wait"
     }
     table-throttled = {
-      metric    = local.metrics.table_throttles
-      statistic = "Sum", limit = local.limits.table_throttles, minutes = 3, of = 5, no_data = "notBreaching"
-      wanted    = true
-      about     = "DynamoDB throttles writes to the index, which are retried. Lower queue.max_concurrency, or see table.partitions."
-      section   = "dynamodb-or-s3-throttles-or-does-not-respond"
+      # Whatever `no_data` says, CloudWatch ignores missing data of DynamoDB's metrics: an alarm would never end. Zeros
+      # replace them.
+      # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
+      expression = "FILL(measured, 0)", metrics = { measured = local.metrics.table_throttles }
+      statistic  = "Sum", limit = local.limits.table_throttles, minutes = 3, of = 5, no_data = "notBreaching"
+      wanted     = true
+      about      = "DynamoDB throttles writes to the index, which are retried. Lower queue.max_concurrency, or see table.partitions."
+      section    = "dynamodb-or-s3-throttles-or-does-not-respond"
+    }
+    drift = {
+      # A missing value counts as 0 if another one is there.
+      # https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math-syntax.html
+      expression = "phantoms + orphans + mismatches"
+      metrics    = { phantoms = local.metrics.phantoms, orphans = local.metrics.orphans, mismatches = local.metrics.mismatches }
+      statistic  = "Sum", limit = local.limits.drift, minutes = 1, of = 1, no_data = "ignore"
+      wanted     = local.schedule != null
+      about      = "A proof found that index and bucket differ: events were lost. The worker's log names each key${local.repairs ? "; the proof repairs them" : ". Run file-index verify --repair"}."
+      section    = "index-and-bucket-differ"
+    }
+    not-proved = {
+      metric     = local.metrics.proved
+      comparison = "LessThanThreshold", period = 60 * 60 # CloudWatch allows seven days of hours
+      statistic  = "Maximum", limit = 1, minutes = local.proof_every_hours, of = local.proof_every_hours, no_data = "breaching"
+      wanted     = local.schedule != null
+      about      = "No run has compared the whole index with its bucket for ${coalesce(local.proof_every_hours, 0)} hours, so lost events would go unnoticed. The result of the last run says why."
+      section    = "the-index-is-not-proved"
     }
   }
 }
 
 resource "aws_cloudwatch_metric_alarm" "alarm" {
   for_each = {
-    for name, alarm in local.alarms : name => merge(alarm, {
-      # Whatever `no_data` says, CloudWatch ignores missing data of DynamoDB's metrics: an alarm would never end. Zeros
-      # replace them.
-      # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
-      filled = alarm.metric[0] == "AWS/DynamoDB"
-    }) if alarm.wanted && var.monitoring.enabled
+    for name, alarm in local.alarms : name => merge(
+      { comparison = "GreaterThanThreshold", expression = null, metric = null, metrics = {}, period = 60 },
+      alarm,
+    ) if alarm.wanted && var.monitoring.enabled
   }
 
   alarm_name        = "${var.name}-${each.key}"
   alarm_description = "${each.value.about} More: docs/operations.md#${each.value.section} of terraform-aws-file-index."
   tags              = var.tags
 
-  namespace          = each.value.filled ? null : each.value.metric[0]
-  metric_name        = each.value.filled ? null : each.value.metric[1]
-  dimensions         = each.value.filled ? null : { (each.value.metric[2]) = each.value.metric[3] }
-  statistic          = each.value.filled || startswith(each.value.statistic, "p") ? null : each.value.statistic
+  namespace          = each.value.metric == null ? null : each.value.metric[0]
+  metric_name        = each.value.metric == null ? null : each.value.metric[1]
+  dimensions         = each.value.metric == null ? null : { (each.value.metric[2]) = each.value.metric[3] }
+  statistic          = each.value.metric == null || startswith(each.value.statistic, "p") ? null : each.value.statistic
   extended_statistic = startswith(each.value.statistic, "p") ? each.value.statistic : null
-  period             = each.value.filled ? null : 60
+  period             = each.value.metric == null ? null : each.value.period
 
   dynamic "metric_query" {
-    for_each = each.value.filled ? [each.value] : []
+    for_each = each.value.expression[*]
 
     content {
-      id          = "filled"
-      expression  = "FILL(measured, 0)"
-      label       = metric_query.value.metric[1]
+      id          = "result"
+      expression  = metric_query.value
+      label       = each.key
       return_data = true
     }
   }
 
   dynamic "metric_query" {
-    for_each = each.value.filled ? [each.value] : []
+    for_each = each.value.metrics
 
     content {
-      id          = "measured"
+      id          = metric_query.key
       return_data = false
 
       metric {
-        namespace   = metric_query.value.metric[0]
-        metric_name = metric_query.value.metric[1]
-        dimensions  = { (metric_query.value.metric[2]) = metric_query.value.metric[3] }
-        stat        = metric_query.value.statistic
-        period      = 60
+        namespace   = metric_query.value[0]
+        metric_name = metric_query.value[1]
+        dimensions  = { (metric_query.value[2]) = metric_query.value[3] }
+        stat        = each.value.statistic
+        period      = each.value.period
       }
     }
   }
 
-  comparison_operator = "GreaterThanThreshold"
+  comparison_operator = each.value.comparison
   threshold           = each.value.limit
   datapoints_to_alarm = each.value.minutes
   evaluation_periods  = each.value.of
@@ -184,7 +213,7 @@ resource "aws_cloudwatch_metric_alarm" "alarm" {
 # --- Dashboard: from the upload to the record, and what it costs ---
 
 locals {
-  graphs = [
+  graphs = concat([
     { title = "1. Events arriving", metrics = [concat(local.metrics.arriving, [{ label = "events" }])] },
     { title = "2. What became of them", metrics = [
       concat(local.metrics.indexed, [{ label = "indexed" }]),
@@ -213,7 +242,19 @@ locals {
       concat(local.metrics.write_units, [{ label = "write units" }]),
       concat(local.metrics.duration, [{ label = "milliseconds of the function", yAxis = "right" }]),
     ] },
-  ]
+    ], [
+    for _ in var.reconciliation[*] : { title = "7. Proofs: differences, and keys compared", metrics = [
+      concat(local.metrics.phantoms, [{ label = "phantoms" }]),
+      concat(local.metrics.orphans, [{ label = "orphans" }]),
+      concat(local.metrics.mismatches, [{ label = "mismatches" }]),
+      concat(local.metrics.filtered_out, [{ label = "filtered out" }]),
+      concat(local.metrics.repaired, [{ label = "repaired" }]),
+      concat(local.metrics.unread, [{ label = "unread" }]),
+      concat(local.metrics.unsettled, [{ label = "unsettled" }]),
+      concat(local.metrics.proved, [{ label = "proved", stat = "Maximum" }]),
+      concat(local.metrics.compared, [{ label = "keys compared", yAxis = "right" }]),
+    ] }
+  ])
 }
 
 resource "aws_cloudwatch_dashboard" "dashboard" {
@@ -239,12 +280,12 @@ resource "aws_cloudwatch_dashboard" "dashboard" {
       }],
       [{
         type   = "log"
-        x      = 0
-        y      = 12
-        width  = 24
+        x      = length(local.graphs) % 3 * 8
+        y      = floor(length(local.graphs) / 3) * 6
+        width  = 24 - length(local.graphs) % 3 * 8
         height = 6
         properties = {
-          title  = "7. The last failures"
+          title  = "${length(local.graphs) + 1}. The last failures"
           query  = "SOURCE '${aws_cloudwatch_log_group.function.name}' | ${local.log_queries["last failures"]}"
           region = local.region
           view   = "table"
@@ -254,7 +295,7 @@ resource "aws_cloudwatch_dashboard" "dashboard" {
   })
 }
 
-# --- Queries of the log, for CloudWatch Logs Insights ---
+# --- Queries of the logs, for CloudWatch Logs Insights ---
 
 locals {
   log_queries = {
@@ -264,14 +305,24 @@ locals {
     "lag of each key"    = "filter outcome in [\"indexed\", \"removed\"] | fields @timestamp, key, event, lag_ms | sort lag_ms desc | limit 100"
     "last failures"      = "filter outcome = \"failed\" | fields @timestamp, key, errorType, errorMessage | sort @timestamp desc | limit 20"
   }
+
+  worker_log_queries = {
+    "differences of a run" = "filter run = \"PUT/THE/RUN/HERE\" | fields @timestamp, message, kind, key, cause | sort @timestamp asc"
+    "results of runs"      = "filter message = \"result\" | fields @timestamp, run, outcome, reason, Compared, Unread, Unsettled | sort @timestamp desc | limit 50"
+  }
 }
 
 resource "aws_cloudwatch_query_definition" "query" {
-  for_each = var.monitoring.enabled ? local.log_queries : {}
+  for_each = merge([
+    for logged in concat(
+      [{ group = aws_cloudwatch_log_group.function.name, queries = local.log_queries }],
+      [for group in aws_cloudwatch_log_group.worker : { group = group.name, queries = local.worker_log_queries }],
+    ) : { for name, query in logged.queries : name => { group = logged.group, query = query } } if var.monitoring.enabled
+  ]...)
 
   name            = "${var.name}/${each.key}"
-  log_group_names = [aws_cloudwatch_log_group.function.name]
-  query_string    = each.value
+  log_group_names = [each.value.group]
+  query_string    = each.value.query
 
   # CloudWatch would keep a second query of this name beside another deployment's; Lambda refuses a second function
   # before that.

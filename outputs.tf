@@ -47,9 +47,9 @@ output "deployment" {
     }])
     reconciliation = one([for created in local.reconciliation[*] : {
       log_group         = created.log_group.name
-      proof_every_hours = try(var.reconciliation.proof_every_hours, null)
+      proof_every_hours = local.proof_every_hours
       repair            = local.repairs
-      schedule          = try(var.reconciliation.schedule, null)
+      schedule          = local.schedule
       state_machine_arn = created.state_machine.arn
     }])
     table = {
@@ -130,8 +130,8 @@ output "queue" {
 
 output "reconciliation" {
   description = <<-EOT
-    The state machine that reconciles index and bucket, the function of its workers and their log group: name and ARN of
-    each; null without `reconciliation`.
+    The state machine that reconciles index and bucket, the function of its workers, their log group, and the schedule
+    (null without one): name and ARN of each; null without `reconciliation`.
   EOT
   value       = local.reconciliation
 }

@@ -1,15 +1,25 @@
 # Reconciliation of bucket and index, with `reconciliation`: a state machine divides the keys into ranges, and a second
-# function, the worker, compares them, repairs them or fills the index.
+# function, the worker, compares them, repairs them or fills the index. A schedule starts it.
 
 locals {
   reconciliation = one([for machine in aws_sfn_state_machine.reconciliation : {
     log_group     = { arn = aws_cloudwatch_log_group.worker[0].arn, name = aws_cloudwatch_log_group.worker[0].name }
+    schedule      = one([for schedule in aws_scheduler_schedule.reconciliation : { arn = schedule.arn, name = schedule.name }])
     state_machine = { arn = machine.arn, name = machine.name }
     worker        = { arn = aws_lambda_function.worker[0].arn, name = aws_lambda_function.worker[0].function_name }
   }])
 
   # Whether runs may write: repair differences and backfill.
   repairs = anytrue(var.reconciliation[*].repair)
+
+  # When runs start, and how many hours may pass without a proof; null without a schedule.
+  schedule = one([for expression in var.reconciliation[*].schedule : expression if expression != "none"])
+  proof_every_hours = one([
+    for options in var.reconciliation[*] : coalesce(options.proof_every_hours, one([
+      for rate in regexall("^rate\\(([0-9]+) (minute|hour|day)s?\\)$", options.schedule) :
+      ceil(2 * tonumber(rate[0]) * { minute = 1, hour = 60, day = 24 * 60 }[rate[1]] / 60)
+    ])) if options.schedule != "none"
+  ])
 }
 
 # --- Worker: the function's package with another handler ---
@@ -133,9 +143,10 @@ resource "aws_lambda_function" "worker" {
 
   environment {
     variables = merge(local.environment, {
-      GRACE_SECONDS = tostring(var.reconciliation.grace_seconds)
-      REPAIR        = tostring(local.repairs)
-      VERSIONED     = tostring(var.bucket.versioned)
+      GRACE_SECONDS  = tostring(var.reconciliation.grace_seconds)
+      REPAIR         = tostring(local.repairs)
+      REPAIR_AT_MOST = tostring(var.reconciliation.repair_at_most)
+      VERSIONED      = tostring(var.bucket.versioned)
     })
   }
 
@@ -353,4 +364,74 @@ resource "aws_sfn_state_machine" "reconciliation" {
   # A run needs all permissions when it starts. Step Functions takes over a state machine of the same name and
   # definition, where IAM refuses a role: so the role is first.
   depends_on = [aws_iam_role_policy.reconciliation]
+}
+
+# --- Schedule ---
+
+resource "aws_iam_role" "schedule" {
+  count = local.schedule == null ? 0 : 1
+
+  name                 = "${var.name}-schedule"
+  description          = "What the schedule of the file index ${var.name} may do."
+  path                 = var.role.path
+  permissions_boundary = var.role.permissions_boundary
+  tags                 = var.tags
+
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow"
+      Action    = "sts:AssumeRole"
+      Principal = { Service = "scheduler.amazonaws.com" }
+      # EventBridge Scheduler names the schedule's group, not the schedule.
+      # https://docs.aws.amazon.com/scheduler/latest/UserGuide/cross-service-confused-deputy-prevention.html
+      Condition = { StringEquals = {
+        "aws:SourceAccount" = local.account_id
+        "aws:SourceArn"     = "arn:${local.partition}:scheduler:${local.region}:${local.account_id}:schedule-group/default"
+      } }
+    }]
+  })
+}
+
+resource "aws_iam_role_policy" "schedule" {
+  count = local.schedule == null ? 0 : 1
+
+  name = "state-machine"
+  role = aws_iam_role.schedule[0].id
+  policy = jsonencode({
+    Version   = "2012-10-17"
+    Statement = [{ Effect = "Allow", Action = "states:StartExecution", Resource = aws_sfn_state_machine.reconciliation[0].arn }]
+  })
+}
+
+resource "aws_scheduler_schedule" "reconciliation" {
+  count = local.schedule == null ? 0 : 1
+
+  name        = "${var.name}-reconciliation"
+  description = "Compares the bucket ${local.bucket_name} with the DynamoDB table ${var.name}."
+  group_name  = "default"
+  state       = "ENABLED"
+
+  schedule_expression          = local.schedule
+  schedule_expression_timezone = "UTC"
+
+  flexible_time_window {
+    mode = "OFF"
+  }
+
+  target {
+    arn      = aws_sfn_state_machine.reconciliation[0].arn
+    role_arn = aws_iam_role.schedule[0].arn
+    input    = jsonencode({})
+
+    # By default AWS would retry 185 times within a day, and start a run long after its time.
+    retry_policy {
+      maximum_event_age_in_seconds = 60 * 60
+      maximum_retry_attempts       = 10
+    }
+  }
+
+  # The first run of a rate starts at once: it needs its permissions, and events must already flow, or it would find
+  # their objects to be missing.
+  depends_on = [aws_iam_role_policy.schedule, aws_s3_bucket_notification.bucket]
 }

@@ -218,6 +218,7 @@ variable "monitoring" {
     - `sns_topics`: ARNs of the SNS topics to notify when an alarm fires and when it ends.
     - `limits`: an alarm fires above
       - `dead_letters`: messages in the dead-letter queue,
+      - `drift`: differences that a proof finds in a minute,
       - `errors`, `failed_events`, `permission_denied`: in a minute,
       - `event_age_seconds`: age of the oldest waiting event,
       - `lag_seconds`: 90th percentile of the time from an event to its record, in two of three minutes,
@@ -228,6 +229,7 @@ variable "monitoring" {
     sns_topics = optional(list(string), [])
     limits = optional(object({
       dead_letters      = optional(number, 0)
+      drift             = optional(number, 0)
       errors            = optional(number, 0)
       event_age_seconds = optional(number, 600)
       failed_events     = optional(number, 0)
@@ -369,12 +371,20 @@ variable "reconciliation" {
     - `grace_seconds`: how long after a difference is found it is checked again, because its event may be late; 1 to 300.
     - `concurrency`: the most workers at once, 1 to 40. They share the account's concurrency with all other functions.
     - `memory_mb`: of a worker, 128 to 10240. 1769 are one vCPU.
+    - `schedule`: when EventBridge Scheduler starts a run, `rate(…)` or `cron(…)` in UTC; "none": only on request. It must
+      be known at plan. (Terraform replaces null by the default.)
+    - `proof_every_hours`: an alarm fires if no run has compared everything for so long; 1 to 168. Null: twice the
+      interval of `rate(…)`. With `cron(…)`, or a rate of more than 84 hours, it is required.
+    - `repair_at_most`: how many keys a scheduled run may repair; 0 to 1000000000. It reports the other differences.
   EOT
   type = object({
-    repair        = optional(bool, false)
-    grace_seconds = optional(number, 120)
-    concurrency   = optional(number, 5)
-    memory_mb     = optional(number, 1769)
+    repair            = optional(bool, false)
+    grace_seconds     = optional(number, 120)
+    concurrency       = optional(number, 5)
+    memory_mb         = optional(number, 1769)
+    schedule          = optional(string, "rate(1 day)")
+    proof_every_hours = optional(number)
+    repair_at_most    = optional(number, 10000)
   })
   default = null
 
@@ -392,6 +402,55 @@ variable "reconciliation" {
   validation {
     condition     = alltrue([for mb in var.reconciliation[*].memory_mb : mb >= 128 && mb <= 10240 && floor(mb) == mb])
     error_message = "reconciliation.memory_mb must be a whole number from 128 to 10240."
+  }
+
+  validation {
+    condition = alltrue([
+      for expression in var.reconciliation[*].schedule :
+      can(regex("^(none|rate\\((1 (minute|hour|day)|([2-9]|[1-9][0-9]{1,5}) (minutes|hours|days))\\)|cron\\([^ ()]+( [^ ()]+){5}\\))$", expression))
+    ])
+    error_message = "reconciliation.schedule must be a rate such as \"rate(1 day)\" or \"rate(12 hours)\", a cron expression of six fields such as \"cron(0 4 * * ? *)\", or \"none\" to start runs only on request. at(…) is not allowed: it starts a single run."
+  }
+
+  validation {
+    condition     = alltrue([for hours in var.reconciliation[*].proof_every_hours : hours >= 1 && hours <= 168 && floor(hours) == hours if hours != null])
+    error_message = "reconciliation.proof_every_hours must be a whole number from 1 to 168, the seven days that an alarm of CloudWatch can look back."
+  }
+
+  validation {
+    condition     = alltrue([for options in var.reconciliation[*] : options.proof_every_hours != null if startswith(options.schedule, "cron(")])
+    error_message = "The module cannot tell how often reconciliation.schedule = \"${join("", var.reconciliation[*].schedule)}\" starts a run: set reconciliation.proof_every_hours to twice the longest time between two runs, in hours, at most 168."
+  }
+
+  validation {
+    condition = alltrue(flatten([
+      for options in var.reconciliation[*] : [
+        for rate in regexall("^rate\\(([0-9]+) (minute|hour|day)s?\\)$", options.schedule) :
+        tonumber(rate[0]) * { minute = 1, hour = 60, day = 24 * 60 }[rate[1]] <= 84 * 60 if options.proof_every_hours == null
+      ]
+    ]))
+    error_message = "reconciliation.schedule = \"${join("", var.reconciliation[*].schedule)}\" leaves more than 84 hours between two runs. The alarm not-proved waits for two of them, and an alarm of CloudWatch can look back 168 hours: use a shorter interval, or set reconciliation.proof_every_hours."
+  }
+
+  validation {
+    condition = alltrue(flatten([
+      for options in var.reconciliation[*] : [
+        for rate in regexall("^rate\\(([0-9]+) (minute|hour|day)s?\\)$", options.schedule) :
+        min(168 * 60, tonumber(rate[0]) * { minute = 1, hour = 60, day = 24 * 60 }[rate[1]]) <= options.proof_every_hours * 60
+        if options.proof_every_hours != null
+      ]
+    ]))
+    error_message = "reconciliation.proof_every_hours is less than the time between two runs of reconciliation.schedule = \"${join("", var.reconciliation[*].schedule)}\", so the alarm not-proved would fire before each run: raise it, or use a shorter interval."
+  }
+
+  validation {
+    condition     = alltrue([for options in var.reconciliation[*] : options.proof_every_hours == null if options.schedule == "none"])
+    error_message = "reconciliation.proof_every_hours is for a schedule: remove it, or set reconciliation.schedule."
+  }
+
+  validation {
+    condition     = alltrue([for count in var.reconciliation[*].repair_at_most : count >= 0 && count <= 1000000000 && floor(count) == count])
+    error_message = "reconciliation.repair_at_most must be a whole number from 0 to 1000000000."
   }
 
   validation {

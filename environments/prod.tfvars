@@ -8,3 +8,7 @@ bucket = {
 table = {
   deletion_protection = true
 }
+
+reconciliation = {
+  repair = true
+}

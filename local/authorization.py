@@ -245,6 +245,11 @@ def _further(call: _Call) -> Iterator[_Check]:
         role := body.get("roleArn")
     ):
         yield _Check("iam:PassRole", role, {"iam:PassedToService": "states.amazonaws.com"})
+    if call.action in ("scheduler:CreateSchedule", "scheduler:UpdateSchedule") and (
+        target := body.get("Target")
+    ):
+        passed = {"iam:PassedToService": "scheduler.amazonaws.com"}
+        yield _Check("iam:PassRole", target["RoleArn"], passed)
     if call.action in ("dynamodb:CreateTable", "dynamodb:UpdateTable") and (
         key := (body.get("SSESpecification") or {}).get("KMSMasterKeyId")
     ):

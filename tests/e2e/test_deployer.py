@@ -158,7 +158,7 @@ class Deployer:
                 "function": {"architecture": "x86_64", "log_retention_days": 7, "memory_mb": 512},
                 "kms_key": None,
                 "queue": {"batch_size": 10},
-                "reconciliation": {"concurrency": 2},
+                "reconciliation": {"concurrency": 2, "schedule": "rate(12 hours)"},
                 "role": {"path": "/apps/"},
                 "table": {"deletion_protection": False, "point_in_time_recovery": False},
                 "tags": {"owner": "files"},
@@ -166,6 +166,7 @@ class Deployer:
             {
                 "kms_key": {"arn": self.kms_key},
                 "queue": None,
+                "reconciliation": {"schedule": "none"},
                 "role": {"path": "/apps/", "permissions_boundary": self.boundary},
                 "trigger": "notification",
             },

@@ -723,6 +723,23 @@ def test_a_call_is_authorized_by_its_action_on_its_resource(
             "iam:PassRole",
         ),
         (
+            ("scheduler:CreateSchedule", "*"),
+            (
+                "scheduler",
+                "create_schedule",
+                {
+                    "Name": "probe",
+                    "FlexibleTimeWindow": {"Mode": "OFF"},
+                    "ScheduleExpression": "rate(1 day)",
+                    "Target": {
+                        "Arn": STATE_MACHINE,
+                        "RoleArn": "arn:aws:iam::000000000000:role/none",
+                    },
+                },
+            ),
+            "iam:PassRole",
+        ),
+        (
             ("s3:DeleteObject", "*"),
             (
                 "s3",

@@ -1,19 +1,17 @@
 """Alarms and dashboard watch existing metrics, and each alarm fires if its cause exists."""
 
-import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
-from itertools import pairwise
-from typing import Any
+from datetime import timedelta
 
 import pytest
 
+from local.deployment import without_events
 from local.waiting import wait_for
 from tests.e2e.deployments import PREFIX
+from tests.e2e.monitoring import Monitoring, Periods, metrics_of, now
+from tests.e2e.proofs import PROOF, Runs, worker_lines, write_result
 from tests.e2e.stack import Stack
-
-DAY_SECONDS = 86400
 
 # Metrics that AWS records and the local AWS does not:
 DOCUMENTED = {
@@ -32,125 +30,8 @@ DOCUMENTED = {
     ("AWS/SQS", "NumberOfMessagesSent", "QueueName"),
 }
 
-Metric = tuple[str, str, str, str]
-"""Namespace, name, dimension and its value."""
-
-Minutes = Sequence[datetime]
-"""When each minute began, and when the last one ended.
-
-They stand for CloudWatch's minutes, but last only as long as their events.
-"""
-
 Cause = Callable[[Stack], Iterator[None]]
 """Makes an alarm fire; yields at the end of each minute that this takes."""
-
-
-class Monitoring:
-    """The alarms of a deployment, its dashboard, and what has been measured."""
-
-    def __init__(self, stack: Stack) -> None:
-        self.stack = stack
-        self.cloudwatch = stack.emulator.client("cloudwatch")
-        described = self.cloudwatch.describe_alarms(AlarmNamePrefix=f"{stack.name}-")
-        self.alarms: dict[str, dict[str, Any]] = {
-            alarm["AlarmName"].removeprefix(f"{stack.name}-"): alarm
-            for alarm in map(_with_its_metric, described["MetricAlarms"])
-            # The name of one deployment may begin another's.
-            if alarm["Dimensions"][0]["Value"] in self.names
-        }
-
-    @property
-    def names(self) -> set[str]:
-        """Return the names of the module's resources."""
-        return {self.stack.name, f"{self.stack.name}-dead-letter"}
-
-    def watched(self) -> set[Metric]:
-        return {_metric(alarm) for alarm in self.alarms.values()}
-
-    def drawn(self) -> set[Metric]:
-        body = json.loads(
-            self.cloudwatch.get_dashboard(DashboardName=self.stack.name)["DashboardBody"]
-        )
-        return {
-            (metric[0], metric[1], metric[2], metric[3])
-            for widget in body["widgets"]
-            for metric in widget["properties"].get("metrics", ())
-        }
-
-    def measured(self) -> set[Metric]:
-        return {
-            (metric["Namespace"], metric["MetricName"], dimension["Name"], dimension["Value"])
-            for page in self.cloudwatch.get_paginator("list_metrics").paginate()
-            for metric in page["Metrics"]
-            for dimension in metric["Dimensions"]
-        }
-
-    def fired(self, minutes: Minutes) -> set[str]:
-        """Return the alarms that fired in these minutes."""
-        return {name for name in self.alarms if self.fires(name, minutes)}
-
-    def fires(self, name: str, minutes: Minutes) -> bool:
-        """Return whether the alarm fired in these minutes, by CloudWatch's rules.
-
-        https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-evaluation.html
-        """
-        alarm = self.alarms[name]
-        assert alarm["ComparisonOperator"] == "GreaterThanThreshold"
-        # No data never breaches: neither with "notBreaching" nor with "ignore".
-        assert alarm["TreatMissingData"] in ("notBreaching", "ignore")
-        breaching = [
-            any(value > alarm["Threshold"] for value in self._statistic(alarm, began, ended))
-            for began, ended in pairwise(minutes)
-        ]
-        return any(
-            sum(breaching[max(0, end - alarm["EvaluationPeriods"]) : end])
-            >= alarm["DatapointsToAlarm"]
-            for end in range(1, len(breaching) + 1)
-        )
-
-    def _statistic(self, alarm: dict[str, Any], began: datetime, ended: datetime) -> list[float]:
-        """Return the alarm's value for one minute; None without data."""
-        percentile = alarm.get("ExtendedStatistic")
-        found = self.cloudwatch.get_metric_statistics(
-            Namespace=alarm["Namespace"],
-            MetricName=alarm["MetricName"],
-            Dimensions=alarm["Dimensions"],
-            StartTime=began,
-            EndTime=ended,
-            Period=DAY_SECONDS,
-            **(
-                {"ExtendedStatistics": [percentile]}
-                if percentile
-                else {"Statistics": [alarm["Statistic"]]}
-            ),
-        )["Datapoints"]
-        return [
-            point["ExtendedStatistics"][percentile] if percentile else point[alarm["Statistic"]]
-            for point in found
-        ]
-
-
-def now() -> datetime:
-    return datetime.now(UTC)
-
-
-def _with_its_metric(alarm: dict[str, Any]) -> dict[str, Any]:
-    """The alarm; one on an expression with the metric that the expression fills with zeros."""
-    for query in alarm.get("Metrics", ()):
-        if "MetricStat" in query:
-            statistic = query["MetricStat"]
-            return {
-                **alarm,
-                **statistic["Metric"],
-                "Period": int(statistic["Period"]),
-                "Statistic": statistic["Stat"],
-            }
-    return alarm
-
-
-def _metric(alarm: dict[str, Any]) -> Metric:
-    (dimension,) = alarm["Dimensions"]
-    return alarm["Namespace"], alarm["MetricName"], dimension["Name"], dimension["Value"]
 
 
 @pytest.mark.parametrize(
@@ -159,6 +40,8 @@ def _metric(alarm: dict[str, Any]) -> Metric:
 def test_nothing_watches_a_metric_that_does_not_exist(stack: Stack) -> None:
     stack.put(f"{PREFIX}measured.csv")
     stack.wait_until_indexed(f"{PREFIX}measured.csv")
+    if "reconciliation" in stack.outputs:
+        write_result(stack, dict.fromkeys(PROOF, 0))
     monitoring = Monitoring(stack)
     measured = monitoring.measured()
 
@@ -166,7 +49,7 @@ def test_nothing_watches_a_metric_that_does_not_exist(stack: Stack) -> None:
     for metric in monitoring.watched() | monitoring.drawn():
         assert metric[3] in monitoring.names
         assert metric in measured or metric[:3] in DOCUMENTED, metric
-    # And the reverse: the dashboard draws all metrics of the function.
+    # And the reverse: the dashboard draws all metrics of the function and the workers.
     ours = {metric for metric in measured if metric[0] == "FileIndex" and metric[3] == stack.name}
     assert ours <= monitoring.drawn()
 
@@ -267,11 +150,11 @@ def test_an_alarm_fires_by_what_aws_measures(
     stack: Stack, alarm: str, well: float, ill: float, minutes: int
 ) -> None:
     monitoring = Monitoring(stack)
-    namespace, name, dimension, value = _metric(monitoring.alarms[alarm])
-    period = timedelta(seconds=monitoring.alarms[alarm]["Period"])
+    ((namespace, name, dimension, value),) = metrics_of(monitoring.alarms[alarm])
+    period = timedelta(minutes=1)
     yesterday = now() - timedelta(days=1)
 
-    def measure(number: float, periods: int, hour: int) -> Minutes:
+    def measure(number: float, periods: int, hour: int) -> Periods:
         """Measure the number in the first minutes of an hour; return that hour's first minutes."""
         began = yesterday + timedelta(hours=hour)
         minutes = [began + minute * period for minute in range(7)]
@@ -295,22 +178,32 @@ def test_an_alarm_fires_by_what_aws_measures(
     assert monitoring.fires(alarm, measure(ill, minutes, hour=2))
 
 
-def test_the_queries_use_fields_that_the_log_has(unversioned: Stack) -> None:
+def test_the_queries_use_fields_that_the_logs_have(unversioned: Stack) -> None:
     queries = unversioned.emulator.client("logs").describe_query_definitions(
         queryDefinitionNamePrefix=f"{unversioned.name}/"
     )["queryDefinitions"]
     list(denied(unversioned))
     unversioned.put(f"{PREFIX}asked for.csv")
     unversioned.wait_until_indexed(f"{PREFIX}asked for.csv")
-    known = {name for line in unversioned.log_lines() for name in line} | {
-        "@timestamp",
-        "version_id",  # in buckets with versions
+    with without_events(unversioned.s3, unversioned.bucket):
+        unversioned.put(f"{PREFIX}lost.csv")
+    runs = Runs(unversioned)
+    runs.result(runs.start())
+    write_result(unversioned, dict.fromkeys(PROOF, 0))
+    own, workers = (
+        {name for line in lines for name in line} | {"@timestamp"}
+        for lines in (unversioned.log_lines(), worker_lines(unversioned))
+    )
+    known = {
+        unversioned.outputs["log_group"]["name"]: own | {"version_id"},  # in buckets with versions
+        unversioned.outputs["reconciliation"]["log_group"]["name"]: workers
+        | {"cause"},  # of keys that failed
     }
 
-    assert len(queries) == 5
+    assert len(queries) == 7
     for query in queries:
-        assert query["logGroupNames"] == [unversioned.outputs["log_group"]["name"]]
-        assert _fields(query["queryString"]) <= known
+        (group,) = query["logGroupNames"]
+        assert _fields(query["queryString"]) <= known[group]
         assert _fields(query["queryString"])
 
 

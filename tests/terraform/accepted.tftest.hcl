@@ -18,7 +18,14 @@ run "the_smallest_values" {
     function = { memory_mb = 128, timeout_seconds = 15, log_level = "DEBUG", log_retention_days = 1, reserved_concurrency = 1 }
     table    = { partitions = 1, tombstone_days = 15, stream = "OLD_IMAGE" }
 
-    reconciliation = { grace_seconds = 1, concurrency = 1, memory_mb = 128 }
+    reconciliation = {
+      grace_seconds     = 1
+      concurrency       = 1
+      memory_mb         = 128
+      schedule          = "rate(1 minute)"
+      proof_every_hours = 1
+      repair_at_most    = 0
+    }
   }
 }
 
@@ -127,7 +134,14 @@ run "a_message_is_tried_as_often_as_sqs_counts_and_filters_fill_what_a_state_may
     function = { timeout_seconds = 15 }
     queue    = { max_receives = 1000 }
 
-    reconciliation = { grace_seconds = 300, concurrency = 40, memory_mb = 10240 }
+    reconciliation = {
+      grace_seconds     = 300
+      concurrency       = 40
+      memory_mb         = 10240
+      schedule          = "rate(30 days)"
+      proof_every_hours = 168
+      repair_at_most    = 1000000000
+    }
 
     # They take 150,000 bytes as JSON.
     filters = [

@@ -88,7 +88,7 @@ run "the_messages_of_a_queue_are_monitored" {
   }
 
   assert {
-    condition     = setsubtract(keys(aws_cloudwatch_metric_alarm.alarm), ["failed-events"]) == setsubtract(keys(local.alarms), ["failed-events", "lost", "lost-by-rule"])
+    condition     = setsubtract(keys(aws_cloudwatch_metric_alarm.alarm), ["failed-events"]) == setsubtract(keys(local.alarms), ["drift", "failed-events", "lost", "lost-by-rule", "not-proved"])
     error_message = "With a queue, failed events do not fail their invocation, and Lambda keeps none of them."
   }
 
@@ -177,6 +177,36 @@ run "failed_events_of_a_queue_have_a_limit_of_their_own" {
   assert {
     condition     = aws_cloudwatch_metric_alarm.alarm["failed-events"].threshold == 8
     error_message = "The limit is this alarm's."
+  }
+}
+
+run "proofs_have_a_graph_and_queries" {
+  command = plan
+
+  variables {
+    reconciliation = { schedule = "none" }
+  }
+
+  assert {
+    condition = [
+      for widget in jsondecode(aws_cloudwatch_dashboard.dashboard[0].dashboard_body).widgets :
+      { title = widget.properties.title, at = [widget.x, widget.y, widget.width] } if widget.y == 12
+      ] == [
+      { title = "7. Proofs: differences, and keys compared", at = [0, 12, 8] },
+      { title = "8. The last failures", at = [8, 12, 16] },
+    ]
+    error_message = "The graph of proofs must be beside the failures."
+  }
+
+  assert {
+    condition = {
+      for name, query in aws_cloudwatch_query_definition.query : name => query.log_group_names
+      if query.log_group_names != tolist(["/aws/lambda/files"])
+      } == {
+      "differences of a run" = tolist(["/aws/lambda/files-worker"])
+      "results of runs"      = tolist(["/aws/lambda/files-worker"])
+    }
+    error_message = "Queries about runs must read the workers' log."
   }
 }
 

@@ -37,11 +37,14 @@ run "nothing_is_created_by_default" {
       for resource in [
         aws_cloudwatch_log_group.worker,
         aws_iam_role.reconciliation,
+        aws_iam_role.schedule,
         aws_iam_role.worker,
         values(aws_iam_role_policy.reconciliation),
+        aws_iam_role_policy.schedule,
         values(aws_iam_role_policy.worker),
         aws_iam_role_policy.worker_key,
         aws_lambda_function.worker,
+        aws_scheduler_schedule.reconciliation,
         aws_sfn_state_machine.reconciliation,
       ] : length(resource) == 0
     ])
@@ -106,7 +109,8 @@ run "a_worker_without_repair_only_reads" {
 
   assert {
     condition = [
-      for role in [aws_iam_role.worker[0], aws_iam_role.reconciliation[0]] : jsondecode(role.assume_role_policy).Statement
+      for role in [aws_iam_role.worker[0], aws_iam_role.reconciliation[0], aws_iam_role.schedule[0]] :
+      jsondecode(role.assume_role_policy).Statement
       ] == [
       [{ Effect = "Allow", Action = "sts:AssumeRole", Principal = { Service = "lambda.amazonaws.com" } }],
       [{
@@ -115,8 +119,17 @@ run "a_worker_without_repair_only_reads" {
         Principal = { Service = "states.amazonaws.com" }
         Condition = { StringEquals = { "aws:SourceAccount" = "111122223333" } }
       }],
+      [{
+        Effect    = "Allow"
+        Action    = "sts:AssumeRole"
+        Principal = { Service = "scheduler.amazonaws.com" }
+        Condition = { StringEquals = {
+          "aws:SourceAccount" = "111122223333"
+          "aws:SourceArn"     = "arn:aws:scheduler:eu-west-1:111122223333:schedule-group/default"
+        } }
+      }],
     ]
-    error_message = "Only Lambda, and only Step Functions for this account, may assume the roles."
+    error_message = "Only Lambda, and only Step Functions and Scheduler for this account, may assume the roles."
   }
 
   assert {
@@ -127,10 +140,10 @@ run "a_worker_without_repair_only_reads" {
       aws_lambda_function.worker[0].timeout == 900,
       aws_lambda_function.worker[0].environment[0].variables == tomap(merge(
         aws_lambda_function.function.environment[0].variables,
-        { GRACE_SECONDS = "120", REPAIR = "false" },
+        { GRACE_SECONDS = "120", REPAIR = "false", REPAIR_AT_MOST = "10000", VERSIONED = "false" },
       )),
     ])
-    error_message = "The worker is the function's package with another handler and two settings more."
+    error_message = "The worker is the function's package with another handler and its own settings."
   }
 
   assert {
@@ -165,7 +178,7 @@ run "a_worker_with_repair_writes_what_the_function_writes" {
     bucket         = { name = "watched", versioned = true }
     filters        = [{ prefix = "in/" }]
     kms_key        = { arn = "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab" }
-    reconciliation = { repair = true, grace_seconds = 300, concurrency = 40, memory_mb = 512 }
+    reconciliation = { repair = true, grace_seconds = 300, concurrency = 40, memory_mb = 512, repair_at_most = 7 }
   }
 
   assert {
@@ -195,6 +208,7 @@ run "a_worker_with_repair_writes_what_the_function_writes" {
       aws_lambda_function.worker[0].memory_size == 512,
       aws_lambda_function.worker[0].environment[0].variables["GRACE_SECONDS"] == "300",
       aws_lambda_function.worker[0].environment[0].variables["REPAIR"] == "true",
+      aws_lambda_function.worker[0].environment[0].variables["REPAIR_AT_MOST"] == "7",
       jsondecode(aws_sfn_state_machine.reconciliation[0].definition).States.Begin.Parameters.Payload.concurrency == 40,
       jsondecode(aws_sfn_state_machine.reconciliation[0].definition).States.Ranges.MaxConcurrency == 40,
       aws_cloudwatch_log_group.worker[0].kms_key_id == aws_cloudwatch_log_group.function.kms_key_id,
@@ -361,10 +375,10 @@ run "roles_path_boundary_and_tags_follow_the_options" {
 
   assert {
     condition = alltrue([
-      for role in [aws_iam_role.worker[0], aws_iam_role.reconciliation[0]] :
+      for role in [aws_iam_role.worker[0], aws_iam_role.reconciliation[0], aws_iam_role.schedule[0]] :
       role.path == "/service/" && role.permissions_boundary == "arn:aws:iam::111122223333:policy/team/boundary"
     ])
-    error_message = "Path and boundary must reach both roles."
+    error_message = "Path and boundary must reach each role."
   }
 
   assert {
@@ -372,6 +386,7 @@ run "roles_path_boundary_and_tags_follow_the_options" {
       for tags in [
         aws_cloudwatch_log_group.worker[0].tags,
         aws_iam_role.reconciliation[0].tags,
+        aws_iam_role.schedule[0].tags,
         aws_iam_role.worker[0].tags,
         aws_lambda_function.worker[0].tags,
         aws_sfn_state_machine.reconciliation[0].tags,

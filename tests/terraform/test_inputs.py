@@ -28,6 +28,25 @@ def test_a_rejection_says_what_to_do(inputs: Configuration) -> None:
     assert "terraform workspace select -or-create prod" in words
 
 
+def test_a_rejected_schedule_says_what_to_do(inputs: Configuration) -> None:
+    said = {}
+    for schedule in ("cron(0 4 * * ? *)", "rate(4 days)"):
+        value = json.dumps({"schedule": schedule})
+        code, output = inputs.terraform(
+            "plan",
+            "-var-file=environments/dev.tfvars",
+            f"-var=reconciliation={value}",
+            workspace="dev",
+        )
+        assert code != 0
+        said[schedule] = " ".join(output.replace("│", " ").split())
+        assert said[schedule].count("Error:") == 1
+        assert f'reconciliation.schedule = "{schedule}"' in said[schedule]
+
+    assert "set reconciliation.proof_every_hours to twice the longest" in said["cron(0 4 * * ? *)"]
+    assert "use a shorter interval, or set" in said["rate(4 days)"]
+
+
 def test_the_provider_rejects_at_plan_the_values_that_the_module_does_not_check(
     module: Configuration,
 ) -> None:

@@ -143,6 +143,34 @@ def test_no_run_comes_before_its_permissions(earlier: dict[str, set[str]]) -> No
     } <= earlier["module.notified.aws_sfn_state_machine.reconciliation"]
 
 
+@pytest.mark.parametrize(
+    ("name", "delivery"),
+    [
+        ("notified", "aws_s3_bucket_notification.bucket"),
+        ("external", "aws_lambda_permission.bucket"),
+        ("queued", "aws_lambda_event_source_mapping.queue"),
+        ("eventbridge", "aws_cloudwatch_event_target.bucket"),
+        ("external_eventbridge", "aws_lambda_event_source_mapping.queue"),
+    ],
+)
+def test_a_scheduled_run_starts_after_everything_that_it_and_the_events_need(
+    earlier: dict[str, set[str]], name: str, delivery: str
+) -> None:
+    # Scheduler starts the first run of a rate at once.
+    assert {
+        f"module.{name}.{before}"
+        for before in (
+            "aws_dynamodb_table.table",
+            "aws_iam_role_policy.schedule",
+            "aws_lambda_function.function",
+            "aws_lambda_function.worker",
+            "aws_sfn_state_machine.reconciliation",
+            "aws_sqs_queue.dead_letter",
+            delivery,
+        )
+    } <= earlier[f"module.{name}.aws_scheduler_schedule.reconciliation"]
+
+
 def test_another_number_of_partitions_replaces_the_table(
     changes: dict[str, dict[str, str]],
 ) -> None:
@@ -199,6 +227,11 @@ def test_a_replaced_role_of_the_reconciliation_gets_all_its_policies_again(
         "aws_iam_role.reconciliation[0]",
         "aws_sfn_state_machine.reconciliation[0]",
         *(f'aws_iam_role_policy.reconciliation["{policy}"]' for policy in ("runs", "worker")),
+    }
+    assert changes["role_of_the_schedule_replaced"].keys() == {
+        "aws_iam_role.schedule[0]",
+        "aws_iam_role_policy.schedule[0]",
+        "aws_scheduler_schedule.reconciliation[0]",
     }
 
 

@@ -17,4 +17,9 @@ run "prod_alone_protects_what_it_holds" {
     condition     = aws_s3_bucket.watched[0].force_destroy == (terraform.workspace != "prod")
     error_message = "A bucket that holds objects must be kept in prod alone."
   }
+
+  assert {
+    condition     = length(aws_scheduler_schedule.reconciliation) == (terraform.workspace == "prod" ? 1 : 0) && local.repairs == (terraform.workspace == "prod")
+    error_message = "The index must be proved and repaired in prod alone."
+  }
 }

@@ -210,6 +210,176 @@ run "a_worker_has_part_of_a_mebibyte" {
   expect_failures = [var.reconciliation]
 }
 
+run "a_schedule_is_no_expression" {
+  command = plan
+
+  variables {
+    reconciliation = { schedule = "daily" }
+  }
+
+  expect_failures = [var.reconciliation]
+}
+
+run "a_schedule_starts_a_single_run" {
+  command = plan
+
+  variables {
+    reconciliation = { schedule = "at(2026-01-01T04:00:00)" }
+  }
+
+  expect_failures = [var.reconciliation]
+}
+
+run "a_schedule_has_no_interval" {
+  command = plan
+
+  variables {
+    reconciliation = { schedule = "rate(0 days)" }
+  }
+
+  expect_failures = [var.reconciliation]
+}
+
+run "a_schedule_has_an_interval_in_weeks" {
+  command = plan
+
+  variables {
+    reconciliation = { schedule = "rate(1 week)" }
+  }
+
+  expect_failures = [var.reconciliation]
+}
+
+run "a_schedule_has_a_unit_in_the_singular" {
+  command = plan
+
+  variables {
+    reconciliation = { schedule = "rate(2 day)" }
+  }
+
+  expect_failures = [var.reconciliation]
+}
+
+run "a_cron_expression_has_five_fields" {
+  command = plan
+
+  variables {
+    reconciliation = { schedule = "cron(0 4 * * *)", proof_every_hours = 48 }
+  }
+
+  expect_failures = [var.reconciliation]
+}
+
+run "a_cron_expression_does_not_say_how_often_it_runs" {
+  command = plan
+
+  variables {
+    reconciliation = { schedule = "cron(0 4 * * ? *)" }
+  }
+
+  expect_failures = [var.reconciliation]
+}
+
+run "two_runs_are_further_apart_than_an_alarm_looks_back" {
+  command = plan
+
+  variables {
+    reconciliation = { schedule = "rate(85 hours)" }
+  }
+
+  expect_failures = [var.reconciliation]
+}
+
+run "a_proof_is_due_in_no_time" {
+  command = plan
+
+  variables {
+    reconciliation = { proof_every_hours = 0 }
+  }
+
+  expect_failures = [var.reconciliation]
+}
+
+run "a_proof_is_due_later_than_an_alarm_looks_back" {
+  command = plan
+
+  variables {
+    reconciliation = { proof_every_hours = 169 }
+  }
+
+  expect_failures = [var.reconciliation]
+}
+
+run "a_proof_is_due_after_part_of_an_hour" {
+  command = plan
+
+  variables {
+    reconciliation = { proof_every_hours = 24.5 }
+  }
+
+  expect_failures = [var.reconciliation]
+}
+
+run "a_proof_is_due_before_each_run" {
+  command = plan
+
+  variables {
+    reconciliation = { schedule = "rate(2 days)", proof_every_hours = 47 }
+  }
+
+  expect_failures = [var.reconciliation]
+}
+
+run "a_proof_is_due_before_each_run_of_a_rare_schedule" {
+  command = plan
+
+  variables {
+    reconciliation = { schedule = "rate(30 days)", proof_every_hours = 167 }
+  }
+
+  expect_failures = [var.reconciliation]
+}
+
+run "a_proof_is_due_without_a_schedule" {
+  command = plan
+
+  variables {
+    reconciliation = { schedule = "none", proof_every_hours = 48 }
+  }
+
+  expect_failures = [var.reconciliation]
+}
+
+run "less_than_nothing_is_repaired" {
+  command = plan
+
+  variables {
+    reconciliation = { repair_at_most = -1 }
+  }
+
+  expect_failures = [var.reconciliation]
+}
+
+run "more_is_repaired_than_any_index_holds" {
+  command = plan
+
+  variables {
+    reconciliation = { repair_at_most = 1000000001 }
+  }
+
+  expect_failures = [var.reconciliation]
+}
+
+run "part_of_a_key_is_repaired" {
+  command = plan
+
+  variables {
+    reconciliation = { repair_at_most = 0.5 }
+  }
+
+  expect_failures = [var.reconciliation]
+}
+
 run "the_role_of_a_state_machine_would_have_a_name_of_65_characters" {
   command = plan
 

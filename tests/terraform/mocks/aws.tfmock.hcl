@@ -39,6 +39,10 @@ mock_resource "aws_s3_bucket" {
   defaults = { arn = "arn:aws:s3:::created" }
 }
 
+mock_resource "aws_scheduler_schedule" {
+  defaults = { arn = "arn:aws:scheduler:eu-west-1:111122223333:schedule/default/files-reconciliation" }
+}
+
 mock_resource "aws_sfn_state_machine" {
   defaults = { arn = "arn:aws:states:eu-west-1:111122223333:stateMachine:files-reconciliation" }
 }

@@ -52,9 +52,17 @@ module "for_each" {
   derived_files   = { bucket_name = local.later.bucket, prefix = local.later.name, max_mb = local.later.days }
   kms_key         = { arn = local.later.arn }
   object_metadata = { enabled = true, tags = local.later.flag }
-  reconciliation  = { repair = true, grace_seconds = local.later.days, concurrency = local.later.week, memory_mb = local.later.memory }
   role            = { path = local.later.path, permissions_boundary = local.later.policy }
   tags            = { (local.later.name) = local.later.name }
+
+  reconciliation = {
+    repair            = true
+    grace_seconds     = local.later.days
+    concurrency       = local.later.week
+    memory_mb         = local.later.memory
+    proof_every_hours = local.later.days
+    repair_at_most    = local.later.days
+  }
 
   function = {
     architecture         = local.later.arch
@@ -69,6 +77,7 @@ module "for_each" {
     sns_topics = [local.later.topic]
     limits = {
       dead_letters      = local.later.days
+      drift             = local.later.days
       errors            = local.later.days
       event_age_seconds = local.later.days
       failed_events     = local.later.days

@@ -56,6 +56,14 @@ run "role_of_the_state_machine_replaced" {
   }
 }
 
+run "role_of_the_schedule_replaced" {
+  command = plan
+
+  plan_options {
+    replace = [aws_iam_role.schedule[0]]
+  }
+}
+
 run "queue_added" {
   command = plan
 
