@@ -121,7 +121,8 @@ def total(state: Mapping[str, Any], *, now: datetime) -> dict[str, Any]:
     changing: list[Range] = []
     for value in state["work"]:
         result = _result(value)
-        done["at_least"] |= result.attempt > 0
+        # A worker that ended with an error may have logged, and repaired, what nobody counts.
+        done["at_least"] |= result.attempt > 0 or bool(result.error)
         if result.error:
             causes.append(result.error)
             lost += result.item
@@ -222,7 +223,7 @@ def _next_round(
 def _shared(segments: Sequence[Sequence[Range]], pieces: int) -> list[list[Range]]:
     """Merge neighbours until there are at most so many ranges: each segment keeps its share."""
     numbers = [1] * len(segments)
-    for _ in range(pieces - len(segments)):
+    for _ in range(pieces - len(segments) if segments else 0):
         # The segment whose ranges would stand for most cuts gets one range more.
         most = max(range(len(segments)), key=lambda number: len(segments[number]) / numbers[number])
         if len(segments[most]) <= numbers[most]:
