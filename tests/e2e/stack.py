@@ -72,6 +72,12 @@ class Stack:
         name: str = self.outputs["role"]["name"]
         return name
 
+    @property
+    def log_group(self) -> str:
+        """The function's."""
+        name: str = self.outputs["log_group"]["name"]
+        return name
+
     @cached_property
     def queue_url(self) -> str:
         """The queue between trigger and function."""
@@ -283,11 +289,10 @@ class Stack:
     def log(self, since: float = 0) -> list[str]:
         """Return all lines since that Unix time, including the runtime's own, oldest first."""
         logs = self.emulator.client("logs")
-        group = self.outputs["log_group"]["name"]
         start = int(since * 1000)
         events: list[dict[str, Any]] = []
         while True:
-            page = logs.filter_log_events(logGroupName=group, startTime=start)["events"]
+            page = logs.filter_log_events(logGroupName=self.log_group, startTime=start)["events"]
             events += page
             if len(page) < _LOG_EVENTS:
                 return [event["message"] for event in events]
