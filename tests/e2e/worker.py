@@ -33,6 +33,11 @@ class Worker(Stack):
         return name
 
     @property
+    def function(self) -> Stack:
+        """The same deployment with the function, its role and its log."""
+        return Stack(self.emulator, self.deployment, self.second_plan)
+
+    @property
     def state_machine(self) -> str:
         """The ARN."""
         arn: str = self.outputs["reconciliation"]["state_machine"]["arn"]
