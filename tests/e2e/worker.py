@@ -94,3 +94,12 @@ class Worker(Stack):
         """Return the lines with this message about keys below the prefix."""
         lines = self.log_lines(message=message)
         return [line for line in lines if line["key"].startswith(prefix)]
+
+    def wait_for_lines(self, prefix: str, message: str, number: int) -> list[dict[str, Any]]:
+        """Wait until there are so many lines with this message about keys below the prefix."""
+
+        def found() -> list[dict[str, Any]] | None:
+            lines = self.lines_about(prefix, message)
+            return lines if len(lines) == number else None
+
+        return wait_for(found, lambda: self.log_lines()[-10:])
