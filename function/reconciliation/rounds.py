@@ -158,7 +158,8 @@ def total(state: Mapping[str, Any], *, now: datetime) -> dict[str, Any]:
         done["at_least"] |= result.attempt > 0 or result.error is not None
         done["iterations"] += result.attempt
         # An attempt that died may have repaired as many keys as it was allowed to.
-        repaired += result.counts.get("repaired", 0) + result.attempt * (result.repairs or 0)
+        died = result.attempt + (result.error is not None)
+        repaired += result.counts.get("repaired", 0) + died * (result.repairs or 0)
         if result.error:
             causes.append(result.error)
             lost += result.item

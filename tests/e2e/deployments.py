@@ -42,6 +42,7 @@ DEPLOYMENTS: dict[str, dict[str, Any]] = {
         "bucket": UNVERSIONED,
         "object_metadata": {"enabled": True, "tags": True},
         "reconciliation": REPAIRING,
+        "table": {"partitions": 3, "deletion_protection": False},
     },
     "eventbridge": {
         "bucket": VERSIONED,

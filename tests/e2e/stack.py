@@ -60,7 +60,8 @@ class Stack:
 
     @cached_property
     def index(self) -> IndexReader:
-        return IndexReader(self.emulator.client("dynamodb"), self.outputs["table"]["name"])
+        table = self.outputs["table"]
+        return IndexReader(self.emulator.client("dynamodb"), table["name"], table["partitions"])
 
     @property
     def bucket(self) -> str:
@@ -70,6 +71,12 @@ class Stack:
     @property
     def role(self) -> str:
         name: str = self.outputs["role"]["name"]
+        return name
+
+    @property
+    def log_group(self) -> str:
+        """The function's."""
+        name: str = self.outputs["log_group"]["name"]
         return name
 
     @cached_property
@@ -164,7 +171,7 @@ class Stack:
         return answer.get("FunctionError"), json.load(answer["Payload"])
 
     def policies(self) -> dict[str, dict[str, Any]]:
-        """The documents of the function's role, by name."""
+        """The documents of the role, by name."""
         iam = self.emulator.client("iam")
         names = iam.list_role_policies(RoleName=self.role)["PolicyNames"]
         return {
@@ -173,7 +180,7 @@ class Stack:
         }
 
     def granted(self) -> set[str]:
-        """The actions on table and buckets that the function's role has."""
+        """The actions on table and buckets that the role has."""
         return {
             action
             for document in self.policies().values()
@@ -184,7 +191,7 @@ class Stack:
 
     @contextmanager
     def without(self, action: str) -> Iterator[None]:
-        """The same deployment with one action taken out of the function's role."""
+        """The same deployment with one action taken out of the role."""
         iam = self.emulator.client("iam")
         for name, document in self.policies().items():
             policy = {"RoleName": self.role, "PolicyName": name}
@@ -283,11 +290,10 @@ class Stack:
     def log(self, since: float = 0) -> list[str]:
         """Return all lines since that Unix time, including the runtime's own, oldest first."""
         logs = self.emulator.client("logs")
-        group = self.outputs["log_group"]["name"]
         start = int(since * 1000)
         events: list[dict[str, Any]] = []
         while True:
-            page = logs.filter_log_events(logGroupName=group, startTime=start)["events"]
+            page = logs.filter_log_events(logGroupName=self.log_group, startTime=start)["events"]
             events += page
             if len(page) < _LOG_EVENTS:
                 return [event["message"] for event in events]

@@ -1,10 +1,14 @@
-"""The permissions of each function: all are needed, and a missing one is explained."""
+"""The permissions of functions and workers: all are needed, and a missing one is explained."""
+
+from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from local.deployment import without_events
 from tests.e2e.deployments import PREFIX
 from tests.e2e.stack import Stack
+from tests.e2e.worker import Worker
 
 APPLIES = {"dynamodb:PutItem"}
 LOOKS = APPLIES | {"dynamodb:GetItem", "s3:GetObject", "s3:ListBucket"}
@@ -82,3 +86,83 @@ def test_manifests_are_the_only_objects_that_are_written(derived: Stack) -> None
     assert [s["Resource"] for s in derived.policies()["derived-files"]["Statement"]] == [
         f"arn:aws:s3:::{derived.bucket}/manifests/*"
     ]
+
+
+COMPARES = {"dynamodb:GetItem", "dynamodb:Query", "s3:ListBucket"}
+REPAIRS = COMPARES | {"dynamodb:PutItem", "s3:GetObject"}
+INSERTS = {"dynamodb:PartiQLInsert", "s3:ListBucket"}
+REFRESHES = {"dynamodb:GetItem", "dynamodb:PutItem", "s3:GetObject", "s3:ListBucket"}
+
+NEEDED = {  # by deployment and mode: on table and buckets, in a run of one round
+    ("external", "verify"): COMPARES,
+    ("unversioned", "verify"): REPAIRS,
+    ("unversioned", "backfill"): INSERTS,
+    ("versioned", "verify"): REPAIRS,
+    ("versioned", "backfill"): INSERTS,
+    ("metadata", "verify"): REPAIRS | {"s3:GetObjectTagging"},
+    ("metadata", "backfill"): REFRESHES | {"s3:GetObjectTagging"},
+    ("derived", "verify"): REPAIRS | {"s3:PutObject"},
+    ("derived", "backfill"): REFRESHES | {"s3:PutObject"},
+}
+QUICKLY = {  # each action of a worker once
+    ("external", "verify"): COMPARES,
+    ("unversioned", "verify"): {"dynamodb:PutItem", "s3:GetObject"},
+    ("unversioned", "backfill"): {"dynamodb:PartiQLInsert"},
+    ("metadata", "verify"): {"s3:GetObjectTagging"},
+    ("derived", "verify"): {"s3:PutObject"},
+}
+
+
+@pytest.mark.parametrize("stack", sorted({name for name, _ in NEEDED}), indirect=True)
+def test_no_other_action_on_table_or_bucket_is_granted_to_a_worker(stack: Stack) -> None:
+    needed = [actions for (name, _), actions in NEEDED.items() if name == stack.name]
+
+    assert Worker.of(stack).granted() == set().union(*needed)
+
+
+@pytest.mark.parametrize(
+    ("stack", "mode", "action"),
+    [
+        pytest.param(
+            name,
+            mode,
+            action,
+            marks=[] if action in QUICKLY.get((name, mode), ()) else pytest.mark.long,
+        )
+        for (name, mode), actions in NEEDED.items()
+        for action in sorted(actions)
+    ],
+    indirect=["stack"],
+)
+def test_every_action_granted_to_a_worker_is_needed_and_its_absence_is_explained(
+    stack: Stack, mode: str, action: str
+) -> None:
+    worker = Worker.of(stack)
+    prefix = f"{PREFIX}{uuid4().hex[:8]}/"
+    key = f"{prefix}put.csv"
+    with without_events(worker.s3, worker.bucket):
+        worker.put(key)
+
+    with worker.without(action):
+        result = worker.run(mode=mode, prefix=prefix)
+
+    assert result["outcome"] == "incomplete"
+    causes = " ".join([*result["causes"], *(one.get("cause", "") for one in result["keys"])])
+    said = causes.replace("s3:GetObject or s3:ListBucket", action)
+    assert f"role {worker.role} is not authorized to perform: {action} on resource: " in said
+    assert worker.record(key) is None
+    # A manifest is written first, so a record never names one that is missing.
+    manifests = action == "dynamodb:PutItem" and stack.name == "derived"
+    assert len(_objects(worker, prefix)) == 1 + manifests
+
+    repaired = worker.run(mode=mode, prefix=prefix)
+
+    assert repaired["outcome"] == "complete"
+    assert bool(worker.record(key)) is (stack.name != "external")
+
+
+def _objects(worker: Worker, prefix: str) -> list[str]:
+    """The keys of objects that contain the prefix; a derived file's does too."""
+    pages = worker.s3.get_paginator("list_objects_v2").paginate(Bucket=worker.bucket)
+    found: list[dict[str, Any]] = [one for page in pages for one in page.get("Contents", [])]
+    return [one["Key"] for one in found if prefix in one["Key"]]
