@@ -21,6 +21,8 @@ _METRICS = {
     Kind.MISMATCH: "Mismatches",
     Kind.FILTERED_OUT: "FilteredOut",
 }
+_DRIFT = (Kind.PHANTOM, Kind.ORPHAN, Kind.MISMATCH)
+"""What the alarm `drift` counts. Records are filtered out by a change of the filters."""
 _REPAIRED = "Repaired"
 _TOTALS = ("compared", "unread", "unsettled")
 
@@ -53,16 +55,20 @@ class Log:
             self._measured("repaired", fields, _REPAIRED)
 
     def ended(self, result: Mapping[str, Any]) -> None:
-        """Log the result of the run, with its metrics if it was a proof of the whole index."""
+        """Log the result of a run, with metrics if it compared the whole index."""
         counts = result["counts"]
         names = ("outcome", "reason", "mode", "prefix", "repair", "rounds", "at_least")
         fields = {name: result[name] for name in names} | {"run": self.run, "counts": counts}
-        is_proof = result["outcome"] in ("complete", "incomplete")
-        if is_proof and result["mode"] == "verify" and not result["prefix"]:
-            zeros = dict.fromkeys([*_METRICS.values(), _REPAIRED], 0)
-            totals = {name.capitalize(): counts.get(name, 0) for name in _TOTALS}
-            proved = {"Proved": int(result["outcome"] == "complete")}
-            fields |= metric_fields(self.now(), self.deployment, zeros | totals | proved)
+        is_of_all = result["mode"] == "verify" and not result["prefix"]
+        if is_of_all and result["outcome"] in ("complete", "incomplete"):
+            is_complete = result["outcome"] == "complete"
+            metrics = {name.capitalize(): counts.get(name, 0) for name in _TOTALS}
+            metrics["Proved"] = int(is_complete)
+            if is_complete and not any(counts.get(kind) for kind in _DRIFT):
+                # The zeros end the alarm `drift`. The lines of the differences have other values.
+                none = [_METRICS[kind] for kind in Kind if not counts.get(kind)]
+                metrics |= dict.fromkeys([*none, _REPAIRED], 0)
+            fields |= metric_fields(self.now(), self.deployment, metrics)
         _logger.log(wanted_level(), "result", extra=fields)
 
     def died(self, error: Exception) -> None:
