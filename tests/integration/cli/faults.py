@@ -1,5 +1,6 @@
 """Calls to AWS that fail: for an object, for a while, or from some call on."""
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,7 @@ class Faults:
         """Operation and key of each call."""
         self.spared = 0
         """How many calls that would fail still succeed, the first ones."""
+        self._counting = threading.Lock()
         call = BaseClient._make_api_call  # type: ignore[attr-defined]
 
         def make_api_call(client: Any, operation: str, parameters: dict[str, Any]) -> Any:
@@ -24,13 +26,18 @@ class Faults:
             self.calls.append((operation, key))
             for failing, failing_key, error in list(self._faults):
                 if failing == operation and failing_key in (None, key):
-                    if self.spared:
-                        self.spared -= 1
+                    if self._is_spared():
                         break
                     raise error(client)
             return call(client, operation, parameters)
 
         monkeypatch.setattr(BaseClient, "_make_api_call", make_api_call)
+
+    def _is_spared(self) -> bool:
+        with self._counting:  # calls come from many threads
+            spared = self.spared > 0
+            self.spared -= spared
+            return spared
 
     def fail(self, operation: str, error: str | BaseException, *keys: str | None) -> None:
         """Make calls fail, for these keys or all, with an error code or an exception."""
