@@ -20,6 +20,7 @@ from typing import Any
 from zlib import crc32
 
 from function.reconciliation.division import divide
+from function.reconciliation.findings import Findings
 from function.reconciliation.items import Item, Result
 from function.reconciliation.ranges import Range, separator
 from function.reconciliation.rounds import begin, total
@@ -94,6 +95,8 @@ def _first(keys: Keys, of: Range, partitions: int = 1) -> str | None:
 
 
 # --- Runs ---
+
+NAMES_OF_COUNTS = list(Findings().counts)
 
 STARTED = datetime(2026, 1, 1, tzinfo=UTC)
 
