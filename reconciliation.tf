@@ -206,7 +206,7 @@ locals {
     Parameters = {
       "StateMachineArn.$" = "$$.StateMachine.Id"
       StatusFilter        = "RUNNING"
-      MaxResults          = 100
+      MaxResults          = 50
     }
     ResultSelector = { "running.$" = "$.Executions" }
     Retry          = [local.retry_of_worker[1]]

@@ -60,15 +60,15 @@ class _Part:
     width: float = 0.0
     """The logarithm of its share of all keys, if all texts were as likely; -inf: indivisible."""
 
-    def measure(self) -> None:
-        """Set the width."""
+    def measure(self, common: int) -> None:
+        """Set the width. All parts have `common` characters in common at the beginning."""
         shared = shared_length(self.first, self.high)
         width = _position(self.high[shared:]) - _position(self.first[shared:])
         if width <= 0 or not self.first <= _middle(self.first, self.high) < self.high:
             self.width = -math.inf
             return
         self.width = math.log(width) + sum(
-            math.log(_extent(character)[1]) for character in self.first[:shared]
+            math.log(_extent(character)[1]) for character in self.first[common:shared]
         )
 
 
@@ -80,7 +80,8 @@ def divide(rest: Range, sides: Sides, pieces: int, requests: int = MOST_REQUESTS
         return [rest]
     high = max(filter(None, (sides.last_record(rest), _top(first, rest, keys.next_object))))
     parts = [_Part(rest.after, first, high if rest.up_to is None else min(high, rest.up_to))]
-    parts[0].measure()
+    common = shared_length(first, parts[0].high)
+    parts[0].measure(common)
     while len(parts) < pieces * _PARTS_PER_RANGE and keys.left:
         number = max(range(len(parts)), key=lambda number: parts[number].width)
         part = parts[number]
@@ -90,10 +91,10 @@ def divide(rest: Range, sides: Sides, pieces: int, requests: int = MOST_REQUESTS
         found = keys.first(Range(middle, part.high))
         if found is not None:
             later = _Part(separator(middle, found), found, part.high)
-            later.measure()
+            later.measure(common)
             parts.insert(number + 1, later)
         part.high = middle
-        part.measure()
+        part.measure(common)
     starts = _merged(parts, pieces)
     return [Range(start, end) for start, end in zip(starts, [*starts[1:], rest.up_to], strict=True)]
 
@@ -138,7 +139,9 @@ def _top(first: str, rest: Range, next_object: Callable[[Range], str | None]) ->
     for end in range(shared, shared + _LEVELS):
         if end >= len(known):
             break
-        low, high, middle = ord(known[end]), _LAST_CODE, ord("~")
+        # The last character for which a key has room.
+        high = ord(last_key(known[:end])[end])
+        low, middle = ord(known[end]), ord("~")
         while low < high:
             middle = middle if low <= middle < high else (low + high) // 2
             found = beyond(last_key(known[:end] + _character(middle)))

@@ -9,7 +9,7 @@ from typing import Any
 from .ranges import MAX_ENCODED, Range, decoded, encoded, from_json, size, to_json
 
 _ROOM_FOR_COUNTS = 450
-_LONGEST_CAUSE = 300
+LONGEST_CAUSE = 300
 """In bytes as JSON."""
 
 
@@ -116,7 +116,7 @@ class Result:
             "keys": [dict(key) for key in self.keys],
             "attempt": self.attempt,
             "repairs": self.repairs,
-        } | ({"error": {"Cause": shortened(self.error, _LONGEST_CAUSE)}} if self.error else {})
+        } | ({"error": {"Cause": shortened(self.error, LONGEST_CAUSE)}} if self.error else {})
 
     @classmethod
     def of(cls, value: Mapping[str, Any]) -> "Result":
@@ -127,7 +127,7 @@ class Result:
         error = value.get("error")
         if error:
             texts = filter(None, (error.get("Error"), error.get("Cause")))
-            cause = shortened(" ".join(texts), _LONGEST_CAUSE)
+            cause = shortened(" ".join(texts), LONGEST_CAUSE)
             ranges = tuple(from_json(value["ranges"]))
             return cls(
                 item=ranges,

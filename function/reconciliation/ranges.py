@@ -9,6 +9,7 @@ from base64 import b85decode, b85encode
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 from urllib.parse import quote, unquote
@@ -136,6 +137,7 @@ def _end(key: str | None) -> str | None:
     return None if key is None else encoded(key)
 
 
+@lru_cache(maxsize=1024)  # a result is made smaller until it fits
 def encoded(key: str) -> str:
     """Return a key as JSON carries it: percent-encoded, or Base85 after a mark if that is shorter.
 

@@ -24,7 +24,7 @@ from .comparison import Kind
 from .division import divide
 from .failures import Failure
 from .findings import Drift, Findings
-from .items import Item, Result
+from .items import LONGEST_CAUSE, Item, Result, shortened
 from .log import Log
 from .ranges import Range
 from .reconciler import Reconciler
@@ -42,7 +42,6 @@ RESERVED_SECONDS = 15.0
 _JUDGED_AT_ONCE = 20 * WORKERS
 _EXAMPLES = 3
 _MOST_HALVES = 3
-_LONGEST_CAUSE = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +199,7 @@ class Worker:
 
 def _failed(error: Exception) -> WorkerFailedError:
     # Step Functions keeps the message and the stack trace in the state of the run, so it is short.
-    return WorkerFailedError(f"{type(error).__name__}: {error}"[:_LONGEST_CAUSE])
+    return WorkerFailedError(shortened(f"{type(error).__name__}: {error}", LONGEST_CAUSE))
 
 
 def _verified(
@@ -267,7 +266,7 @@ def _examples(found: Sequence[Drift | Failure]) -> tuple[Mapping[str, str], ...]
 
 def _example(one: Drift | Failure) -> dict[str, str]:
     failure = one if isinstance(one, Failure) else one.failure
-    cause = {"cause": failure.cause[:_LONGEST_CAUSE]} if failure else {}
+    cause = {"cause": shortened(failure.cause, LONGEST_CAUSE)} if failure else {}
     return {"kind": one.kind or "unread", "key": one.key} | cause
 
 

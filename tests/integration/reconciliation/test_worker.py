@@ -53,6 +53,10 @@ class Invocation:
         return int(self.seconds * 1000)
 
 
+AT_MOST = 3
+"""Repairs of a run that nobody asked to repair."""
+
+
 @dataclass
 class Machine:
     """Drives a worker as the state machine does."""
@@ -64,6 +68,8 @@ class Machine:
     """Replaces the budget of each item."""
     seconds: float = 900
     """How long an invocation may take."""
+    repair: bool = True
+    """Whether runs that do not say so are asked to repair."""
     results: list[Result] = field(default_factory=list)
     """Of all iterations."""
 
@@ -72,7 +78,7 @@ class Machine:
         state = self.worker.handle(
             {
                 "step": "begin",
-                "input": given,
+                "input": {"repair": self.repair} | given,
                 "execution": f"arn:{name}",
                 "name": name,
                 "started": datetime.now(UTC).isoformat(),
@@ -142,11 +148,13 @@ def machine(s3: "S3Client", dynamodb: "DynamoDBClient") -> Made:
     def made(*, may_write: bool = True, own: Settings | None = None, **more: Any) -> Machine:
         worker = Worker(
             own or settings(bucket_name=BUCKET),
-            WorkerSettings(grace_seconds=0, may_write=may_write, versioned=False),
+            WorkerSettings(
+                grace_seconds=0, may_write=may_write, versioned=False, repair_at_most=AT_MOST
+            ),
             connect=clients.__getitem__,
             now=lambda: datetime.now(UTC),
         )
-        return Machine(worker, **more)
+        return Machine(worker, repair=may_write, **more)
 
     return made
 
@@ -364,7 +372,7 @@ NOT_ALLOWED = "the worker may not write: set reconciliation.repair = true and ap
 
 @pytest.mark.parametrize(
     ("name", "given"),
-    [("run", {"repair": True}), (name_of("backfill", ""), {"mode": "backfill"})],
+    [("run", {"repair": True}), ("backfill-all-1", {"mode": "backfill"})],
 )
 def test_a_worker_that_may_not_write_refuses_to(
     machine: Made, s3: "S3Client", reader: IndexReader, name: str, given: dict[str, Any]

@@ -175,8 +175,16 @@ def test_a_tail_of_objects_is_cut_although_the_index_ends_early() -> None:
     assert max(bucket.count(of) for of in found) < 50
 
 
-def test_keys_that_only_end_in_more_nulls_may_stay_together() -> None:
-    keys = Keys.of(["a" + "\0" * number for number in range(10)])
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["a" + "\0" * number for number in range(10)],
+        ["\x01" * 1018 + "0", "\x01" * 1018 + "\ud7ff\x7f"],
+        ["p" * 1022 + "\x7f", "p" * 1022 + "\u07ff"],
+    ],
+)
+def test_odd_keys_may_stay_together(texts: list[str]) -> None:
+    keys = Keys.of(texts)
 
     check(Range(), Sides(keys, keys), 8, MOST_REQUESTS)
 

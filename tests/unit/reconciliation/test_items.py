@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from function.reconciliation.comparison import Kind
 from function.reconciliation.items import Item, Result, shortened, thinned
 from function.reconciliation.ranges import Range, size, to_json
+from tests.unit.reconciliation.simulation import NAMES_OF_COUNTS
 
 OWN = Range("b", "x")
 HOT = Range("a", "a1", looks=2)
@@ -138,8 +138,7 @@ def test_a_worker_can_say_that_it_failed(cause: str) -> None:
     assert found.attempt == 0
 
 
-NAMES = ["compared", "repaired", "unsettled", "unread", "unrepaired", *map(str, Kind)]
-COUNTS = dict.fromkeys(NAMES, 9_999_999_999)
+COUNTS = dict.fromkeys(NAMES_OF_COUNTS, 9_999_999_999)
 
 
 @settings(max_examples=25)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.unit.reconciliation.simulation import NONE, SHAPES, bound, scenes
+from tests.unit.reconciliation.simulation import NONE, SHAPES, Scene, bound, decoys, scenes
 
 SCENES = list(scenes(NONE))
 
@@ -15,6 +15,13 @@ def test_the_bound_holds(shape: str, scene: str) -> None:
     rounds = scenes(keys)[scene].rounds(workers=4, budget=600)
 
     assert rounds <= bound(keys.number, 4, 600)
+
+
+@pytest.mark.long
+def test_decoys_take_more_rounds_but_lose_no_key() -> None:
+    keys = decoys(10**6)
+
+    assert Scene(keys, keys).rounds(40, 25_000) > bound(keys.number, 40, 25_000)
 
 
 @pytest.mark.long

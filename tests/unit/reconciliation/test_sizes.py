@@ -1,71 +1,205 @@
-"""Step Functions takes 256 KiB: what goes through it stays below 200,000 bytes, for any keys."""
+"""No state of a run is greater than Step Functions takes, whatever the keys."""
 
+import json
 from collections.abc import Mapping
+from itertools import pairwise
 from random import Random
 from typing import Any
 
 import pytest
 
+from function.events import MAX_KEY_BYTES
 from function.reconciliation.division import divide
 from function.reconciliation.findings import Findings
 from function.reconciliation.items import Item, Result
 from function.reconciliation.ranges import Range, from_json, separator, size
-from function.reconciliation.rounds import begin, total
-from tests.unit.reconciliation.simulation import STARTED, Keys, Sides, run
+from function.reconciliation.rounds import begin, name_of, total
+from tests.unit.reconciliation.simulation import NAMES_OF_COUNTS, STARTED, Keys, Scene, Sides, run
 
 MOST = 200_000
-FILTERS = 150_000
-"""The bytes of filters that travel beside an item."""
-WORST = ("\x01", '"\\', "\U0001f600", "ü")
+FILTERS = [{"prefix": "f" * 1024, "suffix": "s" * 400}] * 103
+BUDGET = 60
+CAUSE = json.dumps(
+    {
+        "errorMessage": "OutOfTimeError: the worker is about to time out with suspects left " * 4,
+        "errorType": "WorkerFailedError",
+        "requestId": "11111111-2222-3333-4444-555555555555",
+        "stackTrace": ['  File "/var/task/function/reconciliation/worker.py", line 1\n'] * 20,
+    }
+)[:1500]
+
+WORST = {
+    "control characters": "\x01",
+    "quotes and backslashes": '"\\',
+    "emoji": "\U0001f600",
+    "three bytes": "\uffff",
+    "percent signs": "%",
+    "random": "".join(map(chr, Random(1).choices(range(0x20, 0xD7FF), k=300))),  # noqa: S311
+}
 
 
-def worst_keys(number: int, seed: int) -> Keys:
+def long_keys(kind: str, number: int) -> Keys:
+    """Keys that are as long as can be, and differ only at the end."""
+    text = WORST[kind]
+    common = (text * MAX_KEY_BYTES).encode()[: MAX_KEY_BYTES - 6].decode(errors="ignore")
+    filling = MAX_KEY_BYTES - len(common.encode()) - 6
+
+    def at(place: int) -> str:
+        return common + "~" * filling + f"{place:06}"
+
+    return Keys(number, at)
+
+
+class Worst:
+    """Workers that return as much as they can."""
+
+    def __init__(self, keys: Keys) -> None:
+        self._keys = keys
+        self._calls = 0
+
+    def work(self, value: Mapping[str, Any]) -> Mapping[str, Any]:
+        self._calls += 1
+        if self._calls % 5 == 0:
+            return {**value, "error": {"Error": "WorkerFailedError", "Cause": CAUSE}}
+        item = Item.of(value)
+        changing = [Range(of.after, of.up_to, of.looks + 1) for of in item.ranges if of.looks]
+        changing = [of for of in changing if of.looks <= 5]
+        rest: list[Range] = []
+        at = self._keys.at
+        if item.ordinary:
+            places = self._keys.places(item.ordinary)
+            hot = places[: min(BUDGET, 25)]
+            befores = [item.ordinary.after, *map(at, hot)]
+            changing += [
+                Range(separator(before, key), key, looks=1) for before, key in pairwise(befores)
+            ]
+            if len(places) > BUDGET:
+                start = separator(at(places[BUDGET - 1]), at(places[BUDGET]))
+                left = Range(start, item.ordinary.up_to)
+                rest = divide(left, Sides(self._keys, self._keys), item.pieces)
+        example = {"kind": "filtered out", "key": at(0), "cause": '"é' * 150}
+        result = Result(
+            item=item.ranges,
+            rest=tuple(of.after for of in rest),
+            changing=tuple(changing),
+            counts=dict.fromkeys(NAMES_OF_COUNTS, 9_999_999),
+            keys=(example, example, example),
+            attempt=1,
+        ).as_json(item.room)
+        assert size(result) <= item.room
+        return result
+
+
+@pytest.mark.parametrize(
+    ("kind", "workers"),
+    [
+        ("control characters", 5),
+        ("quotes and backslashes", 1),
+        ("emoji", 5),
+        *(
+            pytest.param(kind, number, marks=pytest.mark.long)
+            for kind in WORST
+            for number in (1, 5, 40)
+        ),
+    ],
+)
+def test_the_states_of_a_run_fit(kind: str, workers: int) -> None:
+    keys = long_keys(kind, workers * BUDGET * 5)
+    prefix = keys.at(0)[:-6]
+    name = name_of("verify", prefix)
+    assert 149_000 < size(FILTERS) <= 150_000
+    rounds = cuts = 0
+
+    def seen(state: Mapping[str, Any]) -> None:
+        nonlocal rounds, cuts
+        rounds = max(rounds, state["round"])
+        cuts = max(cuts, len(state["work"]))
+        assert size({"step": "total", "state": state}) <= MOST
+        for value in state["work"]:
+            if "budget_seconds" in value and "error" not in value:
+                request = {"step": "work", "item": value, "run": state["run"], "attempt": 0}
+                assert size(request | {"filters": FILTERS}) <= MOST
+
+    state = run(
+        Worst(keys).work, workers, seen, name=name, input={"prefix": prefix, "mode": "verify"}
+    )
+
+    assert state["result"]["prefix"] == prefix
+    assert rounds >= 4
+    # Long keys do not keep the workers from sharing the work.
+    assert cuts == workers
+    assert size(state["result"]) <= 25_000
+
+
+def test_the_request_to_begin_fits() -> None:
+    arn = f"arn:aws:states:ap-southeast-1:123456789012:execution:{'n' * 50}-reconciliation"
+    running = [
+        {
+            "ExecutionArn": f"{arn}:{'x' * 80}",
+            "Name": "x" * 80,
+            "StartDate": "2026-11-26T12:00:00.000Z",
+            "StateMachineArn": arn,
+            "Status": "RUNNING",
+        }
+    ] * 80
+    request = {
+        "step": "begin",
+        "input": {"prefix": "\x01" * 1024, "mode": "verify"},
+        "execution": f"{arn}:{'x' * 80}",
+        "name": "x" * 80,
+        "started": "2026-11-26T12:00:00.000Z",
+        "running": running,
+        "concurrency": 40,
+        "filters": FILTERS,
+    }
+
+    assert size(request) <= MOST
+
+
+def test_a_wrong_input_does_not_make_a_long_result() -> None:
+    state = run(lambda value: value, 5, input={"mode": "\x01" * 100_000, "prefix": ""})
+
+    assert size(state) <= 3_000
+
+
+def test_workers_that_all_fail_fit() -> None:
+    keys = long_keys("control characters", 40 * 40)
+    scene = Scene(keys, keys)
+    sizes = []
+    calls = 0
+
+    def work(value: Mapping[str, Any]) -> Mapping[str, Any]:
+        nonlocal calls
+        calls += 1
+        if calls > 1:
+            return {**value, "error": {"Error": "WorkerFailedError", "Cause": CAUSE}}
+        item = Item.of(value)
+        starts = [of.after for of in divide(Range(), Sides(scene.bucket, scene.table), 40)]
+        rest = (keys.at(0), *starts[1:])
+        return Result(item=item.ranges, rest=rest).as_json(item.room)
+
+    state = run(work, 40, lambda state: sizes.append(size({"step": "total", "state": state})))
+
+    assert calls > 30
+    assert state["result"]["outcome"] == "incomplete"
+    assert 100_000 < max(sizes) <= MOST
+
+
+def unlike_keys(number: int, seed: int) -> Keys:
     """Keys of 1,024 bytes that JSON makes much longer, and that do not resemble each other."""
     random = Random(seed)  # noqa: S311 # the same each time
     keys = set()
     for _ in range(number):
-        text = f"{random.randrange(10**6):06}" + "".join(random.choices(WORST, k=1024))
+        text = f"{random.randrange(10**6):06}" + "".join(
+            random.choices(tuple(WORST.values()), k=1024)
+        )
         keys.add(text.encode()[:1024].decode(errors="ignore"))
     listed = sorted(keys)
     return Keys(len(listed), listed.__getitem__)
 
 
-@pytest.mark.parametrize("workers", [1, 5])
-def test_whole_runs_stay_small(workers: int) -> None:
-    random = Random(workers)  # noqa: S311 # the same each time
-    keys = worst_keys(400, workers)
-
-    def work(value: Mapping[str, Any]) -> Mapping[str, Any]:
-        assert size({"item": value, "run": {"prefix": "\x01" * 1024}}) + FILTERS <= MOST
-        item = Item.of(value)
-        if workers > 1 and random.random() < 0.1:
-            return {**value, "error": {"Error": "WorkerFailedError", "Cause": "\x01" * 1500}}
-        found = [keys.at(place) for of in item.ranges for place in keys.places(of)]
-        ordinary = item.ordinary
-        places = keys.places(ordinary) if ordinary else range(0)
-        rest: list[Range] = []
-        if ordinary and len(places) > 4:
-            left = Range(separator(keys.at(places[3]), keys.at(places[4])), ordinary.up_to)
-            rest = divide(left, Sides(keys, keys), item.pieces)
-        hot = [key for key in found if not rest or key <= rest[0].after]
-        changing = [Range(key[:-1], key, looks=1) for key in hot if ordinary and key in ordinary]
-        result = Result(
-            item=item.ranges,
-            rest=tuple(of.after for of in rest),
-            changing=tuple(changing) * (random.random() < 0.3),
-            keys=({"kind": "unread", "key": keys.at(0), "cause": '"' * 300},) * 3,
-        ).as_json(item.room)
-        assert size(result) <= item.room
-        return result
-
-    def small(state: Mapping[str, Any]) -> None:
-        assert size(state) <= MOST
-
-    assert run(work, workers, small)["round"] > 5
-
-
-def test_forty_separate_ranges_of_the_worst_keys_fit() -> None:
-    keys = worst_keys(400, 40)
+def test_forty_separate_ranges_of_unlike_keys_fit() -> None:
+    keys = unlike_keys(400, 40)
     request = {
         "input": {},
         "execution": "own",
