@@ -653,3 +653,18 @@ def test_a_range_within_one_that_is_left_is_not_named_again() -> None:
     result = totalled(state, caught(first), done(second))["result"]
 
     assert from_json(result["left"]) == [Range("a", "z")]
+
+
+def test_the_segment_with_most_cuts_gets_most_workers() -> None:
+    state = spread(concurrency=4)
+    first, second, third, fourth = items(state)
+
+    state = totalled(
+        state,
+        done(first, "b1"),
+        done(second, "c1", "c2", "c3", "c4", "c5", "c6"),
+        done(third),
+        done(fourth),
+    )
+
+    assert [item.ranges[0].after for item in items(state)] == ["b1", "c1", "c3", "c5"]
