@@ -26,7 +26,9 @@ settings.register_profile(
 )
 settings.load_profile("any machine")
 
-_COVERS = re.compile(r"tests/(unit|integration)/test_")
+_COVERS = re.compile(
+    r"tests/(unit|integration)/(reconciliation/)?test_(?!exactly|rounds_needed|sizes)"
+)
 _WANTED = "wanted"
 _GROUPS = "groups"
 _directory = pytest.StashKey[Path]()

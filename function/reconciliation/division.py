@@ -114,8 +114,8 @@ class _Keys:
         return self._sides.next_object(of)
 
     def first(self, of: Range) -> str | None:
-        """Return a first key of the range: the bucket's, or the table's if the bucket has none."""
-        return self.next_object(of) or self._sides.next_record(of)
+        """Return the first key of the range that either side has."""
+        return min(filter(None, (self.next_object(of), self._sides.next_record(of))), default=None)
 
 
 def _top(first: str, rest: Range, next_object: Callable[[Range], str | None]) -> str:

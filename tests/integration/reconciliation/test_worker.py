@@ -18,7 +18,7 @@ from function.indexer import Indexer
 from function.listing import Listing
 from function.reconciliation import worker as worker_module
 from function.reconciliation.ranges import size
-from function.reconciliation.rounds import name_of
+from function.reconciliation.rounds import kind_of, name_of
 from function.reconciliation.worker import Worker, WorkerSettings, create_worker
 from function.record import FileRecord, ObjectState
 from function.repository import FileIndex
@@ -33,7 +33,13 @@ if TYPE_CHECKING:
 
 MOST_ROUNDS = 60
 NOW = datetime.now(UTC)
-EVERYTHING = {"ranges": [{"keys": [None, None]}], "budget_seconds": 20, "pieces": 2, "room": 9999}
+EVERYTHING = {
+    "ranges": [{"keys": [None, None]}],
+    "budget_seconds": 20,
+    "pieces": 2,
+    "room": 9999,
+    "repairs": None,
+}
 
 Result = dict[str, Any]
 
@@ -612,3 +618,107 @@ def test_a_worker_is_made_from_its_environment(
     for wrong in ({"GRACE_SECONDS": "0"}, {"GRACE_SECONDS": "301"}, {"REPAIR": "yes"}):
         with pytest.raises(SettingsError, match=next(iter(wrong))):
             create_worker(environment | wrong)
+
+
+# --- Runs that nobody asked to repair ---
+
+
+def test_such_a_run_repairs_up_to_its_limit_and_says_how_to_repair_the_rest(
+    machine: Made, s3: "S3Client", store: Store, reader: IndexReader, lines: Lines
+) -> None:
+    put(s3, "there", *(f"new{number}" for number in range(AT_MOST + 2)))
+    store("there")
+
+    result = machine(concurrency=1).run(repair=None)
+
+    assert (result["outcome"], result["repair"]) == ("complete", True)
+    assert (result["counts"]["orphan"], result["counts"]["repaired"]) == (AT_MOST + 2, AT_MOST)
+    assert len(live(reader)) == 1 + AT_MOST
+    assert result["reason"] == (
+        "2 of the differences were not repaired: run file-index verify --repair"
+    )
+    assert len(lines("repaired")) == AT_MOST
+    asked = machine().run(repair=True)
+    assert (asked["counts"]["repaired"], asked["reason"]) == (2, "")
+
+
+def test_such_a_run_removes_no_record_because_the_filters_changed(
+    machine: Made, s3: "S3Client", store: Store, reader: IndexReader, lines: Lines
+) -> None:
+    put(s3, "in/a", "out/b")
+    store("in/a")
+    store("out/b")
+    store("out/c", "e")
+
+    result = machine(filters=[{"prefix": "in/"}]).run(repair=None)
+
+    assert (result["outcome"], result["counts"]["filtered out"]) == ("complete", 2)
+    assert live(reader) == ["in/a", "out/b", "out/c"]
+    (line,) = lines("result")
+    assert (line["Proved"], line["Orphans"], "FilteredOut" in line) == (1, 0, False)
+
+
+def test_an_index_that_was_never_filled_is_left_alone(
+    machine: Made, s3: "S3Client", reader: IndexReader, lines: Lines
+) -> None:
+    put(s3, "a", "b")
+
+    result = machine().run(repair=None)
+
+    assert result["outcome"] == "never filled"
+    assert "run file-index backfill" in result["reason"]
+    assert live(reader) == []
+    (line,) = lines("result")
+    assert "Proved" not in line
+
+
+def test_an_empty_bucket_with_an_empty_index_is_proved(machine: Made, lines: Lines) -> None:
+    assert machine().run(repair=None)["outcome"] == "complete"
+    (line,) = lines("result")
+    assert (line["Proved"], line["Compared"]) == (1, 0)
+
+
+# --- Results in the log ---
+
+
+def test_a_result_has_the_metrics_of_a_proof(
+    machine: Made, s3: "S3Client", store: Store, lines: Lines
+) -> None:
+    drift(s3, store)
+
+    machine().run()
+    machine().run()
+
+    first, second = lines("result")
+    assert (first["outcome"], first["Proved"], first["Compared"]) == ("complete", 1, 4)
+    # The lines of the differences have their metrics, and a zero would end the alarm.
+    assert not {"Phantoms", "Orphans", "Mismatches", "Repaired"} & first.keys()
+    zeros = ("Phantoms", "Orphans", "Mismatches", "FilteredOut", "Repaired", "Unread", "Unsettled")
+    assert {name: second[name] for name in zeros} == dict.fromkeys(zeros, 0)
+    metrics = second["_aws"]["CloudWatchMetrics"][0]["Metrics"]
+    assert {metric["Name"] for metric in metrics} == {*zeros, "Compared", "Proved"}
+
+
+def test_an_incomplete_result_is_no_proof(
+    machine: Made, s3: "S3Client", faults: Faults, store: Store, lines: Lines
+) -> None:
+    drift(s3, store)
+    faults.fail("ListObjectsV2", "AccessDenied")
+
+    assert machine().run()["outcome"] == "incomplete"
+
+    (line,) = lines("result")
+    assert line["Proved"] == 0
+    assert "Orphans" not in line
+
+
+def test_a_run_for_a_prefix_or_a_backfill_proves_nothing(
+    machine: Made, s3: "S3Client", lines: Lines
+) -> None:
+    put(s3, "a/1")
+
+    machine().run(f"{kind_of('verify', 'a/')}-1", prefix="a/")
+
+    (line,) = lines("result")
+    assert (line["outcome"], line["counts"]["orphan"]) == ("complete", 1)
+    assert not {"Proved", "Orphans", "_aws"} & line.keys()

@@ -646,6 +646,45 @@ def test_states_keep_ranges_as_json() -> None:
     assert state["work"][0]["ranges"] == to_json([Range("b", "c")])
 
 
+def test_changing_keys_leave_room_for_the_results_of_all_workers() -> None:
+    state = started(concurrency=5)
+    changing = tuple(hot(number, text="0" * 500) for number in range(150))
+    item = items(state)[0]
+    value = Result(item=item.ranges, rest=tuple("bcdef"), changing=changing).as_json(10**6)
+
+    state = totalled(state, value)
+
+    taken = sum(len(item.ranges) - 1 for item in items(state))
+    assert 60 < taken < 90
+    assert state["counts"]["unsettled"] == 150 - taken
+    assert sum(item.room for item in items(state)) <= 180_000
+    assert min(item.room - item.least_room for item in items(state)) > 10_000
+
+
+def test_a_range_within_one_that_is_left_is_not_named_again() -> None:
+    state = spread(concurrency=2) | {"lost": to_json([Range("a", "z")])}
+    first, second = items(state)
+
+    result = totalled(state, caught(first), done(second))["result"]
+
+    assert from_json(result["left"]) == [Range("a", "z")]
+
+
+def test_the_segment_with_most_cuts_gets_most_workers() -> None:
+    state = spread(concurrency=4)
+    first, second, third, fourth = items(state)
+
+    state = totalled(
+        state,
+        done(first, "b1"),
+        done(second, "c1", "c2", "c3", "c4", "c5", "c6"),
+        done(third),
+        done(fourth),
+    )
+
+    assert [item.ranges[0].after for item in items(state)] == ["b1", "c1", "c3", "c5"]
+
+
 # --- Runs that nobody asked to repair ---
 
 
