@@ -163,7 +163,10 @@ class Worker:
     def _is_never_filled(self, request: Mapping[str, Any]) -> bool:
         """Return whether the bucket has an object, but the index not a single record."""
         sides = self._reconciler(request, "").sides()
-        return sides.last_record(Range()) is None and sides.next_object(Range()) is not None
+        try:
+            return sides.last_record(Range()) is None and sides.next_object(Range()) is not None
+        except FileIndexError:
+            return False  # the first worker meets the error too, and its result says so
 
     def _work(self, request: Mapping[str, Any], seconds: float) -> dict[str, Any]:
         item, run, attempt = Item.of(request["item"]), request["run"], request["attempt"]

@@ -68,7 +68,7 @@ def test_lost_events_are_found_and_mended(worker: Worker, prefix: str) -> None:
     assert (found["outcome"], drifts(found), found["counts"]["compared"]) == ("complete", LOST, 5)
     assert workload.differences(worker, prefix) == before
 
-    mended = worker.run(prefix=prefix)
+    mended = worker.run(prefix=prefix, repair=True)
 
     assert (mended["outcome"], drifts(mended)) == ("complete", LOST)
     assert (mended["counts"]["repaired"], mended["at_least"]) == (4, False)
@@ -82,7 +82,7 @@ def test_lost_events_are_found_and_mended(worker: Worker, prefix: str) -> None:
     }
     assert all("_aws" in line for line in differences)
 
-    clean = worker.run(prefix=prefix)
+    clean = worker.run(prefix=prefix, repair=True)
 
     assert (clean["outcome"], drifts(clean), clean["counts"]["compared"]) == ("complete", {}, 3)
 
@@ -210,7 +210,7 @@ def test_a_worker_killed_after_its_first_repair_hides_no_difference(
         return Fault.KILLED_AFTER
 
     with Proxy(worker.emulator) as proxy, proxy.before(worker), proxy.injecting(decide):
-        result = worker.run(prefix=prefix)
+        result = worker.run(prefix=prefix, repair=True)
 
     assert (result["outcome"], result["at_least"]) == ("complete", True)
     assert sum(drifts(result).values()) < sum(LOST.values())
@@ -224,7 +224,7 @@ def test_two_runs_that_repair_the_same_keys_are_harmless(worker: Worker, prefix:
     lost = lose_many_events(worker, prefix)
     before = workload.differences(worker, prefix)
 
-    runs = [worker.start_run(), worker.start_run(prefix=prefix)]
+    runs = [worker.start_run(repair=True), worker.start_run(prefix=prefix, repair=True)]
     whole, part = map(worker.result, runs)
 
     assert whole["outcome"] == part["outcome"] == "complete"
@@ -233,7 +233,7 @@ def test_two_runs_that_repair_the_same_keys_are_harmless(worker: Worker, prefix:
     repaired = worker.lines_about(prefix, "repaired")
     assert {line["key"] for line in repaired} == before.keys()
     assert {line["run"] for line in repaired} == {whole["name"], part["name"]}
-    assert drifts(worker.run(prefix=prefix)) == {}
+    assert drifts(worker.run(prefix=prefix, repair=True)) == {}
 
 
 @pytest.mark.long
@@ -251,14 +251,14 @@ def test_workers_that_are_throttled_and_killed_change_no_result(
 
     with Proxy(worker.emulator) as proxy, proxy.before(worker), proxy.injecting(decide):
         found = worker.run(prefix=prefix, repair=False)
-        mended = worker.run(prefix=prefix)
+        mended = worker.run(prefix=prefix, repair=True)
         injected = proxy.injected
 
     assert (found["outcome"], drifts(found)) == ("complete", lost)
     assert mended["outcome"] == "complete"
     assert found["at_least"] or mended["at_least"]
     assert workload.differences(worker, prefix) == {}
-    assert drifts(worker.run(prefix=prefix)) == {}
+    assert drifts(worker.run(prefix=prefix, repair=True)) == {}
     assert injected.keys() == {*FAULTS, Fault.KILLED_AFTER}
 
 
@@ -328,7 +328,7 @@ def test_many_orphans_and_one_key_that_keeps_changing(
     hot = f"{many}010000.csv"
 
     with changing(unversioned, hot):
-        result = worker.run(LONG_SECONDS, prefix=many)
+        result = worker.run(LONG_SECONDS, prefix=many, repair=True)
 
     assert result["outcome"] == "complete"
     counts = result["counts"]
@@ -339,7 +339,7 @@ def test_many_orphans_and_one_key_that_keeps_changing(
     assert (counts["unsettled"], counts["unread"]) == (1, 0)
     assert result["rounds"] > 1
     assert workload.differences(worker, many).keys() == {hot}
-    again = worker.run(LONG_SECONDS, prefix=many)
+    again = worker.run(LONG_SECONDS, prefix=many, repair=True)
     assert (again["outcome"], drifts(again)) == ("complete", {"mismatch": 1})
 
 
@@ -381,7 +381,7 @@ def test_a_backfill_and_a_repair_reach_every_partition_of_the_table(metadata: St
     with without_events(worker.s3, worker.bucket):
         for key in keys[1:]:
             worker.delete(key)
-    mended = worker.run(prefix=prefix)
+    mended = worker.run(prefix=prefix, repair=True)
 
     assert (filled["outcome"], filled["counts"]["written"]) == ("complete", 9)
     assert (drifts(mended), mended["counts"]["repaired"]) == ({"phantom": 8}, 8)

@@ -672,6 +672,20 @@ def test_an_index_that_was_never_filled_is_left_alone(
     assert "Proved" not in line
 
 
+def test_a_run_that_may_not_read_the_index_is_incomplete(
+    machine: Made, s3: "S3Client", faults: Faults, lines: Lines
+) -> None:
+    put(s3, "a")
+    faults.fail("Query", "AccessDeniedException")
+
+    result = machine().run(repair=None)
+
+    assert result["outcome"] == "incomplete"
+    assert "is not authorized to perform: dynamodb:Query" in result["causes"][0]
+    (line,) = lines("result")
+    assert line["Proved"] == 0
+
+
 def test_an_empty_bucket_with_an_empty_index_is_proved(machine: Made, lines: Lines) -> None:
     assert machine().run(repair=None)["outcome"] == "complete"
     (line,) = lines("result")
