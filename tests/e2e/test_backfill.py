@@ -233,7 +233,9 @@ def test_two_processes_backfill_verify_and_repair(bare: Bare) -> None:
     assert (done.code, json.loads(done.answer)) == (0, {"objects": FEW, "inserted": FEW})
     *found, summary = [json.loads(line) for line in repaired.answer.splitlines()]
     assert {line["key"]: line["kind"] for line in found} == dict.fromkeys(phantoms, "phantom")
-    assert (repaired.code, repaired.messages) == (1, "")
+    assert repaired.code == 1
+    # On a slow machine, progress is a line every 15 seconds.
+    assert all(line.startswith("Verifying: ") for line in repaired.messages.splitlines())
     assert (summary["compared"], summary["repaired"]) == (FEW + len(phantoms), len(phantoms))
     assert differences(bare) == []
 
