@@ -447,10 +447,8 @@ def depending(
         yield depending
 
 
-@pytest.mark.parametrize(
-    "change",
-    [pytest.param(name, marks=[] if name == "role path" else [_LONG]) for name in WITH_DEPENDENCY],
-)
+@pytest.mark.long
+@pytest.mark.parametrize("change", list(WITH_DEPENDENCY))
 def test_a_changed_dependency_of_the_module_adds_nothing_to_what_a_change_destroys(
     depending: Depending, change: str
 ) -> None:

@@ -29,7 +29,10 @@ def lines(said: str) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize(
     "stack",
-    ["versioned", pytest.param("unversioned", marks=pytest.mark.long), "metadata"],
+    [
+        "metadata",
+        *(pytest.param(name, marks=pytest.mark.long) for name in ("unversioned", "versioned")),
+    ],
     indirect=True,
 )
 def test_a_deployment_is_read_verified_and_repaired(stack: Stack) -> None:

@@ -95,7 +95,7 @@ def test_a_run_reports_its_result_and_ends_both_alarms(stack: Stack) -> None:
     assert monitoring.states("not-proved", periods)[-1] is State.OK
 
 
-@pytest.mark.parametrize("policy", ["bucket", "table"])
+@pytest.mark.parametrize("policy", ["table", pytest.param("bucket", marks=pytest.mark.long)])
 def test_a_permission_taken_from_the_workers_fires_the_alarm(stack: Stack, policy: str) -> None:
     monitoring, runs = Monitoring(stack), Runs(stack)
     hours = monitoring.alarms["not-proved"]["EvaluationPeriods"]

@@ -10,11 +10,11 @@ SCENES = list(scenes(NONE))
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("scene", SCENES)
 def test_the_bound_holds(shape: str, scene: str) -> None:
-    keys = SHAPES[shape](20_000)
+    keys = SHAPES[shape](10_000)
 
-    rounds = scenes(keys)[scene].rounds(workers=4, budget=600)
+    rounds = scenes(keys)[scene].rounds(workers=4, budget=800)
 
-    assert rounds <= bound(keys.number, 4, 600)
+    assert rounds <= bound(keys.number, 4, 800)
 
 
 @pytest.mark.long
