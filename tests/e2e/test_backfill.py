@@ -193,6 +193,7 @@ def test_a_killed_backfill_resumes_at_its_checkpoint(full: Bare) -> None:
     assert again.messages == "There is nothing to resume: starting from the beginning.\n"
 
 
+@pytest.mark.long  # tests/unit/cli/test_killed.py ends it at every point
 def test_an_interrupted_backfill_says_how_to_resume(full: Bare) -> None:
     numbers, under_way, interrupted = count(1), Event(), Event()
 

@@ -202,10 +202,11 @@ def may(bare: Bare) -> Callable[[set[str]], dict[str, str]]:
 @pytest.mark.parametrize(
     "command",
     [
-        # Together these commands need every permission.
         "backfill",
-        "verify --repair",
-        *(pytest.param(name, marks=pytest.mark.long) for name in ("get", "ls", "verify")),
+        *(
+            pytest.param(name, marks=pytest.mark.long)
+            for name in ("get", "ls", "verify", "verify --repair")
+        ),
     ],
 )
 def test_a_missing_permission_is_named(

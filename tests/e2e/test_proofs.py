@@ -113,6 +113,7 @@ def test_a_permission_taken_from_the_workers_fires_the_alarm(stack: Stack, polic
     assert monitoring.fires("not-proved", quiet(periods, hours + 1))
 
 
+@pytest.mark.long
 def test_a_schedule_that_somebody_deleted_fires_the_alarm_and_a_plan_shows_it(
     stack: Stack,
 ) -> None:

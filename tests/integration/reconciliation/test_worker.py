@@ -295,6 +295,7 @@ def test_only_keys_below_the_prefix_are_compared_and_repaired(
     ]
 
 
+@pytest.mark.no_cover  # long when traced
 def test_a_spent_budget_still_makes_progress_and_every_key_is_compared_once(
     machine: Made, s3: "S3Client", dynamodb: "DynamoDBClient", store: Store
 ) -> None:
@@ -318,6 +319,7 @@ def test_a_spent_budget_still_makes_progress_and_every_key_is_compared_once(
     assert (differences(second).total(), second["counts"]["compared"]) == (0, 5)
 
 
+@pytest.mark.no_cover  # long when traced
 def test_any_key_is_compared_whatever_its_characters(
     machine: Made, s3: "S3Client", reader: IndexReader
 ) -> None:
@@ -391,6 +393,7 @@ def test_a_worker_that_may_not_write_refuses_to(
     assert live(reader) == []
 
 
+@pytest.mark.no_cover  # long when traced
 @pytest.mark.parametrize(
     ("listing", "head", "cause"),
     [
@@ -508,6 +511,7 @@ def test_a_worker_with_too_many_suspects_leaves_the_rest(
     assert max(one["counts"]["orphan"] for one in patient.results) == 3
 
 
+@pytest.mark.no_cover  # long when traced
 def test_a_retried_worker_has_half_the_budget_and_half_the_suspects(
     machine: Made, s3: "S3Client", monkeypatch: pytest.MonkeyPatch
 ) -> None:
