@@ -11,7 +11,7 @@ DEV := .venv/installed-dev
 PARTS := unit integration terraform e2e
 
 # More workers than cores, because many tests wait.
-WORKERS ?= 8
+WORKERS ?= 10
 PYTEST := $(BIN)/python -m pytest
 SIDE_BY_SIDE := --numprocesses $(WORKERS) --dist loadscope --no-loadscope-reorder
 SELECTED := $(if $(PART),$(PART:%=tests/%),--cov)

@@ -465,6 +465,7 @@ def test_a_changed_dependency_of_the_module_adds_nothing_to_what_a_change_destro
     } == destroyed
 
 
+@pytest.mark.long
 def test_a_changed_dependency_of_the_module_changes_nothing_in_it(
     depending: Depending, emulator: Emulator
 ) -> None:
