@@ -135,8 +135,8 @@ locals {
       expression = "phantoms + orphans + mismatches"
       metrics    = { phantoms = local.metrics.phantoms, orphans = local.metrics.orphans, mismatches = local.metrics.mismatches }
       statistic  = "Sum", limit = local.limits.drift, minutes = 1, of = 1, no_data = "ignore"
-      wanted     = local.schedule != null
-      about      = "A proof found that index and bucket differ: events were lost. The worker's log names each key${local.repairs ? "; the proof repairs them" : ". Run file-index verify --repair"}."
+      wanted     = var.reconciliation != null
+      about      = "A run found that index and bucket differ: events were lost, or are late. The worker's log names each key${local.repairs ? "; the run repairs them" : ". Run file-index verify --repair"}."
       section    = "index-and-bucket-differ"
     }
     not-proved = {

@@ -209,7 +209,7 @@ locals {
       MaxResults          = 50
     }
     ResultSelector = { "running.$" = "$.Executions" }
-    Retry          = [local.retry_of_worker[1]]
+    Retry          = [merge(local.retry_of_worker[1], { ErrorEquals = ["States.TaskFailed"] })]
     Next           = "Begin"
   }
 

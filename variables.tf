@@ -373,7 +373,7 @@ variable "reconciliation" {
     - `memory_mb`: of a worker, 128 to 10240. 1769 are one vCPU.
     - `schedule`: when EventBridge Scheduler starts a run, `rate(…)` or `cron(…)` in UTC; "none": only on request. It must
       be known at plan. (Terraform replaces null by the default.)
-    - `proof_every_hours`: an alarm fires if no run has compared everything for so long; 1 to 168. Null: twice the
+    - `proof_every_hours`: an alarm fires if no run has compared everything for that many hours; 1 to 168. Null: twice the
       interval of `rate(…)`. With `cron(…)`, or a rate of more than 84 hours, it is required.
     - `repair_at_most`: how many keys a scheduled run may repair; 0 to 1000000000. It reports the other differences.
   EOT

@@ -25,6 +25,8 @@ _PIECES = 4
 
 def cores() -> int:
     """Return how many processes work at once."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))  # what this process may use
     return os.cpu_count() or 1
 
 

@@ -43,7 +43,7 @@ engine_option: Decorator = click.option(
     type=click.Choice(["local", STEP_FUNCTIONS]),
     default="local",
     show_default=True,
-    help="This machine, or the workers of the deployment's `reconciliation`.",
+    help="Run on this machine, or on the workers of the deployment (input `reconciliation`).",
 )
 resume_option: Decorator = click.option(
     "--resume",

@@ -24,6 +24,7 @@ from .verify import exit_code, nothing_compared, write_findings
 
 POLL_SECONDS = 2.0
 _MOST_NAMED = 3
+_RUNNING = "RUNNING"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,10 +72,16 @@ class Runs:
             yield from page["executions"]
 
     def last(self, request: Request) -> str:
-        """Return the ARN of the last such run. Raises CommandError if there is none."""
-        for run in self.all():
-            if kind_in(run["name"]) == request.kind:
-                return str(run["executionArn"])
+        """Return the ARN of the run of this kind that is under way, or else of the last one.
+
+        A run that was skipped did nothing, so it does not count. Raises CommandError.
+        """
+        runs = [run for run in self.all() if kind_in(run["name"]) == request.kind]
+        under_way = [run for run in runs if run["status"] == _RUNNING]
+        for run in under_way or runs:
+            arn = str(run["executionArn"])
+            if under_way or not _is_skipped(self.describe(arn)):
+                return arn
         raise CommandError("there is no run to show: leave --resume out to start one")
 
     def describe(self, run: str) -> Mapping[str, Any]:
@@ -92,6 +99,10 @@ class Runs:
                 if event["id"] <= after:
                     return
                 yield event["id"], _counts(event)
+
+
+def _is_skipped(described: Mapping[str, Any]) -> bool:
+    return bool(json.loads(described.get("output") or "{}").get("outcome") == "skipped")
 
 
 def _counts(event: Mapping[str, Any]) -> Mapping[str, int]:
@@ -197,7 +208,7 @@ def _wait(
             for number, counts in runs.counts(run, since):
                 seen = max(seen, number)
                 work.advance(counts.get(counted, 0))
-            if described["status"] != "RUNNING":
+            if described["status"] != _RUNNING:
                 return described
             pause(POLL_SECONDS)
 
@@ -208,7 +219,7 @@ def _result(described: Mapping[str, Any], name: str) -> Mapping[str, Any]:
         why = ": ".join(filter(None, (described.get("error"), described.get("cause"))))
         raise CommandError(f"run {name} ended as {status}{why and f', {why}'}")
     result: Mapping[str, Any] = json.loads(described["output"])
-    if result["outcome"] in ("skipped", "failed"):
+    if result["outcome"] in ("skipped", "failed", "never filled"):
         raise CommandError(f"run {name} did nothing: {result['reason']}")
     return result
 
@@ -216,18 +227,23 @@ def _result(described: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 def _say_rest(target: Target, address: Address, result: Mapping[str, Any]) -> None:
     """Tell the user what the numbers do not say."""
     if result["at_least"]:
-        write_stderr("A worker died and was started again, so the numbers are the least.")
+        write_stderr("A worker was started again, so the counts are lower bounds.")
     for one in result["keys"]:
         cause = f": {one['cause']}" if "cause" in one else ""
         write_stderr("  {} {}{}", one["kind"], f"s3://{address.bucket}/{one['key']}", cause)
     if result["outcome"] == "incomplete":
         write_stderr("The result is incomplete{}.", result["reason"] and f": {result['reason']}")
+    elif result["reason"]:
+        write_stderr("{}.", result["reason"])
     for cause in result["causes"]:
         write_stderr("  {}", cause)
-    for left in from_json(result["left"])[:_MOST_NAMED]:
+    ranges = from_json(result["left"])
+    for left in ranges[:_MOST_NAMED]:
         begin = f" after {left.after}" if left.after else ""
         end = f" up to {left.up_to}" if left.up_to else ""
         write_stderr("  not done: the keys{}{}", begin, end)
+    if len(ranges) > _MOST_NAMED:
+        write_stderr("  … and {:,} more ranges", len(ranges) - _MOST_NAMED)
     deployment = target.deployment
     if result["keys"] and deployment and deployment.reconciliation:
         write_stderr("The log group {} has a line for each.", deployment.reconciliation.log_group)

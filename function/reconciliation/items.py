@@ -84,7 +84,7 @@ class Result:
         """Return the result as JSON that fits into the room.
 
         If not everything fits, there are fewer examples, fewer cuts, and some keys that keep
-        changing are counted as unsettled.
+        changing are counted as unread.
         """
         value = self._value()
         if size(value) <= room:
@@ -99,7 +99,7 @@ class Result:
             changing.append(key)
         counts = Counter(self.counts)
         dropped = len(self.changing) - len(changing)
-        counts.update({"unsettled": dropped, "compared": dropped} if dropped else {})
+        counts.update({"unread": dropped, "compared": dropped} if dropped else {})
         least = replace(least, changing=tuple(changing), counts=dict(counts))
         for number in range(len(self.rest), 0, -1):
             fewer = replace(least, rest=thinned(self.rest, number))

@@ -64,7 +64,9 @@ class Log:
             is_complete = result["outcome"] == "complete"
             metrics = {name.capitalize(): counts.get(name, 0) for name in _TOTALS}
             metrics["Proved"] = int(is_complete)
-            if is_complete and not any(counts.get(kind) for kind in _DRIFT):
+            # A worker that died has logged differences that are not in the counts.
+            is_known = is_complete and not result["at_least"]
+            if is_known and not any(counts.get(kind) for kind in _DRIFT):
                 # The zeros end the alarm `drift`. The lines of the differences have other values.
                 none = [_METRICS[kind] for kind in Kind if not counts.get(kind)]
                 metrics |= dict.fromkeys([*none, _REPAIRED], 0)

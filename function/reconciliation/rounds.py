@@ -30,8 +30,8 @@ MOST_ITERATIONS = 2_000
 
 https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
 """
-LONGEST_RUN = timedelta(hours=23)
-"""An hour less than the time-out of the state machine, so that a run can still say what is left."""
+LONGEST_RUN = timedelta(hours=21)
+"""Three hours less than the time-out of the state machine, so that a round can end before it."""
 
 _ROOM_FOR_WORK = 180_000
 _ROOM_FOR_ITEM = 40_000
@@ -134,12 +134,10 @@ def _earlier(request: Mapping[str, Any], run: Mapping[str, Any]) -> str | None:
         return str(other["StartDate"]), other["ExecutionArn"]
 
     others = [one for one in request["running"] if kind_in(one["Name"]) == kind]
-    own = [order(one) for one in others if one["ExecutionArn"] == request["execution"]]
-    earlier = [
-        one["Name"]
-        for one in others
-        if one["ExecutionArn"] != request["execution"] and (not own or order(one) < own[0])
-    ]
+    # A list may not have the run itself yet.
+    own = order({"StartDate": request["started"], "ExecutionArn": request["execution"]})
+    own = next((order(one) for one in others if order(one)[1] == own[1]), own)
+    earlier = [one["Name"] for one in others if order(one) < own]
     return earlier[0] if earlier else None
 
 
@@ -157,9 +155,7 @@ def total(state: Mapping[str, Any], *, now: datetime) -> dict[str, Any]:
         # A worker that ended with an error may have logged, and repaired, what nobody counts.
         done["at_least"] |= result.attempt > 0 or result.error is not None
         done["iterations"] += result.attempt
-        # An attempt that died may have repaired as many keys as it was allowed to.
-        died = result.attempt + (result.error is not None)
-        repaired += result.counts.get("repaired", 0) + died * (result.repairs or 0)
+        repaired += result.counts.get("repaired", 0) + _unknown_repairs(result)
         if result.error:
             causes.append(result.error)
             lost += result.item
@@ -193,14 +189,29 @@ def _result(value: Mapping[str, Any]) -> Result:
         return Result(item=item, error=f"the worker's result is wrong: {error}")
 
 
+def _unknown_repairs(result: Result) -> int:
+    """Return the most that the first attempt has repaired if it died: later ones repair nothing."""
+    is_known = result.attempt == 0 and not result.error
+    return 0 if is_known else result.repairs or 0
+
+
 def _unrepaired(state: Mapping[str, Any]) -> str:
     """Say how to repair what the run was not allowed to repair, if there is anything."""
-    counts = state["counts"]
-    left = sum(counts.get(str(kind), 0) for kind in Kind)
-    left -= counts.get("repaired", 0) + counts.get("unrepaired", 0)
-    if state["repairs"] is None or not state["run"]["repair"] or not left:
+    if state["repairs"] is None or not state["run"]["repair"]:
         return ""
-    return f"{left} of the differences were not repaired: run file-index verify --repair"
+    counts = state["counts"]
+    kept = counts.get(str(Kind.FILTERED_OUT), 0)
+    left = sum(counts.get(str(kind), 0) for kind in Kind) - kept
+    left -= counts.get("repaired", 0) + counts.get("unrepaired", 0)
+    reasons = []
+    if left:
+        reasons.append(f"{left} differences were not repaired: run file-index verify --repair")
+    if kept:
+        reasons.append(
+            f"{kept} records are filtered out: if the filters are right, file-index verify --repair"
+            " removes the records"
+        )
+    return "; ".join(reasons)
 
 
 def _is_unread(counts: Mapping[str, int]) -> bool:
@@ -240,15 +251,22 @@ def _next_round(
     budget = min(_LONGEST_BUDGET_SECONDS, _FIRST_BUDGET_SECONDS * 3 ** state["round"])
     shares = [[of] for segment in _shared(segments, workers) for of in segment]
     shares += [[] for _ in range(min(workers, len(changing)) - len(shares))]
-    repairs = None if state["repairs"] is None else state["repairs"] // len(shares)
+    allowed = state["repairs"]
     items = [
-        Item(ranges=tuple(of), budget_seconds=budget, pieces=workers, room=0, repairs=repairs)
-        for of in shares
-    ]
+        Item(
+            ranges=tuple(of),
+            budget_seconds=budget,
+            pieces=workers,
+            room=0,
+            # The first items get the remainder.
+            repairs=allowed if allowed is None else (allowed + number) // len(shares),
+        )
+        for number, of in enumerate(reversed(shares))
+    ][::-1]
     free = _ROOM_FOR_WORK - sum(item.least_room for item in items)
     items, dropped = _with_changing(items, changing, free // 2)
     counts = Counter(state["counts"])
-    counts.update({"compared": dropped, "unsettled": dropped} if dropped else {})
+    counts.update({"compared": dropped, "unread": dropped} if dropped else {})
     room = (_ROOM_FOR_WORK - sum(item.least_room for item in items)) // len(items)
     work = [replace(item, room=item.least_room + room).as_json() for item in items]
     return {

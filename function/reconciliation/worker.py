@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 import boto3
@@ -42,6 +43,7 @@ RESERVED_SECONDS = 15.0
 _JUDGED_AT_ONCE = 20 * WORKERS
 _EXAMPLES = 3
 _MOST_HALVES = 3
+_FIRST_PAGES = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,10 +163,15 @@ class Worker:
         )
 
     def _is_never_filled(self, request: Mapping[str, Any]) -> bool:
-        """Return whether the bucket has an object, but the index not a single record."""
-        sides = self._reconciler(request, "").sides()
+        """Return whether the bucket has a watched object, but the index not a single record.
+
+        If the first pages of the bucket have none, the run finds out what there is.
+        """
+        reconciler = self._reconciler(request, "")
         try:
-            return sides.last_record(Range()) is None and sides.next_object(Range()) is not None
+            if reconciler.sides().last_record(Range()) is not None:
+                return False
+            return any(page.objects for page in islice(reconciler.listing.pages(""), _FIRST_PAGES))
         except FileIndexError:
             return False  # the first worker meets the error too, and its result says so
 
@@ -188,7 +195,9 @@ class Worker:
                 verification = reconciler.verification(
                     grace=self._own.grace_seconds, repair=run["repair"]
                 )
-                result = _verified(verification, reconciler, item, budget, log)
+                # An attempt that died may have repaired all that the item allows.
+                fuse = Fuse(item.repairs if attempt == 0 or item.repairs is None else 0)
+                result = _verified(verification, reconciler, item, budget, log, fuse)
         except FileIndexError as error:
             log.died(error)
             if isinstance(error, OutOfTimeError):
@@ -205,8 +214,13 @@ def _failed(error: Exception) -> WorkerFailedError:
     return WorkerFailedError(shortened(f"{type(error).__name__}: {error}", LONGEST_CAUSE))
 
 
-def _verified(
-    verification: Verification, reconciler: Reconciler, item: Item, budget: Budget, log: Log
+def _verified(  # noqa: PLR0913, PLR0917 # all that an invocation has
+    verification: Verification,
+    reconciler: Reconciler,
+    item: Item,
+    budget: Budget,
+    log: Log,
+    fuse: Fuse,
 ) -> Result:
     findings, found = Findings(), list[Drift | Failure]()
     suspects: list[Suspect] = []
@@ -220,7 +234,6 @@ def _verified(
         rest = compared.rest or rest
     left = divide(rest, reconciler.sides(), item.pieces) if rest else []
     changing: list[Range] = []
-    fuse = Fuse(item.repairs)
     if suspects:
         time.sleep(max(0.0, max(suspect.due for suspect in suspects) - time.monotonic()))
     for first in range(0, len(suspects), _JUDGED_AT_ONCE):

@@ -222,7 +222,7 @@ def test_an_incomplete_result_names_what_is_missing(
 
     assert code == 2
     assert capsys.readouterr().err.splitlines()[1:] == [
-        "A worker died and was started again, so the numbers are the least.",
+        "A worker was started again, so the counts are lower bounds.",
         "  unread s3://reports/a\\x1b: role r is not authorized",
         "The result is incomplete: the run ended after 200 rounds.",
         "  bucket reports does not exist",
