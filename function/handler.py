@@ -12,11 +12,12 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any
 
 import boto3
 from botocore.config import Config
 
+from .context import Context
 from .errors import (
     MalformedEventError,
     ObjectEventsFailedError,
@@ -42,12 +43,6 @@ _TIME = (
     ": the invocation is about to time out. The event is redelivered; if this recurs, raise "
     "function.timeout_seconds"
 )
-
-
-class Context(Protocol):
-    """The part of Lambda's context that the function uses."""
-
-    def get_remaining_time_in_millis(self) -> int: ...  # noqa: D102
 
 
 @dataclass(slots=True)

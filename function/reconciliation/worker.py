@@ -10,15 +10,16 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cache
 from itertools import islice
 from typing import Any
 
 import boto3
 from botocore.config import Config
 
+from ..context import Context
 from ..errors import FileIndexError, OutOfTimeError, WorkerFailedError
 from ..filters import Filters
-from ..handler import Context
 from ..report import set_up
 from ..settings import Settings, boolean, whole_number
 from .comparison import Kind
@@ -299,7 +300,8 @@ def create_worker(environment: Mapping[str, str]) -> Worker:
     return Worker(
         Settings.from_environment(environment),
         WorkerSettings.from_environment(environment),
-        connect=lambda service: boto3.client(service, config=config),  # type: ignore[call-overload]
+        # Later invocations of this process use the clients again.
+        connect=cache(lambda service: boto3.client(service, config=config)),  # type: ignore[call-overload]
         now=lambda: datetime.now(UTC),
     )
 
