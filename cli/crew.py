@@ -26,13 +26,17 @@ _STOP_SECONDS = 30.0
 """How long requests under way may take after an interruption."""
 
 
-class _Part(Protocol):
+class Part(Protocol):
+    """What was done in a part of a range."""
+
     rest: Range | None
+    """What is left of the range."""
 
-    def add(self, later: Self) -> None: ...
+    def add(self, later: Self) -> None:
+        """Add the part that follows."""
 
 
-P = TypeVar("P", bound=_Part)
+P = TypeVar("P", bound=Part)
 Work = Callable[[Range, Callable[[int], bool]], Iterator[P]]
 """Works on a range until it ends or its budget, asked with the number of suspects, is spent."""
 

@@ -8,9 +8,9 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from typing import Generic, Protocol, Self, TypeVar
+from typing import Generic
 
-from .crew import Budget, Crew, Job, Work
+from .crew import Budget, Crew, Job, P, Work
 from .function.reconciliation.division import Sides, divide
 from .function.reconciliation.ranges import Range
 from .interruption import Interruption
@@ -28,19 +28,6 @@ def cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))  # what this process may use
     return os.cpu_count() or 1
-
-
-class Part(Protocol):
-    """What was done in a part of a range."""
-
-    rest: Range | None
-    """What is left of the range."""
-
-    def add(self, later: Self) -> None:
-        """Add the part that follows."""
-
-
-P = TypeVar("P", bound=Part)
 
 
 class Engine(Generic[P]):

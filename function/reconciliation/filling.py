@@ -64,20 +64,14 @@ class Filling:
         self._prefix = prefix
         self._cause = cause
 
-    def fill(
-        self,
-        of: Range,
-        is_spent: Callable[[int], bool],
-        advance: Callable[[int], None] = lambda _: None,
-    ) -> Filled:
+    def fill(self, of: Range, is_spent: Callable[[int], bool]) -> Filled:
         """Backfill a range until it ends or the budget is spent.
 
-        `is_spent` is asked after each batch. `advance` is called with numbers of objects.
+        `is_spent` is asked after each batch.
         """
         whole = Filled(of)
         for part in self.filling(of, is_spent):
             whole.add(part)
-            advance(part.objects)
         return whole
 
     def filling(self, of: Range, is_spent: Callable[[int], bool]) -> Iterator[Filled]:

@@ -31,7 +31,7 @@ class Item:
     @property
     def ordinary(self) -> Range | None:
         """The ordinary range, if there is one."""
-        return next((of for of in self.ranges if not of.looks), None)
+        return _ordinary(self.ranges)
 
     @property
     def least_room(self) -> int:

@@ -128,21 +128,14 @@ class Verification:
         next(self._reader.list_range(self._bucket, Range(), self._prefix), None)
         self._listing.reach(self._prefix)
 
-    def compare(
-        self,
-        of: Range,
-        is_spent: Callable[[int], bool],
-        advance: Callable[[int], None] = lambda _: None,
-    ) -> Compared:
+    def compare(self, of: Range, is_spent: Callable[[int], bool]) -> Compared:
         """Compare a range until it ends or the budget is spent.
 
-        `is_spent` is asked after each key, with the number of suspects so far. `advance` is called
-        with numbers of keys.
+        `is_spent` is asked after each key, with the number of suspects so far.
         """
         whole = Compared(of)
         for part in self.comparing(of, is_spent):
             whole.add(part)
-            advance(part.keys + len(part.suspects))
         return whole
 
     def comparing(self, of: Range, is_spent: Callable[[int], bool]) -> Iterator[Compared]:

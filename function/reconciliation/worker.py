@@ -301,7 +301,7 @@ def create_worker(environment: Mapping[str, str]) -> Worker:
         Settings.from_environment(environment),
         WorkerSettings.from_environment(environment),
         # Later invocations of this process use the clients again.
-        connect=cache(lambda service: boto3.client(service, config=config)),  # type: ignore[call-overload]
+        connect=cache(lambda service: boto3.client(service, config=config)),
         now=lambda: datetime.now(UTC),
     )
 
