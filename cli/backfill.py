@@ -14,11 +14,11 @@ from .engine import Engine
 from .errors import FAILED, NO, OK, CommandError
 from .failures import Failures
 from .function.listing import Listing
+from .function.ranges import Range
 from .function.reconciliation.comparison import merged
 from .function.reconciliation.failures import CALL_ERRORS, Failure
 from .function.reconciliation.filling import Filled, Filling
 from .function.reconciliation.insertion import MOST_AT_ONCE
-from .function.reconciliation.ranges import Range
 from .function.reconciliation.reconciler import Reconciler
 from .function.reconciliation.sides import BucketAlone
 from .function.reconciliation.workers import each

@@ -18,8 +18,8 @@ from typing import Any
 
 from .address import Address
 from .errors import CommandError
+from .function.ranges import Range
 from .function.reconciliation.failures import Failure
-from .function.reconciliation.ranges import Range
 from .target import Target
 from .terminal import counted, write_stderr
 

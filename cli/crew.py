@@ -17,7 +17,7 @@ from typing import Any, Generic, Protocol, Self, TypeVar
 from .connection import Connection
 from .errors import CommandError, as_command_errors
 from .function import denials
-from .function.reconciliation.ranges import Range
+from .function.ranges import Range
 
 _WAIT_SECONDS = 0.5
 _TOLD_EVERY_SECONDS = 0.5

@@ -11,8 +11,8 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Generic
 
 from .crew import Budget, Crew, Job, P, Work
+from .function.ranges import Range
 from .function.reconciliation.division import Sides, divide
-from .function.reconciliation.ranges import Range
 from .interruption import Interruption
 
 ALONE_SECONDS = 2.0

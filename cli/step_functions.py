@@ -14,8 +14,8 @@ from .address import Address
 from .backfill import Counts, nothing_backfilled, write_counts
 from .deployment import Reconciliation
 from .errors import FAILED, OK, CommandError
+from .function.ranges import from_json
 from .function.reconciliation.findings import Findings
-from .function.reconciliation.ranges import from_json
 from .function.reconciliation.rounds import kind_in, kind_of, name_of
 from .progress import Work
 from .target import Target

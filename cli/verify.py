@@ -17,9 +17,9 @@ from .crew import Job
 from .engine import Engine
 from .errors import FAILED, NO, OK, CommandError
 from .failures import Failures
+from .function.ranges import Range
 from .function.reconciliation.failures import Failure
 from .function.reconciliation.findings import UNSETTLED, Drift, Findings
-from .function.reconciliation.ranges import Range
 from .function.reconciliation.reconciler import Reconciler
 from .function.reconciliation.sides import BucketAndTable
 from .function.reconciliation.verification import Compared, Verification

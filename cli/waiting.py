@@ -7,9 +7,9 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from .function.ranges import Range
 from .function.reconciliation.failures import Failure
 from .function.reconciliation.findings import Drift
-from .function.reconciliation.ranges import Range
 from .function.reconciliation.verification import Suspect, Verification
 from .function.reconciliation.workers import WORKERS
 

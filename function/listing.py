@@ -11,7 +11,7 @@ from .denials import explained_denial
 from .errors import BucketMissingError
 from .filters import Filters
 from .listed import Listed, Page, known_version
-from .reconciliation.ranges import Range
+from .ranges import Range
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from .errors import UnreadableRecordError
 from .events import MAX_KEY_BYTES
-from .reconciliation.ranges import Range, last_key
+from .ranges import Range, last_key
 from .record import FileRecord, Unreadable
 from .repository import FileIndex, explained_call, partition_name, partition_of
 

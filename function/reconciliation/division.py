@@ -16,7 +16,7 @@ from itertools import accumulate
 from typing import Protocol
 
 from ..events import MAX_KEY_BYTES
-from .ranges import SURROGATES, Range, last_key, separator, shared_length
+from ..ranges import SURROGATES, Range, last_key, separator, shared_length
 
 MOST_REQUESTS = 100
 """The most lists of the bucket for one division."""

@@ -10,11 +10,11 @@ from ..events import BACKFILL, ObjectEvent
 from ..indexer import Indexer
 from ..listed import Listed
 from ..listing import Listing
+from ..ranges import Range
 from ..record import FileRecord, ObjectState
 from ..settings import Settings
 from .failures import CALL_ERRORS, Failure
 from .insertion import MOST_AT_ONCE, Insertion
-from .ranges import Range
 from .verification import rest_of
 from .workers import each
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
-from .ranges import MAX_ENCODED, Range, decoded, encoded, from_json, size, to_json
+from ..ranges import MAX_ENCODED, Range, decoded, encoded, from_json, size, to_json
 
 _ROOM_FOR_COUNTS = 450
 LONGEST_CAUSE = 300

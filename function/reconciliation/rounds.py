@@ -16,9 +16,9 @@ from itertools import pairwise
 from typing import Any
 
 from ..events import MAX_KEY_BYTES
+from ..ranges import Range, from_json, size, to_json
 from .comparison import Kind
 from .items import Item, Result, shortened
-from .ranges import Range, from_json, size, to_json
 
 MODES = ("verify", "backfill")
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from ..filters import Filters
 from ..listing import Listing
+from ..ranges import Range
 from ..reader import IndexReader
-from .ranges import Range
 
 
 @dataclass(slots=True)

@@ -16,6 +16,7 @@ from ..events import REPAIR, ObjectEvent
 from ..indexer import Indexer
 from ..listed import Listed
 from ..listing import Listing
+from ..ranges import Range, separator
 from ..reader import IndexReader
 from ..record import FileRecord, Unreadable
 from ..repair import Settled
@@ -23,7 +24,6 @@ from ..sequencer import CLOCKS_DIFFER
 from .comparison import Comparison, Met, merged
 from .failures import CALL_ERRORS, Failure
 from .findings import UNSETTLED, Drift
-from .ranges import Range, separator
 from .workers import each
 
 _MOST_LOOKS = 5

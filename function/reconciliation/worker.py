@@ -20,6 +20,7 @@ from botocore.config import Config
 from ..context import Context
 from ..errors import FileIndexError, OutOfTimeError, WorkerFailedError
 from ..filters import Filters
+from ..ranges import Range
 from ..report import set_up
 from ..settings import Settings, boolean, whole_number
 from .comparison import Kind
@@ -28,7 +29,6 @@ from .failures import Failure
 from .findings import Drift, Findings
 from .items import LONGEST_CAUSE, Item, Result, shortened
 from .log import Log
-from .ranges import Range
 from .reconciler import Reconciler
 from .rounds import begin, total
 from .verification import Suspect, Verification

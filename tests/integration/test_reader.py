@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from function.errors import PermissionDeniedError, TableMissingError
+from function.ranges import Range
 from function.reader import IndexReader
-from function.reconciliation.ranges import Range
 from function.record import FileRecord, ObjectState, Unreadable
 from function.repository import FileIndex, partition_of
 from tests.integration.conftest import BUCKET, TABLE

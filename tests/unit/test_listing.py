@@ -11,7 +11,7 @@ from function.errors import BucketMissingError, PermissionDeniedError
 from function.filters import Filter, Filters
 from function.listed import Listed
 from function.listing import Listing
-from function.reconciliation.ranges import Range
+from function.ranges import Range
 
 DATES = [f"Mon, 23 Nov 2026 08:15:{second:02} GMT" for second in range(60)]
 FIRST = datetime(2026, 11, 23, 8, 15, tzinfo=UTC)

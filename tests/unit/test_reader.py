@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from function.ranges import Range
 from function.reader import _bounds
-from function.reconciliation.ranges import Range
 
 texts = st.text("ab\x00\U0010ffff", max_size=3)
 

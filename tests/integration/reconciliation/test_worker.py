@@ -16,8 +16,8 @@ from cli.reader import IndexReader
 from function.errors import SettingsError, WorkerFailedError
 from function.indexer import Indexer
 from function.listing import Listing
+from function.ranges import size
 from function.reconciliation import worker as worker_module
-from function.reconciliation.ranges import size
 from function.reconciliation.rounds import kind_of, name_of
 from function.reconciliation.worker import Worker, WorkerSettings, create_worker
 from function.record import FileRecord, ObjectState

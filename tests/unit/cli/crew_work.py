@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cli.function.reconciliation.ranges import Range
+from cli.function.ranges import Range
 from local.waiting import HANG_SECONDS
 
 KEYS = [f"{number:03}" for number in range(200)]

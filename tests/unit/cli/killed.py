@@ -22,8 +22,8 @@ from cli.function.events import ObjectEvent
 from cli.function.filters import Filters
 from cli.function.listed import Listed, Page
 from cli.function.listing import EVERYTHING
+from cli.function.ranges import Range
 from cli.function.reconciliation import filling
-from cli.function.reconciliation.ranges import Range
 from cli.function.reconciliation.reconciler import Reconciler
 from cli.function.record import FileRecord, ObjectState
 from cli.function.settings import Settings

@@ -8,8 +8,8 @@ import pytest
 
 from cli.checkpoint import Checkpoint, Left, in_order
 from cli.errors import CommandError
+from cli.function.ranges import Range
 from cli.function.reconciliation.failures import Failure
-from cli.function.reconciliation.ranges import Range
 
 AFTER_A = Left((Range("a\n\U0001f600"),), counts={"objects": 3})
 

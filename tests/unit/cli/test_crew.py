@@ -13,7 +13,7 @@ import pytest
 from cli.connection import Connection
 from cli.crew import Budget, Crew, Job
 from cli.errors import CommandError
-from cli.function.reconciliation.ranges import Range
+from cli.function.ranges import Range
 from local.waiting import HANG_SECONDS, wait_for
 from tests.unit.cli.crew_work import KEYS, Noting, Numbers
 from tools.module_copy import ROOT

@@ -13,7 +13,7 @@ from cli import engine
 from cli.crew import Job
 from cli.engine import Engine
 from cli.errors import CommandError
-from cli.function.reconciliation.ranges import Range
+from cli.function.ranges import Range
 from cli.interruption import Interruption
 from tests.unit.cli.crew_work import Numbers
 

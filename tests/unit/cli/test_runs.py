@@ -20,11 +20,11 @@ from cli.errors import CommandError
 from cli.function.errors import ContentionError, UnreadableRecordError
 from cli.function.listed import Listed, Page
 from cli.function.listing import EVERYTHING, Listing
+from cli.function.ranges import Range
 from cli.function.reconciliation.comparison import Kind
 from cli.function.reconciliation.failures import Failure
 from cli.function.reconciliation.filling import Filled
 from cli.function.reconciliation.findings import Drift, Findings
-from cli.function.reconciliation.ranges import Range
 from cli.function.record import FileRecord, ObjectMetadata, ObjectState, Unreadable
 from cli.options import filters_of
 from cli.progress import Work

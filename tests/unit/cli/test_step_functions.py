@@ -13,7 +13,7 @@ from cli import step_functions
 from cli.address import Address
 from cli.connection import Connection
 from cli.errors import CommandError
-from cli.function.reconciliation.ranges import Range, to_json
+from cli.function.ranges import Range, to_json
 from cli.function.reconciliation.rounds import kind_of
 from cli.target import Target
 from tests.unit.cli.deployments import deployed

@@ -14,10 +14,10 @@ from cli.checkpoint import Checkpoint, Left
 from cli.engine import Engine
 from cli.failures import Failures
 from cli.function.listed import Listed
+from cli.function.ranges import Range
 from cli.function.reconciliation.comparison import Kind
 from cli.function.reconciliation.failures import Failure
 from cli.function.reconciliation.findings import UNSETTLED, Drift, Findings
-from cli.function.reconciliation.ranges import Range
 from cli.function.reconciliation.verification import Compared, Suspect, Verification
 from cli.interruption import Interruption
 from cli.progress import Work

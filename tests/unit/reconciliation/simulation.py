@@ -19,10 +19,10 @@ from random import Random
 from typing import Any
 from zlib import crc32
 
+from function.ranges import Range, separator
 from function.reconciliation.division import divide
 from function.reconciliation.findings import Findings
 from function.reconciliation.items import Item, Result
-from function.reconciliation.ranges import Range, separator
 from function.reconciliation.rounds import begin, total
 
 

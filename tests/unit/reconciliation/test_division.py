@@ -7,8 +7,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from function.events import MAX_KEY_BYTES
+from function.ranges import Range
 from function.reconciliation.division import MOST_REQUESTS, divide
-from function.reconciliation.ranges import Range
 from tests.unit.reconciliation.simulation import NONE, Keys, Sides
 
 ALPHABET = '\0\x01/09aAz"\\~\x7fä\ud7ff\ue000\U0001f600\U0010ffff'

@@ -10,9 +10,9 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from function.ranges import Range, from_json, separator
 from function.reconciliation.division import divide
 from function.reconciliation.items import Item, Result
-from function.reconciliation.ranges import Range, from_json, separator
 from tests.unit.reconciliation.simulation import Keys, Sides, run
 
 MOST_LOOKS = 5

@@ -12,11 +12,11 @@ from function.events import ObjectEvent
 from function.indexer import Indexer
 from function.listed import Listed, Page
 from function.listing import Listing
+from function.ranges import Range
 from function.reconciliation import filling
 from function.reconciliation.failures import Failure
 from function.reconciliation.filling import Filled, Filling, Inserting, Refreshing
 from function.reconciliation.insertion import Inserted, Insertion
-from function.reconciliation.ranges import Range
 from function.record import FileRecord
 from function.settings import Settings
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from function.ranges import Range, size, to_json
 from function.reconciliation.items import Item, Result, shortened, thinned
-from function.reconciliation.ranges import Range, size, to_json
 from tests.unit.reconciliation.simulation import NAMES_OF_COUNTS
 
 OWN = Range("b", "x")

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from function.ranges import Range, from_json, to_json
 from function.reconciliation import rounds
 from function.reconciliation.items import Item, Result
-from function.reconciliation.ranges import Range, from_json, to_json
 from function.reconciliation.rounds import begin, kind_of, name_of, total
 
 STARTED = "2026-11-26T12:00:00.000Z"

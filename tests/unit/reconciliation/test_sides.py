@@ -6,8 +6,8 @@ import pytest
 
 from function.filters import Filter, Filters
 from function.listing import Listing
+from function.ranges import Range
 from function.reader import IndexReader
-from function.reconciliation.ranges import Range
 from function.reconciliation.sides import BucketAlone, BucketAndTable
 
 

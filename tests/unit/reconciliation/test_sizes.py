@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from function.events import MAX_KEY_BYTES
+from function.ranges import Range, from_json, separator, size
 from function.reconciliation.division import divide
 from function.reconciliation.findings import Findings
 from function.reconciliation.items import Item, Result
-from function.reconciliation.ranges import Range, from_json, separator, size
 from function.reconciliation.rounds import begin, name_of, total
 from tests.unit.reconciliation.simulation import NAMES_OF_COUNTS, STARTED, Keys, Scene, Sides, run
 

@@ -19,11 +19,11 @@ from function.filters import Filters
 from function.indexer import Indexer
 from function.listed import Listed, Page
 from function.listing import Listing
+from function.ranges import Range
 from function.reader import IndexReader
 from function.reconciliation.comparison import Comparison, Kind
 from function.reconciliation.failures import Failure
 from function.reconciliation.findings import UNSETTLED, Drift
-from function.reconciliation.ranges import Range
 from function.reconciliation.verification import Compared, Verification, settled_at
 from function.record import FileRecord, ObjectState, Unreadable
 from function.repair import Settled

@@ -14,7 +14,7 @@ from itertools import pairwise
 from typing import Any
 from urllib.parse import quote, unquote
 
-from ..events import MAX_KEY_BYTES
+from .events import MAX_KEY_BYTES
 
 _LAST = "\U0010ffff"
 _LAST_OF_BYTES = ("", "\x7f", "\u07ff", "\uffff")

@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from function.events import MAX_KEY_BYTES
-from function.reconciliation.ranges import (
+from function.ranges import (
     MAX_ENCODED,
     Range,
     decoded,
