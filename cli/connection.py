@@ -57,7 +57,7 @@ class Connection:
         return _reopened, values
 
     def credentials(self) -> Credentials | None:
-        """Return the present credentials; None if there are none.
+        """Return the current credentials, or None without any.
 
         Another process must not look for its own: it would ask for another MFA code.
         """

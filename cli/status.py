@@ -217,7 +217,7 @@ class _Asked:
     def _alarms(self) -> Iterator[Answer]:
         names = self.deployment.monitoring.alarms
         if not names:  # DescribeAlarms would return those of the account
-            yield Answer("alarms", State.UNCHECKED, "monitoring is switched off: there are none")
+            yield Answer("alarms", State.UNCHECKED, "monitoring is off, so there are no alarms")
             return
         with explained_denial("cloudwatch:DescribeAlarms", "*"):
             found = self._client("cloudwatch").describe_alarms(AlarmNames=list(names))

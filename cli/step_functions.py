@@ -82,7 +82,7 @@ class Runs:
             arn = str(run["executionArn"])
             if under_way or not _is_skipped(self.describe(arn)):
                 return arn
-        raise CommandError("there is no run to show: leave --resume out to start one")
+        raise CommandError("no run was found: leave --resume out to start one")
 
     def describe(self, run: str) -> Mapping[str, Any]:
         """Return the run, as Step Functions describes it."""

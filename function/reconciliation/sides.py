@@ -12,7 +12,7 @@ from ..reader import IndexReader
 class BucketAlone:
     """Answers with real keys of the bucket below one prefix. For one division of a backfill.
 
-    A backfill lists no record, so the table's keys are none of its work.
+    A backfill does not read the table, so it needs no key of it.
     """
 
     listing: Listing

@@ -1,4 +1,4 @@
-"""Which keys are watched, and which prefixes list them."""
+"""The watched keys, and the prefixes to list for them."""
 
 from hypothesis import given
 from hypothesis import strategies as st

@@ -657,7 +657,7 @@ def test_without_monitoring_there_are_no_alarms(asked: Asked) -> None:
 
     assert said.code == 0
     assert said.out.startswith("files: nothing is wrong, but not everything is checked.\n")
-    assert said.lines("alarms") == ["unchecked alarms monitoring is switched off: there are none"]
+    assert said.lines("alarms") == ["unchecked alarms monitoring is off, so there are no alarms"]
 
 
 USER = "User: arn:aws:iam::123456789012:user/eve is not authorized to perform: "

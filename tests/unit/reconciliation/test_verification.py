@@ -210,7 +210,7 @@ def test_a_repair_knows_what_was_seen_and_when(
 
     ((_, settled),) = world.repairs
     assert (settled.etag, settled.last_modified, settled.revision) == seen
-    # The record's sequencer is no later than this, however long it took to read it.
+    # However slow the read was, the record's sequencer is not later than this.
     assert settled.clock == world.now
 
 
