@@ -1,4 +1,4 @@
-"""Simulate how a table splits for heat: how many writes a second it takes, by the shape of the keys.
+"""Simulate how a table splits for heat: how many writes a second it takes, by shape of keys.
 
 python -m benchmarks.heat [MINUTES]
 
@@ -108,24 +108,31 @@ class Part:
         return Part(last)
 
 
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """Uploads of keys that never occur twice."""
+
+    shape: str
+    """Of the keys; SHAPES has them."""
+    partitions: int
+    """As the input `table.partitions`."""
+    rate: int
+    """Uploads per second."""
+
+
 def simulate(
-    shape: str,
-    partitions: int,
-    rate: int,
-    minutes: int = 120,
-    samples: int = SAMPLES,
-    seed: int = 1,
+    workload: Workload, minutes: int, samples: int = SAMPLES, seed: int = 1
 ) -> Iterator[Minute]:
-    """Yield what a new table does while files are uploaded at a rate, in files per second."""
-    random = Random(seed)  # noqa: S311: not for secrets
+    """Yield what a new table does in each minute."""
+    random = Random(seed)  # noqa: S311 # no secret
     parts = [Part((bytes([first * 256 // FIRST]) if first else b"", "")) for first in range(FIRST)]
     for minute in range(minutes):
         starts = [part.start for part in parts]
         for sample in range(samples):
             at = START + timedelta(minutes=minute, seconds=60 * sample / samples)
-            place = _place(SHAPES[shape](at, random), partitions)
+            place = _place(SHAPES[workload.shape](at, random), workload.partitions)
             parts[bisect_right(starts, place) - 1].places.append(place)
-        taken = sum(part.write(rate / samples) for part in parts)
+        taken = sum(part.write(workload.rate / samples) for part in parts)
         parts += [upper for part in parts if (upper := part.split())]
         parts.sort(key=lambda part: part.start)
         yield Minute(taken, len(parts))
@@ -148,7 +155,10 @@ def main() -> None:
     console = Console()
     runs = [(shape, rate) for shape in SHAPES for rate in RATES]
     for shape, rate in track(runs, "simulating", console=console, transient=True):
-        ends = [list(simulate(shape, partitions, rate, minutes))[-1] for partitions in PARTITIONS]
+        ends = [
+            list(simulate(Workload(shape, partitions, rate), minutes))[-1]
+            for partitions in PARTITIONS
+        ]
         rows.add_row(shape, f"{rate:,}", *(f"{end.taken:,.0f}" for end in ends))
     console.print(rows)
 

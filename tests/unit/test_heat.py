@@ -2,15 +2,15 @@
 
 import pytest
 
-from benchmarks.heat import simulate
+from benchmarks.heat import Workload, simulate
 
 
 def taken(shape: str, partitions: int, rate: int, minutes: int = 40) -> float:
-    return list(simulate(shape, partitions, rate, minutes, samples=1000))[-1].taken
+    return list(simulate(Workload(shape, partitions, rate), minutes, samples=1000))[-1].taken
 
 
 def test_ordered_keys_of_one_partition_never_get_more_than_a_thousand_writes() -> None:
-    minutes = list(simulate("dates", 1, 10_000, minutes=40, samples=1000))
+    minutes = list(simulate(Workload("dates", 1, 10_000), minutes=40, samples=1000))
 
     assert {minute.taken for minute in minutes} == {1000}
     assert minutes[-1].partitions == 4, "a split that does not help was made"
@@ -26,13 +26,15 @@ def test_one_partition_splits_for_heat_if_keys_are_not_in_order(shape: str) -> N
 
 
 def test_a_new_table_throttles_until_it_has_split() -> None:
-    minutes = list(simulate("hashes", 1, 5_000, minutes=40, samples=1000))
+    minutes = list(simulate(Workload("hashes", 1, 5_000), minutes=40, samples=1000))
 
     assert minutes[0].taken == 1000
     assert minutes[0].partitions < minutes[-1].partitions
 
 
 def test_the_same_seed_gives_the_same_minutes() -> None:
-    runs = [list(simulate("hashes", 8, 10_000, 10, samples=500, seed=7)) for _ in range(2)]
+    runs = [
+        list(simulate(Workload("hashes", 8, 10_000), 10, samples=500, seed=7)) for _ in range(2)
+    ]
 
     assert runs[0] == runs[1]
