@@ -7,6 +7,7 @@ ENVIRONMENTS := $(patsubst environments/%.tfvars,%,$(wildcard environments/*.tfv
 # Stamp files: written after the installation.
 LOCAL := .venv/installed-local
 DEV := .venv/installed-dev
+PEERS := .venv-bench/installed
 
 PARTS := unit integration terraform e2e
 
@@ -52,8 +53,8 @@ faults: $(DEV) ## Inject faults under 10,000 operations in every combination of 
 large: $(DEV) ## Backfill and verify a bucket of 100,000 objects; prints memory and rate
 	@OBJECTS=$(or $(OBJECTS),100000) $(PYTEST) $(LONG_TOO) tests/e2e/test_backfill.py -k memory --capture=no -q
 
-bench: $(DEV) ## Measure a backfill against a loop of put_item
-	@$(BIN)/python -m benchmarks.backfill $(OBJECTS)
+bench: $(DEV) $(PEERS) ## Measure what an event costs beside other ways to index a bucket; ONLY="cpu price" runs some
+	@$(BIN)/python -m benchmarks $(ONLY)
 
 picture: $(DEV) ## Redraw the dashboard from a load on the local AWS
 	@$(BIN)/python -m local.dashboard docs/dashboard.png
@@ -89,7 +90,7 @@ ifneq ($(words $(ENV)) $(filter $(ENV),$(ENVIRONMENTS)),1 $(ENV))
 endif
 
 clean: ## Remove installed tools and caches, but never Terraform's state
-	rm -rf .venv .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache local/.terraform
+	rm -rf .venv .venv-bench .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache local/.terraform
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
@@ -107,4 +108,10 @@ $(DEV): requirements-dev.txt $(LOCAL)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@# Compiles the tests, or every worker of the first run would. Errors are for that run to show.
 	@$(PYTEST) --collect-only -qq >/dev/null 2>&1 || true
+	@touch $@
+
+$(PEERS): benchmarks/requirements.txt | $(BIN)/python
+	@echo 'Installing what the benchmarks compare with into .venv-bench …'
+	@$(BIN)/python -m venv .venv-bench
+	@.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
 	@touch $@

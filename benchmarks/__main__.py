@@ -1,0 +1,48 @@
+"""Measure what an event costs, beside other ways to index a bucket: run by `make bench`.
+
+python -m benchmarks [SECTION ...]
+
+Without a section, it measures all of them and writes results.json and the chart. With sections, it
+only prints their tables. It exits with 1 if a measurement misses its target.
+"""
+
+import sys
+from importlib import import_module
+
+from rich.console import Console
+
+from .progress import note
+from .results import RESULTS, Section, tables, write
+
+SECTIONS: dict[str, str] = {}
+"""The module that measures each section, by the name used on the command line."""
+
+
+def main() -> int:
+    """Measure the sections named on the command line, or all of them."""
+    chosen = sys.argv[1:] or list(SECTIONS)
+    if unknown := sorted(set(chosen) - SECTIONS.keys()):
+        console = Console(stderr=True)
+        console.print(f"unknown: {', '.join(unknown)}. Sections: {', '.join(SECTIONS)}")
+        return 2
+    sections = [_measured(name) for name in chosen]
+    console = Console(highlight=False)
+    for section in sections:
+        for table in tables(section):
+            console.print(table)
+    if not sys.argv[1:]:
+        write(sections)
+        note(f"wrote {RESULTS}")
+    for missed in (measured for section in sections for measured in section.missed):
+        console.print(f"missed its target: {missed.name}", style="red", markup=False)
+    return int(any(section.missed for section in sections))
+
+
+def _measured(name: str) -> Section:
+    note(f"{name} …")
+    section: Section = import_module(SECTIONS[name], __package__).measure()
+    return section
+
+
+if __name__ == "__main__":
+    sys.exit(main())
