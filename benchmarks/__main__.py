@@ -14,7 +14,10 @@ from rich.console import Console
 from .progress import note
 from .results import RESULTS, Section, tables, write
 
-SECTIONS: dict[str, str] = {}
+SECTIONS: dict[str, str] = {
+    "command_line": ".command_line",
+    "end_to_end": ".end_to_end",
+}
 """The module that measures each section, by the name used on the command line."""
 
 
