@@ -32,8 +32,8 @@ EARLIER = "0508edd"
 """The commit that the targets of verify and `ls` compare with."""
 MANY, MORE = 100_000, 1_000_000
 """Keys to list and to compare."""
-FILLED = 3000
-"""Objects of a backfill: a loop of put_item takes half a minute for them."""
+FILLED = {"put_item": 3_000, "batch_writer": 10_000}
+"""Objects of a backfill. The loop of put_item takes half a minute for them."""
 LATENCY_MS = 5
 
 VERIFY = ("verify", f"s3://{BUCKET}", "--table", TABLE)
@@ -113,26 +113,25 @@ def _start_up() -> Ratio:
 
 
 def _backfills() -> Iterator[Ratio]:
-    for other in ("put_item", "batch_writer"):
-        with LargeBucket(FILLED, LATENCY_MS) as large:
-            measured = Runner(environment=large.environment).wall
-            name = f"wall time at {LATENCY_MS} ms, backfill / {other}"
-            yield _backfill(name, other, partial(_filled, large, measured))
-        with LargeBucket(FILLED) as large:
-            measured = Runner(environment=large.environment).cpu
-            yield _backfill(f"CPU, backfill / {other}", other, partial(_filled, large, measured))
-
-
-def _backfill(name: str, other: str, filled: Callable[..., float]) -> Ratio:
-    fill = (str(PYTHON), "-m", "benchmarks.fill", other, BUCKET, TABLE)
-    return ratio(name, partial(filled, *FILE_INDEX, *BACKFILL), partial(filled, *fill))
+    for other, objects in FILLED.items():
+        fill = (str(PYTHON), "-m", "benchmarks.fill", other, BUCKET, TABLE)
+        for latency in (LATENCY_MS, 0):
+            with LargeBucket(objects, latency) as large:
+                runner = Runner(environment=large.environment)
+                filled = partial(_filled, large, runner.wall if latency else runner.cpu)
+                what = f"wall time at {latency} ms" if latency else "CPU"
+                yield ratio(
+                    f"{what}, backfill of {objects:,} / {other}",
+                    partial(filled, *FILE_INDEX, *BACKFILL),
+                    partial(filled, *fill),
+                )
 
 
 def _filled(large: LargeBucket, measured: Callable[..., float], *command: str) -> float:
     before = large.written()
     found = measured(*command)
-    if (written := large.written() - before) != FILLED:
-        raise BenchmarkError(f"{' '.join(command)} wrote {written} items, not {FILLED}")
+    if (written := large.written() - before) != large.objects:
+        raise BenchmarkError(f"{' '.join(command)} wrote {written} items, not {large.objects}")
     return found
 
 

@@ -38,6 +38,7 @@ class LargeBucket:
 
     def __init__(self, objects: int, latency_ms: float = 0) -> None:
         """Serve that many objects; every answer waits for the latency."""
+        self.objects = objects
         self._command = [sys.executable, "-m", __name__, str(objects), str(latency_ms)]
 
     def __enter__(self) -> Self:
