@@ -142,7 +142,7 @@ class Contents:
         if start := question.get("ExclusiveStartKey"):
             first = self.after(start["key"]["S"])
         template = _template(_projected(question))
-        most = question.get("Limit") or PAGE_BYTES // len(_template(None)(0))
+        most = question.get("Limit") or PAGE_BYTES // _item_bytes()
         numbers = range(first, min(first + most, end))
         if not question.get("ScanIndexForward", True):
             numbers = range(end - 1, max(end - 1 - most, first - 1), -1)
@@ -165,9 +165,8 @@ def _projected(question: Mapping[str, Any]) -> frozenset[str] | None:
     return frozenset(names.get(name.strip(), name.strip()) for name in projection.split(","))
 
 
-@cache
-def _template(names: frozenset[str] | None) -> Callable[[int], str]:
-    """Return what writes an object's record as JSON: all of it, or these attributes."""
+def _item() -> dict[str, Any]:
+    """Return the record of an object, with placeholders for what differs between objects."""
     record = FileRecord(
         bucket=BUCKET,
         key=f"{DIRECTORY}KEY_NUMBER.json",
@@ -179,10 +178,25 @@ def _template(names: frozenset[str] | None) -> Callable[[int], str]:
         sequencer="0066F0A1B2C3D4E5F6",
         state=ObjectState(etag="ETAG_NUMBER", size=SIZE, last_modified=NOW),
     )
-    item = {"partition": {"S": BUCKET}, **record.to_item()}
-    chosen = {name: value for name, value in item.items() if names is None or name in names}
+    return {"partition": {"S": BUCKET}, **record.to_item()}
+
+
+@cache
+def _template(names: frozenset[str] | None) -> Callable[[int], str]:
+    """Return what writes an object's record as JSON: all of it, or these attributes."""
+    chosen = {name: value for name, value in _item().items() if names is None or name in names}
     text = json.dumps(chosen, separators=(",", ":")).replace("{", "{{").replace("}", "}}")
     return text.replace("KEY_NUMBER", "{0:09}").replace("ETAG_NUMBER", "{0:032x}").format
+
+
+@cache
+def _item_bytes() -> int:
+    """Return the size of a record as DynamoDB counts it: names and values, whatever is projected.
+
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html
+    """
+    item = json.loads(_template(None)(0))
+    return sum(len(name) + len(*value.values()) for name, value in item.items())
 
 
 class _Handler(BaseHTTPRequestHandler):

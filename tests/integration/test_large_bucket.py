@@ -110,3 +110,16 @@ def test_written_items_are_counted(large: LargeBucket) -> None:
 
     assert large.written() - before == 7
     assert answer["Responses"] == [{}, {}, {}]
+
+
+def test_a_projection_has_only_its_attributes(large: LargeBucket) -> None:
+    page = client(large, "dynamodb").query(
+        TableName=TABLE,
+        KeyConditionExpression="#partition = :partition",
+        ExpressionAttributeNames={"#partition": "partition", "#key": "key"},
+        ExpressionAttributeValues={":partition": {"S": BUCKET}},
+        ProjectionExpression="#key, etag",
+        Limit=1,
+    )
+
+    assert page["Items"] == [{"key": {"S": KEYS[0]}, "etag": {"S": "0" * 32}}]
