@@ -14,7 +14,13 @@ from rich.console import Console
 from .progress import note
 from .results import RESULTS, Section, tables, write
 
-SECTIONS: dict[str, str] = {}
+SECTIONS = {
+    "requests": ".function.requests",
+    "cpu": ".function.cpu",
+    "wall_time": ".function.wall_time",
+    "cold_start": ".function.cold_start",
+    "price": ".function.price",
+}
 """The module that measures each section, by the name used on the command line."""
 
 
@@ -34,7 +40,7 @@ def main() -> int:
         write(sections)
         note(f"wrote {RESULTS}")
     for missed in (measured for section in sections for measured in section.missed):
-        console.print(f"missed its target: {missed.name}", style="red", markup=False)
+        console.print(f"missed its target: {missed.name}, {missed.unit}", style="red", markup=False)
     return int(any(section.missed for section in sections))
 
 
