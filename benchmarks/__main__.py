@@ -11,10 +11,16 @@ from importlib import import_module
 
 from rich.console import Console
 
+from .chart import CHART, draw
 from .progress import note
-from .results import RESULTS, Section, tables, write
+from .results import RESULTS, Section, read, tables, write
 
-SECTIONS: dict[str, str] = {
+SECTIONS = {
+    "requests": ".function.requests",
+    "cpu": ".function.cpu",
+    "wall_time": ".function.wall_time",
+    "cold_start": ".function.cold_start",
+    "price": ".function.price",
     "command_line": ".command_line",
     "end_to_end": ".end_to_end",
 }
@@ -36,8 +42,10 @@ def main() -> int:
     if not sys.argv[1:]:
         write(sections)
         note(f"wrote {RESULTS}")
+        draw(read())
+        note(f"wrote {CHART}")
     for missed in (measured for section in sections for measured in section.missed):
-        console.print(f"missed its target: {missed.name}", style="red", markup=False)
+        console.print(f"missed its target: {missed.name}, {missed.unit}", style="red", markup=False)
     return int(any(section.missed for section in sections))
 
 

@@ -18,13 +18,14 @@ from tempfile import TemporaryDirectory, TemporaryFile
 
 import psutil
 
+from tools.package import ROOT
+
+from .function.bench import PYTHON
 from .large_bucket import BUCKET, TABLE, LargeBucket
 from .pairs import ratio
 from .progress import note
 from .results import Figure, Ratio, Section
 
-ROOT = Path(__file__).resolve().parent.parent
-PYTHON = ROOT / ".venv-bench" / "bin" / "python"
 FILE_INDEX = (str(PYTHON), "-m", "cli")
 AWS = (str(PYTHON), str(PYTHON.with_name("aws")))
 

@@ -7,7 +7,6 @@ import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from rich.table import Column, Table
 
 RESULTS = Path(__file__).with_name("results.json")
 
-_PACKAGES = ("boto3", "botocore", "rich")
+_PACKAGES = Path(__file__).with_name("requirements.txt")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,7 +154,9 @@ def _machine() -> dict[str, Any]:
         "memory_gb": round(pages * page / 1024**3, 1),
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
-        **{package: version(package) for package in _PACKAGES},
+        "packages": dict(
+            line.split("==") for line in _PACKAGES.read_text().splitlines() if "==" in line
+        ),
     }
 
 
