@@ -123,10 +123,13 @@ def _price(axes: Axes, prices: Mapping[str, Figure]) -> None:
     values = [prices[name].value for name in names]
     bars = axes.barh([PRICES[name] for name in names], values, color=colors, height=0.6)
     axes.bar_label(bars, [f"${value:.2f}" for value in values], padding=3)
-    axes.set_xlim(0, max(values) * 1.2)
+    axes.set_xlim(0, max(values) * 1.3)
     axes.set_xticks([])
-    axes.set_title("List price of a million events,\nall services", loc="left", fontsize=10)
+    axes.set_title(
+        "Price of a million events,\nlist prices of all services", loc="left", fontsize=10
+    )
     _plain(axes)
+    axes.spines["bottom"].set_visible(False)
 
 
 def _plain(axes: Axes) -> None:
