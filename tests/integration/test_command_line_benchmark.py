@@ -8,7 +8,7 @@ from benchmarks.command_line import BenchmarkError, Runner, _filled
 from benchmarks.large_bucket import LargeBucket
 
 MEGABYTES = 200
-HOLD = f"import time; held = b'x' * ({MEGABYTES} * 2**20); time.sleep(0.5)"
+HOLD = f"import time; held = b'x' * ({MEGABYTES} * 2**20); time.sleep(1)"
 
 
 def test_memory_is_that_of_all_processes() -> None:
