@@ -11,7 +11,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from benchmarks.function.bench import OURS, OURS_QUEUED, Bench, Handler, HandlerError
+from benchmarks.function.bench import OURS, Bench, Handler, HandlerError
 from benchmarks.function.deployments import Deployment
 from benchmarks.function.events import direct, event, key_of
 from benchmarks.table import IDEMPOTENCY_TABLE, RequestError, Tables
@@ -252,7 +252,7 @@ def _listed(
 
 
 def test_a_run_measures_the_handler_and_counts_its_requests(bench: Bench) -> None:
-    used = Deployment(versioned=True, batch=10).create(bench, OURS_QUEUED, 10)
+    used = Deployment(versioned=True, batch=10).create(bench, OURS, 10)
 
     assert used.cpu_ms > 0
     counts = bench.server.counts()
