@@ -2,9 +2,9 @@
 
 from rich.console import Console
 
-console = Console(stderr=True, highlight=False)
+console = Console(stderr=True, highlight=False, log_path=False)
 
 
 def note(text: str) -> None:
     """Print one line, with the time."""
-    console.log(text, markup=False, _stack_offset=2)
+    console.log(text, markup=False)

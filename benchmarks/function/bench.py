@@ -38,7 +38,7 @@ class Handler:
 
 
 OURS = Handler("ours", "function.handler.handler", {"BUCKET_NAME": BUCKET})
-# Terraform sets it for a deployment with a queue.
+# Terraform sets it for a deployment with a queue and an unversioned bucket.
 OURS_QUEUED = Handler("ours", OURS.entry, {**OURS.environment, "INSERT_FIRST": "true"})
 PLAIN_PUT = Handler("plain put", "peers.plain_put.handler")
 GET_THEN_PUT = Handler("get, then put", "peers.get_then_put.handler")

@@ -15,7 +15,7 @@ from .bench import (
 )
 from .deployments import Deployment
 
-EVENTS = 1000
+EVENTS = 600
 OTHERS = (PLAIN_PUT, GET_THEN_PUT, HEAD_THEN_PUT, POWERTOOLS, FLOOR)
 DEPLOYMENTS = [
     Deployment(versioned, batch) for versioned in (False, True) for batch in (None, 10, 100, 1000)

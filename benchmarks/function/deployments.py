@@ -35,7 +35,7 @@ class Deployment:
     @property
     def ours(self) -> Handler:
         """The function as Terraform configures it for this deployment."""
-        return OURS_QUEUED if self.batch else OURS
+        return OURS_QUEUED if self.batch and not self.versioned else OURS
 
     def payloads(self, events: Iterable[Event]) -> list[Any]:
         """Return the payloads with which the events reach the function."""
@@ -57,8 +57,14 @@ class Deployment:
         )
 
 
-def default(name: str) -> str | None:
-    """Return the default of an attribute of one of the module's inputs; None if it has none."""
+def default(name: str, otherwise: str | None = None) -> str:
+    """Return the default of an attribute of the module's inputs.
+
+    Raises LookupError if there is no such attribute, unless a value is given for that case.
+    """
     pattern = rf'^\s*{name}\s*=\s*optional\(\w+, "?([\w.]+)"?\)'
     found = re.search(pattern, (ROOT / "variables.tf").read_text(), re.MULTILINE)
-    return found[1] if found else None
+    value = found[1] if found else otherwise
+    if value is None:
+        raise LookupError(f"variables.tf has no attribute {name} with a default")
+    return value

@@ -19,6 +19,8 @@ LATENCY_MS = 5
 """What a request to DynamoDB or S3 takes, about, from inside the Region."""
 MEMORY_OF_A_CORE_MB = 1769
 """https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html"""
+
+# The fixed items, as docs/cost.md counts them.
 ALARMS = 8
 METRICS = 7
 PROOF_ALARM_METRICS = 4
@@ -27,6 +29,7 @@ PROOF_TRANSITIONS = 8
 POLLS = 650_000
 DAYS = 30
 HOURS_OF_A_DAY = 24
+
 MOST_BYTES = 700
 MOST_DOLLARS = 1.30
 AT_ONCE = 10
@@ -55,12 +58,6 @@ _PLATFORM_LINES = (
                 "memorySizeMB": 256,
                 "maxMemoryUsedMB": 92,
             },
-            "tracing": {
-                "spanId": "3a51b1f2f5a3c5d7",
-                "type": "X-Amzn-Trace-Id",
-                "value": "Root=1-6742f5a3-3a51b1f2f5a3c5d76742f5a3;Parent=3a51b1f2f5a3c5d7;"
-                "Sampled=0",
-            },
             "status": "success",
         },
     },
@@ -84,8 +81,8 @@ class Event:
     @property
     def dollars(self) -> Mapping[str, float]:
         """The price of an event, by service."""
-        gigabytes = int(default("memory_mb") or 0) / 1024
-        gb_second = prices.LAMBDA_GB_SECOND[default("architecture") or ""]
+        gigabytes = int(default("memory_mb")) / 1024
+        gb_second = prices.LAMBDA_GB_SECOND[default("architecture")]
         return {
             "writes": self.write_units * prices.WRITE_UNIT,
             "reads": self.read_units * prices.READ_UNIT,
@@ -105,7 +102,7 @@ class Event:
 def measure() -> Section:
     """Price every deployment, and what others teach."""
     figures: list[Figure] = []
-    batch = int(default("batch_size") or 0)
+    batch = int(default("batch_size"))
     single = Deployment(versioned=False)
     deployments = (
         single,
@@ -113,22 +110,26 @@ def measure() -> Section:
         Deployment(versioned=False, batch=batch),
         Deployment(versioned=True, batch=batch),
     )
-    level = default("system_log_level") or _LEVEL
+    level = default("system_log_level", _LEVEL)
     with Bench() as bench:
         for deployment in deployments:
             consumed = _consumed(bench, deployment, deployment.ours, level)
             most = MOST_DOLLARS if deployment == single else None
             figures += _figures(deployment.name, consumed, most)
-            if deployment == single:
-                figures.append(_logged(deployment.name, consumed, MOST_BYTES))
-            else:
-                figures.append(_logged(deployment.name, consumed))
+            figures.append(
+                Figure(
+                    name=deployment.name,
+                    value=consumed.logged_bytes,
+                    unit="bytes logged per event",
+                    target=MOST_BYTES if deployment == single else None,
+                )
+            )
         for other in (PLAIN_PUT, POWERTOOLS):
             figures += _figures(other.name, _consumed(bench, single, other, _LEVEL))
     figures += [
         _dollars("EventBridge instead of notifications, in addition", prices.EVENTBRIDGE_EVENT),
         _dollars("Amazon S3 Metadata, without queries", prices.S3_METADATA_UPDATE),
-        *_fixed_costs(),
+        *fixed_costs(),
     ]
     return Section(title=f"Price, at list prices of {prices.DATE}", figures=figures)
 
@@ -136,12 +137,12 @@ def measure() -> Section:
 def _consumed(bench: Bench, deployment: Deployment, handler: Handler, level: str) -> Event:
     used = deployment.create(bench, handler, EVENTS, LATENCY_MS)
     counts = bench.server.counts()
-    # The processes that warm up are counted too; they consume the same for each event.
+    # The events that warm up are counted too, and consume the same.
     events = EVENTS + deployment.warm_up
     requests = counts.requests
     invocations = 1 / (deployment.batch or 1)
-    cpu_ms = used.cpu_ms * MEMORY_OF_A_CORE_MB / int(default("memory_mb") or 0)
-    platform = sum(len(json.dumps(line)) + 1 for line in _PLATFORM_LINES) if level in _ALL else 0
+    cpu_ms = used.cpu_ms * MEMORY_OF_A_CORE_MB / int(default("memory_mb"))
+    platform = _platform_bytes() if level in _ALL else 0
     return Event(
         write_units=counts.write_units / events,
         read_units=counts.read_units / events,
@@ -153,6 +154,10 @@ def _consumed(bench: Bench, deployment: Deployment, handler: Handler, level: str
         invocations=invocations,
         queue_requests=1 + 2 / AT_ONCE if deployment.batch else 0,
     )
+
+
+def _platform_bytes() -> int:
+    return sum(len(json.dumps(line, separators=(",", ":"))) for line in _PLATFORM_LINES)
 
 
 def _logged_bytes(bench: Bench, deployment: Deployment, handler: Handler) -> float:
@@ -183,17 +188,12 @@ def _figures(name: str, event: Event, most: float | None = None) -> list[Figure]
     ]
 
 
-def _logged(name: str, event: Event, most: float | None = None) -> Figure:
-    unit = "bytes logged per event"
-    return Figure(name=name, value=event.logged_bytes, unit=unit, target=most)
-
-
 def _dollars(name: str, an_event: float) -> Figure:
     return Figure(name=name, value=an_event * prices.MILLION, unit=_PER_MILLION)
 
 
-def _fixed_costs() -> list[Figure]:
-    """Return what a deployment costs a month without events: see docs/cost.md."""
+def fixed_costs() -> list[Figure]:
+    """Return what a deployment costs a month whatever it indexes: see docs/cost.md."""
     fixed = {
         f"{ALARMS} alarms": ALARMS * prices.ALARM_METRIC_MONTH,
         "dashboard": prices.DASHBOARD_MONTH,
