@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.chart import DEPLOYMENTS, OTHERS, PRICES, draw
+from benchmarks.function import cpu
 from benchmarks.results import Figure, Ratio, Results, Section
 
 RATIOS = [
@@ -46,3 +47,10 @@ def test_other_results_give_another_chart(tmp_path: Path) -> None:
 def test_a_missing_measurement_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(KeyError, match=RATIOS[0].name):
         draw(results(RATIOS[1:], FIGURES), tmp_path / "a.svg")
+
+
+def test_the_chart_shows_what_is_measured() -> None:
+    assert {deployment.name for deployment in DEPLOYMENTS} <= {
+        deployment.name for deployment in cpu.DEPLOYMENTS
+    }
+    assert set(OTHERS) == {other.name for other in cpu.OTHERS}
