@@ -44,7 +44,7 @@ class IndexReader:
         self._client = client
         self._table_name = table_name
         self._partitions = partitions
-        self._options = {"ConsistentRead": True} if consistent else {}
+        self._options: dict[str, Any] = {"ConsistentRead": True} if consistent else {}
         self._index = FileIndex(client, table_name, partitions)
 
     def get(self, bucket: str, key: str) -> FileRecord | None:
