@@ -28,7 +28,7 @@ _BATCH = 100
 _ATTEMPTS = 10
 """How often keys are asked for again while none of them is returned."""
 _SHORTEST_PAUSE = 0.05
-_LONGEST_PAUSE = 2.0
+_LONGEST_PAUSE = 1.0
 
 
 class ArgumentError(FileIndexError, ValueError):
@@ -82,7 +82,7 @@ class Index:
         """
         if not table:
             raise ArgumentError("the table has no name: use the module's output table.name")
-        if partitions not in range(1, MOST_PARTITIONS + 1):
+        if not isinstance(partitions, int) or not 1 <= partitions <= MOST_PARTITIONS:
             raise ArgumentError(
                 f"partitions is {partitions!r}: use the module's input table.partitions, a whole"
                 f" number from 1 to {MOST_PARTITIONS}"
@@ -169,6 +169,8 @@ class Index:
         etag = etag.strip('"')
         if not etag:
             raise ArgumentError("the ETag is empty: use the one that S3 returned for the write")
+        if not timeout >= 0:
+            raise ArgumentError(f"timeout is {timeout!r}: use a number of seconds")
         wanted = _Write(etag, version_id)
         ends = time.monotonic() + timeout
         pause = _SHORTEST_PAUSE

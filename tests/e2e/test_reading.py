@@ -1,12 +1,20 @@
 """The reader for applications, with the permissions that the module's output gives it."""
 
+import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from typing import Any
 
+import boto3
 import pytest
 
 from cli import Index, Indexed, Overtaken, PartitionsError, PermissionDeniedError
+from cli.function.record import FileRecord, ObjectState
+from cli.function.repository import FileIndex
 from local.waiting import HANG_SECONDS
+from tests.e2e.bare import Bare
+from tests.e2e.proxy import Answer, Call, Fault, Proxy
 from tests.e2e.stack import Stack
 
 READER = "reader-of-an-index"
@@ -92,6 +100,52 @@ def test_a_reader_with_another_number_of_partitions_is_told(metadata: Stack, rea
 def test_a_reader_of_another_table_is_denied(unversioned: Stack, reader: Any) -> None:
     with pytest.raises(PermissionDeniedError, match="index_read_policy"):
         Index(unversioned.name, client=reader).get(unversioned.bucket, "a")
+
+
+def test_pages_and_throttled_batches_are_complete(bare: Bare) -> None:
+    dynamodb, partitions, bucket = bare.emulator.client("dynamodb"), 2, bare.bucket
+    table = FileIndex(dynamodb, bare.name, partitions)
+    # A page has 1 MB, so pages of four end within directories of three, and between them.
+    state = ObjectState(etag="e" * 300_000, size=1)
+    keys = [f"{directory:02}/{number}" for directory in range(6) for number in range(3)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda key: table.replace(_record(bucket, key, state), None), keys))
+    table.replace(_record(bucket, "00/expired", None), None)
+    table.replace(_record(bucket, "expired", None), None)
+    injected = [Fault.THROTTLED, None]
+
+    def throttle(call: Call) -> Fault | Answer | None:
+        if call.operation != "BatchGetItem" or not injected:
+            return None
+        unprocessed = {"Responses": {}, "UnprocessedKeys": json.loads(call.body)["RequestItems"]}
+        return injected.pop(0) or Answer(200, json.dumps(unprocessed).encode(), {})
+
+    with Proxy(bare.emulator) as proxy, proxy.injecting(throttle):
+        client = boto3.client(
+            "dynamodb",
+            endpoint_url=proxy.environment("DYNAMODB")["AWS_ENDPOINT_URL_DYNAMODB"],
+            region_name="us-east-1",
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+        )
+        index = Index(bare.name, partitions, client=client)
+
+        assert list(index.get_many(bucket, [*keys, "00/expired", "expired"])) == keys
+        assert [record.key for record in index.list(bucket)] == keys
+        assert list(index.list(bucket, delimiter="/")) == [f"{n:02}/" for n in range(6)]
+    assert injected == []
+
+
+def _record(bucket: str, key: str, state: ObjectState | None) -> FileRecord:
+    """A record, or a tombstone that has expired but is not removed yet."""
+    return FileRecord(
+        bucket=bucket,
+        key=key,
+        indexed_at=datetime(2026, 11, 23, tzinfo=UTC),
+        revision="r",
+        state=state,
+        expires_at=None if state else 1,
+    )
 
 
 def test_du_counts_by_directory(metadata: Stack) -> None:
