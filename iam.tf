@@ -44,6 +44,18 @@ locals {
       ] : statement if local.refreshes || var.derived_files != null
     ]
 
+    # The owner's account allows it with the key's policy; in the same account that policy alone would do.
+    bucket-key = [
+      for statement in [{
+        Action   = "kms:Decrypt"
+        Resource = "arn:${local.partition}:kms:${local.region}:${local.bucket_account}:key/*"
+        Condition = { StringLike = {
+          "kms:EncryptionContext:aws:s3:arn" = [local.bucket_arn, "${local.bucket_arn}/*"]
+          "kms:ViaService"                   = "s3.*.amazonaws.com"
+        } }
+      }] : statement if local.of_another_account && local.decrypts
+    ]
+
     derived-files = [for files in var.derived_files[*] : {
       Action   = "s3:PutObject"
       Resource = "arn:${local.partition}:s3:::${files.bucket_name}/${files.prefix}*"
@@ -62,6 +74,9 @@ locals {
     # With a queue, SQS moves the dead letters itself.
     dead-letter = var.queue == null ? [{ Action = "sqs:SendMessage", Resource = aws_sqs_queue.dead_letter.arn }] : []
   }
+
+  # Manifests are made of objects' content, and HeadObject returns checksums only to callers who may decrypt the object.
+  decrypts = var.object_metadata.enabled || var.derived_files != null
 
   # DynamoDB uses the key on behalf of whoever reads or writes the table.
   through_dynamodb = { StringLike = { "kms:ViaService" = "dynamodb.*.amazonaws.com" } }

@@ -27,14 +27,19 @@ locals {
   refreshes = var.bucket.versioned || var.object_metadata.enabled
 
   kms_key_arn = var.kms_key == null ? null : var.kms_key.arn
+
+  # The owner's account, and whether it is another one than the deployment's.
+  bucket_account     = coalesce(var.bucket.account, local.account_id)
+  of_another_account = var.bucket.account != null
 }
 
 # --- Bucket, created if asked for ---
 
 # A missing bucket, or one in another Region or account, would never send an event. The provider refuses most of these
-# when it reads the bucket, but some releases follow S3 to another Region.
+# when it reads the bucket, but some releases follow S3 to another Region. A bucket of another account is not read, because
+# the deployer need not have access to it.
 data "aws_s3_bucket" "watched" {
-  count = var.bucket.create ? 0 : 1
+  count = var.bucket.create || local.of_another_account ? 0 : 1
 
   bucket = var.bucket.name
 
@@ -170,6 +175,7 @@ locals {
       TABLE_PARTITIONS = tostring(local.partitions)
       TOMBSTONE_DAYS   = tostring(var.table.tombstone_days)
     },
+    local.of_another_account ? { BUCKET_ACCOUNT = local.bucket_account } : {},
     var.derived_files == null ? {} : {
       DERIVED_BUCKET    = var.derived_files.bucket_name
       DERIVED_MAX_BYTES = tostring(var.derived_files.max_mb * 1024 * 1024)
@@ -220,6 +226,12 @@ resource "aws_lambda_function" "function" {
     precondition {
       condition     = var.bucket.create || !terraform_data.bucket_created.input
       error_message = "The module created its bucket, and bucket.create = false would destroy it. Nothing was changed. To keep the bucket, take it out of the state first: see \"Hand the bucket over\" in docs/operations.md."
+    }
+
+    # Not from local.account_id, which a first plan does not know.
+    precondition {
+      condition     = var.bucket.account != data.aws_caller_identity.current.account_id
+      error_message = "bucket.account is the deployment's own account, ${data.aws_caller_identity.current.account_id}: remove it. It is for a bucket of another account."
     }
 
     # A watched manifest would get a manifest, and so on. Manifests are named after their objects, so a watched prefix
