@@ -15,6 +15,7 @@ from cli.reader import IndexReader
 from local.emulator import SECRET_KEY, Emulator
 from local.waiting import wait_for
 from tests.e2e.bare import FILE_INDEX
+from tests.e2e.stack import Stack
 from tests.frame import Shared
 from tools.module_copy import ROOT, ModuleCopy
 from tools.terraform_init import init
@@ -188,3 +189,29 @@ def test_the_worker_reconciles_a_bucket_of_another_account(other_account: OtherA
     record = other_account.index.read(other_account.bucket, key)
     assert record
     assert not record.deleted
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("name", "variables"),
+    [
+        ("their-bursts", {"trigger": "external", "queue": {}}),
+        ("their-rule", {"trigger": "eventbridge"}),
+    ],
+)
+def test_a_second_plan_is_empty_and_the_owners_events_pass_the_queue(
+    shared: Shared, name: str, variables: dict[str, Any]
+) -> None:
+    emulator = shared.emulator
+    theirs: Any = emulator.client_as("s3", OWNER, SECRET_KEY)
+    theirs.create_bucket(Bucket=name)
+    bucket = {"name": name, "account": OWNER, "versioned": False}
+    with shared.deployment(name, {**variables, "bucket": bucket}) as deployment:
+        deployment.apply()
+        assert deployment.plan() == []
+        if "queue" in variables:
+            stack = Stack(emulator, deployment)
+            stack.s3 = theirs  # the owner's
+            stack.configure_bucket_as_its_owner()
+            stack.put("a")
+            stack.wait_until_indexed("a")
