@@ -15,6 +15,15 @@ resource "aws_iam_role" "function" {
       Principal = { Service = "lambda.amazonaws.com" }
     }]
   })
+
+  # Here, because most resources come after the role.
+  lifecycle {
+    # Not local.account_id, which a first plan does not know.
+    precondition {
+      condition     = var.bucket.account != data.aws_caller_identity.current.account_id
+      error_message = "bucket.account is the deployment's own account, ${data.aws_caller_identity.current.account_id}: remove it. It is for a bucket of another account."
+    }
+  }
 }
 
 locals {

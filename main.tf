@@ -228,12 +228,6 @@ resource "aws_lambda_function" "function" {
       error_message = "The module created its bucket, and bucket.create = false would destroy it. Nothing was changed. To keep the bucket, take it out of the state first: see \"Hand the bucket over\" in docs/operations.md."
     }
 
-    # Not from local.account_id, which a first plan does not know.
-    precondition {
-      condition     = var.bucket.account != data.aws_caller_identity.current.account_id
-      error_message = "bucket.account is the deployment's own account, ${data.aws_caller_identity.current.account_id}: remove it. It is for a bucket of another account."
-    }
-
     # A watched manifest would get a manifest, and so on. Manifests are named after their objects, so a watched prefix
     # that begins with the manifests' prefix can match them too.
     precondition {

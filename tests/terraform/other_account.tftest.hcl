@@ -349,7 +349,7 @@ run "the_account_is_the_deployments_own" {
     bucket = { name = "existing", account = "111122223333" }
   }
 
-  expect_failures = [aws_lambda_function.function]
+  expect_failures = [aws_iam_role.function]
 }
 
 run "a_bucket_of_the_deployments_account_has_nothing_to_add" {
