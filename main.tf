@@ -27,14 +27,19 @@ locals {
   refreshes = var.bucket.versioned || var.object_metadata.enabled
 
   kms_key_arn = var.kms_key == null ? null : var.kms_key.arn
+
+  # The owner's account, and whether it is another one than the deployment's.
+  bucket_account     = coalesce(var.bucket.account, local.account_id)
+  of_another_account = var.bucket.account != null
 }
 
 # --- Bucket, created if asked for ---
 
 # A missing bucket, or one in another Region or account, would never send an event. The provider refuses most of these
-# when it reads the bucket, but some releases follow S3 to another Region.
+# when it reads the bucket, but some releases follow S3 to another Region. A bucket of another account is not read, because
+# the deployer need not have access to it.
 data "aws_s3_bucket" "watched" {
-  count = var.bucket.create ? 0 : 1
+  count = var.bucket.create || local.of_another_account ? 0 : 1
 
   bucket = var.bucket.name
 
@@ -170,6 +175,7 @@ locals {
       TABLE_PARTITIONS = tostring(local.partitions)
       TOMBSTONE_DAYS   = tostring(var.table.tombstone_days)
     },
+    local.of_another_account ? { BUCKET_ACCOUNT = local.bucket_account } : {},
     var.derived_files == null ? {} : {
       DERIVED_BUCKET    = var.derived_files.bucket_name
       DERIVED_MAX_BYTES = tostring(var.derived_files.max_mb * 1024 * 1024)

@@ -2,6 +2,8 @@ variable "bucket" {
   description = <<-EOT
     The bucket to watch.
     - `name`: an existing bucket, or the name of the one to create. Left out when creating: `<name>-<account id>`.
+    - `account`: the id of the account that owns an existing bucket, if it is another account. Its owner configures the
+      bucket with the output `bucket_owner_adds`. Whether it is null must be known at plan.
     - `create`: let the module create it, hardened.
     - `versioned`: for a created bucket, whether to keep versions; for an existing one, whether it has versioning
       enabled or ever had (suspended versioning counts). The function then reads each object with HeadObject, because
@@ -12,6 +14,7 @@ variable "bucket" {
   EOT
   type = object({
     name          = optional(string)
+    account       = optional(string)
     create        = optional(bool, false)
     versioned     = optional(bool, true)
     force_destroy = optional(bool, false)
@@ -54,6 +57,16 @@ variable "bucket" {
   }
 
   validation {
+    condition     = var.bucket.account == null || can(regex("^[0-9]{12}$", var.bucket.account))
+    error_message = "bucket.account must be the id of an AWS account, 12 digits in quotation marks, such as \"111122223333\"."
+  }
+
+  validation {
+    condition     = !var.bucket.create || var.bucket.account == null
+    error_message = "The module creates buckets only in the deployment's own account: remove bucket.account, or name a bucket that exists in that account and remove bucket.create."
+  }
+
+  validation {
     condition     = var.bucket.create || !var.bucket.force_destroy
     error_message = "bucket.force_destroy is for a bucket that the module creates: remove it, or set bucket.create = true."
   }
@@ -82,6 +95,11 @@ variable "derived_files" {
       !can(regex("(-s3alias|--ol-s3|[.]mrap|--x-s3|--table-s3)$", bucket))
     ])
     error_message = "derived_files.bucket_name must be the name of a bucket, not an ARN, an alias of an access point or a directory bucket."
+  }
+
+  validation {
+    condition     = var.bucket.account == null || alltrue([for bucket in var.derived_files[*].bucket_name : bucket != var.bucket.name])
+    error_message = "derived_files.bucket_name is the watched bucket, which belongs to another account (bucket.account): name a bucket of the deployment's account."
   }
 
   validation {
@@ -476,7 +494,8 @@ variable "replace_bucket_notifications" {
   nullable    = false
 
   validation {
-    condition     = var.replace_bucket_notifications || var.bucket.create || var.trigger != "notification"
+    # The variable trigger has an error of its own for a bucket of another account.
+    condition     = var.replace_bucket_notifications || var.bucket.create || var.bucket.account != null || var.trigger != "notification"
     error_message = "The module would replace all notifications that bucket.name already has. Set trigger = \"eventbridge\" to leave them alone, or trigger = \"external\" to add the output `notification` to their owner's configuration, or replace_bucket_notifications = true if there are none to lose and nothing else configures the bucket's notifications, such as a second index: each apply of one would remove those of the other."
   }
 
@@ -569,7 +588,7 @@ variable "trigger" {
     How the bucket's events reach the function.
     - "notification": the module configures the bucket's notifications.
     - "eventbridge": an EventBridge rule, beside other notifications of the bucket. The owner of a bucket that the module
-      does not create enables EventBridge on it.
+      does not create enables EventBridge on it. With `bucket.account`, the owner also creates the rule.
     - "external": the bucket's owner configures its notifications with the output `notification`.
   EOT
   type        = string
@@ -579,6 +598,11 @@ variable "trigger" {
   validation {
     condition     = contains(["notification", "eventbridge", "external"], var.trigger)
     error_message = "trigger must be \"notification\", \"eventbridge\" or \"external\"."
+  }
+
+  validation {
+    condition     = var.bucket.account == null || var.trigger != "notification"
+    error_message = "The module cannot configure a bucket of another account (bucket.account). Set trigger = \"external\", or \"eventbridge\" to leave the bucket's other notifications alone, and give the output `bucket_owner_adds` to the bucket's owner."
   }
 }
 

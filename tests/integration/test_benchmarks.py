@@ -16,7 +16,7 @@ from benchmarks.function.deployments import Deployment
 from benchmarks.function.events import direct, event, key_of
 from benchmarks.table import IDEMPOTENCY_TABLE, RequestError, Tables
 from cli.function.ranges import Range
-from cli.reader import IndexReader
+from cli.function.reader import IndexReader
 from function.record import ObjectState, WriteRefusedError
 from function.repository import FileIndex
 from tests.integration.conftest import BUCKET, TABLE

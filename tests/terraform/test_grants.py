@@ -4,7 +4,7 @@ import json
 import re
 from typing import Any
 
-from function.denials import _GRANTS, _GRANTS_TO_WORKERS
+from function.denials import _DECRYPTS, _GRANTS, _GRANTS_TO_WORKERS
 from tests.terraform.terraform import Configuration
 from tools.module_copy import ROOT
 
@@ -27,6 +27,9 @@ _SET: dict[str, dict[str, Any]] = {
     "object_metadata.tags": {"object_metadata": {"enabled": True, "tags": True}},
 }
 _NEEDED = {"object_metadata.tags": {"object_metadata.enabled"}}
+_OF_ANOTHER_ACCOUNT: dict[str, Any] = {
+    "bucket": {"name": "watched", "versioned": False, "account": "444455556666"}
+}
 
 # The inputs that do not grant anything, all set at once.
 _OTHERS: dict[str, Any] = {
@@ -90,6 +93,12 @@ def test_the_words_name_the_inputs_that_grant_an_action(module: Configuration) -
     runs = {"nothing": _run(set(), {}), "others": _run(set(), _OTHERS)}
     for name, values in _SET.items():
         runs[name.replace(".", "_")] = _run({name} | _NEEDED.get(name, set()), values)
+    for name in ("object_metadata.enabled", "derived_files", "kms_key"):
+        decrypts = ["kms:Decrypt"] if name in _named(_DECRYPTS) else []
+        said = [action for action, words in _GRANTS.items() if {name} & _named(words)]
+        runs[f"another_account_{name.replace('.', '_')}"] = _asserting(
+            _GRANTED, ["dynamodb:PutItem", *said, *decrypts], _SET[name] | _OF_ANOTHER_ACCOUNT
+        )
     with_key = _SET["kms_key"] | {"reconciliation": {}}
     reading = [action for action, words in _GRANTS_TO_WORKERS.items() if words != _REPAIR]
     runs["workers"] = _asserting(_GRANTED_TO_WORKERS, reading, with_key)
