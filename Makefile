@@ -21,7 +21,7 @@ LONG_TOO := -m 'long or not long'
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-quick test-all part soak faults large bench picture lint package plan apply destroy workspace initialised environment clean
+.PHONY: help demo test test-quick test-all part soak faults large bench picture lint package address plan apply destroy workspace initialised environment clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -67,6 +67,9 @@ lint: $(DEV) ## Check style and types
 
 package: $(BIN)/python ## Write function.zip from function/
 	@$(BIN)/python -m tools.package
+
+address: $(BIN)/python ## Write the repository's address everywhere; ADDRESS=https://…
+	@$(BIN)/python -m tools.repository_address $(ADDRESS)
 
 plan: workspace ## Show what an apply would change; ENV=dev
 	terraform plan -var-file=environments/$(ENV).tfvars
