@@ -21,7 +21,7 @@ LONG_TOO := -m 'long or not long'
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-quick test-all part soak faults large bench picture lint security package address plan apply destroy workspace initialised environment clean
+.PHONY: help demo test test-quick test-all part soak faults large bench picture lint security package tables address plan apply destroy workspace initialised environment clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -70,6 +70,9 @@ security: .venv-security/installed ## Check the Terraform files with checkov
 
 package: $(BIN)/python ## Write function.zip from function/
 	@$(BIN)/python -m tools.package
+
+tables: $(DEV) ## Write the tables of inputs and outputs into README.md
+	@$(BIN)/python -m tools.readme_tables
 
 address: $(BIN)/python ## Write the repository's address everywhere; ADDRESS=https://…
 	@$(BIN)/python -m tools.repository_address $(ADDRESS)
