@@ -115,8 +115,10 @@ variable "derived_files" {
 
 variable "filters" {
   description = <<-EOT
-    Which objects to index: those whose key begins with the `prefix` and ends with the `suffix` of any filter. Empty: all
-    objects. Write plain keys, because the module encodes them for S3. Keys normally begin without a slash.
+    Which objects to index: those whose key matches any filter. Empty: all objects. Write plain keys, because the module
+    encodes them for S3. Keys normally begin without a slash.
+    - `prefix`: how the key begins.
+    - `suffix`: how the key ends.
   EOT
   type = list(object({
     prefix = optional(string, "")
@@ -217,6 +219,7 @@ variable "kms_key" {
     Your own KMS key for table and log group: `{ arn = … }`; null: keys that AWS owns. The key policy must let CloudWatch
     Logs (`logs.<region>.amazonaws.com`) use the key and leave other permissions to IAM. Whether `kms_key` is null must be
     known at plan.
+    - `arn`: the key's ARN, not an alias.
   EOT
   type = object({
     arn = string
@@ -234,13 +237,16 @@ variable "monitoring" {
     Alarms, a dashboard and queries of the function's log.
     - `enabled`: `false` for none of them. It must be known at plan.
     - `sns_topics`: ARNs of the SNS topics to notify when an alarm fires and when it ends.
-    - `limits`: an alarm fires above
+    - `limits`: the number above which an alarm fires.
       - `dead_letters`: messages in the dead-letter queue,
       - `drift`: differences that a proof finds in a minute,
-      - `errors`, `failed_events`, `permission_denied`: in a minute,
+      - `errors`: failed invocations in a minute,
+      - `failed_events`: failed events in a minute,
+      - `permission_denied`: denied calls in a minute,
       - `event_age_seconds`: age of the oldest waiting event,
       - `lag_seconds`: 90th percentile of the time from an event to its record, in two of three minutes,
-      - `throttles`: of the function in each of five minutes, `table_throttles`: of the table in three of five.
+      - `table_throttles`: throttled writes to the table, in three of five minutes,
+      - `throttles`: throttled invocations of the function, in each of five minutes.
   EOT
   type = object({
     enabled    = optional(bool, true)
