@@ -16,10 +16,10 @@ from uuid import uuid4
 from rich.console import Console
 from rich.table import Column, Table
 
-from cli.function.reconciliation.insertion import MOST_AT_ONCE, Insertion
+from cli.function.reconciliation.insertion import Insertion
 from cli.function.reconciliation.workers import each
 from cli.function.record import FileRecord, ObjectState
-from cli.function.repository import FileIndex
+from cli.function.repository import MOST_INSERTS, FileIndex
 from local.emulator import Emulator
 
 LATENCIES_MS = (0, 5)
@@ -90,9 +90,9 @@ def _loop(client: Any, table: str, records: list[FileRecord]) -> None:
 
 
 def _backfill(client: Any, table: str, records: list[FileRecord]) -> None:
-    insertion = Insertion(client, table, FileIndex(client, table))
+    insertion = Insertion(FileIndex(client, table))
     batches = [
-        records[first : first + MOST_AT_ONCE] for first in range(0, len(records), MOST_AT_ONCE)
+        records[first : first + MOST_INSERTS] for first in range(0, len(records), MOST_INSERTS)
     ]
     written = sum(inserted.written for _, inserted in each(insertion.insert, batches))
     if written != len(records):

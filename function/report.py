@@ -55,6 +55,11 @@ def no_derived_file(source: Source, reason: str) -> None:
     _logger.warning("no derived file", extra=fields)
 
 
+def not_inserted(records: int, error: Exception) -> None:
+    """Log why a request that inserts records failed; each record is then written by itself."""
+    _logger.warning("not inserted", extra={"records": records}, exc_info=error)
+
+
 class Report:
     """Logs and counts what one invocation does. For the thread that runs the invocation."""
 

@@ -11,7 +11,7 @@ from function.repair import Settled
 from tests.payloads import BUCKET
 from tests.unit.rule.model_bucket import NULL, Versioning
 from tests.unit.rule.model_table import ModelTable
-from tests.unit.rule.simulation import KEY, TOMBSTONE_LIFE, Simulation
+from tests.unit.rule.simulation import KEY, TOMBSTONE_LIFE, Handler, Simulation
 
 HISTORIES = 1500
 """The number of histories that show that the rule converges.
@@ -73,6 +73,7 @@ def diverging(seed: int, table: Callable[[], ModelTable] = ModelTable) -> Simula
         versioning=random.choice((Versioning.NEVER, *Versioning)),
         object_metadata=random.random() < 0.4,
         derived_files=random.random() < 0.3,
+        insert_first=random.random() < 0.5,
         deployed=random.random() < 0.7,
     )
     if not simulation.deployed:
@@ -104,6 +105,7 @@ def diverging_after_repair(
         table=table(),
         versioning=random.choice((*[Versioning.NEVER] * 6, *Versioning)),
         object_metadata=random.random() < 0.1,
+        insert_first=random.random() < 0.5,
     )
     _go_wrong(simulation, random)
     settled = simulation.verify()
@@ -371,9 +373,33 @@ def _redeliver(simulation: Simulation, random: Random) -> None:
 
 
 def _send_again(simulation: Simulation, random: Random) -> None:
-    writing = [handler for handler in simulation.handlers if handler.steps.pending == "write"]
+    writing = _at(simulation, "write", "insert")
     if writing:
         simulation.send_again(random.choice(writing))
+
+
+def _throttle(simulation: Simulation, random: Random) -> None:
+    inserting = _at(simulation, "insert")
+    if inserting:
+        simulation.throttle(random.choice(inserting))
+
+
+def _give_up(simulation: Simulation, random: Random) -> None:
+    inserting = _at(simulation, "insert")
+    if inserting:
+        handler = random.choice(inserting)
+        # It may have been made, may still be on its way, or neither.
+        random.choice((simulation.lose_answer, simulation.send_again, _nothing))(handler)
+        simulation.give_up(handler)
+
+
+def _nothing(_handler: Handler) -> None:
+    pass
+
+
+def _at(simulation: Simulation, *calls: str) -> list[Handler]:
+    """Return the handlers whose next call is one of these."""
+    return [handler for handler in simulation.handlers if handler.steps.pending in calls]
 
 
 def _arrive(simulation: Simulation, _random: Random) -> None:
@@ -400,5 +426,7 @@ _OTHERS = (
     _lose_answer,
     _redeliver,
     _send_again,
+    _throttle,
+    _give_up,
     _arrive,
 )
