@@ -186,6 +186,9 @@ class Steps:
 _Work = Callable[[Steps], Callable[[], Sequence[Outcome]]]
 """Makes the code of a handler."""
 
+_FATES = (*["made"] * 6, "throttled", "denied", "response lost", "late")
+"""What happens to an INSERT."""
+
 _NO_EVENT = ObjectEvent(bucket=BUCKET, key=KEY, name=REPAIR)
 
 
@@ -408,6 +411,23 @@ class Simulation:
         handler.steps.answer()
         self._go_on(handler)
 
+    def advance_or_fail(self, handler: Handler, random: Random) -> None:
+        """Let a handler take its next step; an INSERT often fails in one of its ways."""
+        fate = random.choice(_FATES) if handler.steps.pending == "insert" else "made"
+        match fate:
+            case "made":
+                self.advance(handler)
+            case "throttled":
+                self.throttle(handler)
+            case "denied":
+                self.deny(handler)
+            case "response lost":
+                self.lose_answer(handler)
+                self.give_up(handler)
+            case "late":
+                self.send_again(handler)
+                self.give_up(handler)
+
     def deny(self, handler: Handler) -> None:
         """A handler's next call is refused by AWS."""
         self._note(f"  {handler.name} may not {handler.steps.pending}")
@@ -501,7 +521,8 @@ class Simulation:
             elif self.late_requests and (not self.handlers or random.random() < 0.2):
                 self.arrive()
             elif self.handlers:
-                self.advance(self.handlers[-1] if overtakes else random.choice(self.handlers))
+                chosen = self.handlers[-1] if overtakes else random.choice(self.handlers)
+                self.advance_or_fail(chosen, random)
 
     def _old_handlers(self) -> list[Handler]:
         return [h for h in self.handlers if h.object_metadata is not self.object_metadata]
