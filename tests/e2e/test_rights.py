@@ -16,9 +16,9 @@ LOOKS = APPLIES | {"dynamodb:GetItem", "s3:GetObject", "s3:ListBucket"}
 GRANTED = {  # by deployment: on table and buckets
     "derived": APPLIES | {"s3:GetObject", "s3:ListBucket", "s3:PutObject"},
     "eventbridge": LOOKS,
-    "eventbridge_queued": APPLIES,
+    "eventbridge_queued": APPLIES | {"dynamodb:PartiQLInsert"},
     "external": APPLIES,
-    "external_queued": APPLIES,
+    "external_queued": APPLIES | {"dynamodb:PartiQLInsert"},
     "metadata": LOOKS | {"s3:GetObjectTagging"},
     "queued": LOOKS,
     "unversioned": APPLIES,
