@@ -31,7 +31,11 @@ locals {
   grants = {
     table = concat(
       [{
-        Action   = concat(["dynamodb:PutItem"], local.refreshes ? ["dynamodb:GetItem"] : [])
+        Action = concat(
+          ["dynamodb:PutItem"],
+          local.refreshes ? ["dynamodb:GetItem"] : [],
+          local.inserts_first ? ["dynamodb:PartiQLInsert"] : [],
+        )
         Resource = aws_dynamodb_table.table.arn
       }],
       # This policy changes after the table, so it allows a former key until the table has left it.

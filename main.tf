@@ -26,6 +26,10 @@ locals {
   # function refreshes the record: it reads it, and then the object.
   refreshes = var.bucket.versioned || var.object_metadata.enabled
 
+  # A batch of new objects takes few requests if the function inserts their records before it puts any. That needs batches,
+  # and events that say all that a record holds.
+  inserts_first = var.queue != null && !local.refreshes && var.derived_files == null
+
   kms_key_arn = var.kms_key == null ? null : var.kms_key.arn
 
   # The owner's account, and whether it is another one than the deployment's.
@@ -181,6 +185,7 @@ locals {
       DERIVED_MAX_BYTES = tostring(var.derived_files.max_mb * 1024 * 1024)
       DERIVED_PREFIX    = var.derived_files.prefix
     },
+    local.inserts_first ? { INSERT_FIRST = "true" } : {},
   )
 }
 

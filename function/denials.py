@@ -31,6 +31,9 @@ _CODES = {"AccessDenied", "AccessDeniedException", "403"}
 _READS = "if bucket.versioned, object_metadata.enabled or derived_files is set"
 _GRANTS = {  # action: how the module grants it to the function, or to readers of the index
     "dynamodb:GetItem": "if bucket.versioned or object_metadata.enabled is set",
+    "dynamodb:PartiQLInsert": (
+        "if queue is set without bucket.versioned, object_metadata.enabled or derived_files"
+    ),
     "dynamodb:PutItem": "always",
     "dynamodb:Query": "to roles that are given its output index_read_policy",
     "kms:Decrypt": "if kms_key is set",

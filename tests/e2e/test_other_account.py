@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from cli.function.record import FileRecord
 from cli.function.reader import IndexReader
+from cli.function.record import FileRecord
 from local.emulator import SECRET_KEY, Emulator
 from local.waiting import wait_for
 from tests.e2e.bare import FILE_INDEX

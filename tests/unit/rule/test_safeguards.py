@@ -15,10 +15,14 @@ from tests.unit.rule.broken_rules import (
     APPLIES_THE_FIRST_EVENT_OF_A_GROUP,
     CARRIES_REASONS_OVER,
     COUNTS_AN_UPLOAD_FROM_ITS_COMPLETION,
+    COUNTS_DUPLICATES_AS_WRITTEN,
     DELETES_INSTEAD_OF_TOMBSTONES,
     FORGETS_WHAT_WAS_OBSERVED,
     IGNORES_SEQUENCERS,
+    INSERTS_OVER_TOMBSTONES,
+    INSERTS_THE_FIRST_EVENT_OF_A_GROUP,
     INSERTS_UNOBSERVED,
+    INSERTS_WITHOUT_A_LOOK,
     LEAVES_NO_MARGIN,
     ORDERS_BY_EVENT_TIME,
     PADS_SEQUENCERS_ON_THE_LEFT,
@@ -194,6 +198,41 @@ def null_version_expires_below_a_backfilled_one(table: ModelTable) -> Simulation
     return history
 
 
+def object_is_overwritten(table: ModelTable) -> Simulation:
+    history = Simulation(table=table, insert_first=True)
+    history.handle(history.put("A"))
+    history.handle(history.put("B"))
+    return history
+
+
+def put_is_inserted_again_after_the_delete(table: ModelTable) -> Simulation:
+    history = Simulation(table=table, insert_first=True)
+    put = history.put()
+    history.handle(put)
+    history.handle(history.delete())
+    history.duplicate(put)
+    history.handle(put)
+    return history
+
+
+def null_version_expires_below_an_inserted_one(table: ModelTable) -> Simulation:
+    history = Simulation(table=table, insert_first=True, deployed=False)
+    history.put("A")
+    history.switch_versioning()
+    history.deployed = True
+    history.handle(history.put("B"))
+    history.handle(history.delete_version(history.versions()[0], "LifecycleExpiration"))
+    return history
+
+
+def two_puts_are_inserted_together(table: ModelTable) -> Simulation:
+    history = Simulation(table=table, insert_first=True)
+    history.put("A")
+    history.put("B")
+    history.handle(*history.pending)
+    return history
+
+
 History = Callable[[ModelTable], Simulation]
 SAFEGUARDS: list[tuple[BrokenRule, History]] = [
     (SKIPS_UNCHANGED_WRITES, tags_change_and_change_back_while_a_refresh_is_slow),
@@ -214,6 +253,10 @@ SAFEGUARDS: list[tuple[BrokenRule, History]] = [
         upload_outlives_the_tombstone_of_a_delete_that_overtook_it,
     ),
     (INSERTS_UNOBSERVED, null_version_expires_below_a_backfilled_one),
+    (COUNTS_DUPLICATES_AS_WRITTEN, object_is_overwritten),
+    (INSERTS_OVER_TOMBSTONES, put_is_inserted_again_after_the_delete),
+    (INSERTS_WITHOUT_A_LOOK, null_version_expires_below_an_inserted_one),
+    (INSERTS_THE_FIRST_EVENT_OF_A_GROUP, two_puts_are_inserted_together),
 ]
 each_safeguard = pytest.mark.parametrize(
     ("broken", "history"), SAFEGUARDS, ids=[broken.name for broken, _ in SAFEGUARDS]
