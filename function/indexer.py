@@ -5,17 +5,19 @@ There are two kinds of write:
 apply    the event alone decides. One conditional write without a read, ordered by S3's sequencer:
          for the events of an unversioned bucket. `insert_first` may try an INSERT before it.
 refresh  read the record, HEAD the object, and write the object's state if the record has not
-         changed in between. Always right, so it serves every other case.
+         changed in between. Always right, so it serves every other case. A new object is expected
+         to have no record, and then the read is left out.
 
 docs/decisions.md explains each safeguard.
 """
 
 import random
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from .allowance import Allowance
 from .errors import ContentionError, EventTooOldError, PermissionDeniedError
 from .events import Change, ObjectEvent, Outcome
 from .record import DerivedFile, FileRecord, ObjectState, Source, WriteRefusedError
@@ -61,6 +63,8 @@ class Indexer:
     """Waits for a number of seconds."""
     derived_files: Maker | None = None
     """None if the deployment has no derived files."""
+    allowance: Allowance = field(default_factory=Allowance)
+    """Limits the writes that skip the read of the record and are refused."""
 
     def group_of(self, event: ObjectEvent) -> Hashable:
         """Return the group of the event; `process` takes the events of one group.
@@ -88,7 +92,7 @@ class Indexer:
         knows_versions = any(
             event.version_id is not None or event.change is Change.MARKED for event in events
         )
-        standing = self._read(latest, events)
+        standing = None if self._expects_no_record(events) else self._read(latest, events)
         return [self._refresh(latest, standing, knows_versions=knows_versions)] * len(events)
 
     def creation(self, events: Sequence[ObjectEvent]) -> FileRecord | None:
@@ -118,6 +122,23 @@ class Indexer:
         """
         standing = self.index.read(event.bucket, event.key)
         return self._refresh(event, standing, settled=settled)
+
+    def _expects_no_record(self, events: Sequence[ObjectEvent]) -> bool:
+        """Return whether to write as if a read had found no record, which saves the read.
+
+        DynamoDB refuses the write if there is one. Nothing can have changed the record since the
+        look at the object and be gone: a record disappears only when its tombstone expires, weeks
+        after it was written.
+        """
+        if self.derived_files is not None or not all(
+            event.change is Change.STORED
+            and self._needs_head(event)
+            and not self.outlived_tombstones(event)
+            for event in events
+        ):
+            return False
+        self.allowance.earn(1)
+        return self.allowance.covers(1)
 
     def _needs_head(self, event: ObjectEvent) -> bool:
         return (
@@ -187,6 +208,8 @@ class Indexer:
                 # that read an older state.
                 self.index.replace(record, standing)
             except WriteRefusedError as refused:
+                if standing is None:
+                    self.allowance.spend(1)
                 standing = refused.standing
             else:
                 return Outcome.INDEXED if state else Outcome.REMOVED

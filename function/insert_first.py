@@ -10,14 +10,11 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from . import report
+from .allowance import Allowance
 from .groups import Group
 from .indexer import Indexer
 from .record import FileRecord, InsertResult
 from .repository import MOST_INSERTS
-
-REFUSALS_AT_START = MOST_INSERTS
-MOST_REFUSALS = 4 * MOST_INSERTS
-RECORDS_PER_REFUSAL = 50
 
 
 class Table(Protocol):
@@ -26,29 +23,6 @@ class Table(Protocol):
     def insert(  # noqa: D102
         self, records: Sequence[FileRecord]
     ) -> Sequence[InsertResult | Exception]: ...
-
-
-class Allowance:
-    """How many more INSERTs may be refused. Each of those costs a write unit and achieves nothing.
-
-    A process wastes at most 25 write units, and one for every 50 records that could be inserted,
-    whatever the events are.
-    """
-
-    def __init__(self) -> None:
-        self._left = REFUSALS_AT_START * RECORDS_PER_REFUSAL
-
-    def earn(self, records: int) -> None:
-        """Allow for this many records that could be inserted."""
-        self._left = min(self._left + records, MOST_REFUSALS * RECORDS_PER_REFUSAL)
-
-    def covers(self, inserts: int) -> bool:
-        """Return whether all of these INSERTs may be refused."""
-        return self._left >= inserts * RECORDS_PER_REFUSAL
-
-    def spend(self, refused: int) -> None:
-        """Count INSERTs that were refused."""
-        self._left -= refused * RECORDS_PER_REFUSAL
 
 
 class InsertFirst:

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from function.allowance import RECORDS_PER_REFUSAL, REFUSALS_AT_START
 from function.events import ObjectEvent
 from function.groups import Group
 from function.indexer import Indexer
-from function.insert_first import RECORDS_PER_REFUSAL, REFUSALS_AT_START, InsertFirst
+from function.insert_first import InsertFirst
 from function.record import FileRecord, InsertResult
 from function.settings import Settings
 from tests.unit.rule.model_table import ModelTable

@@ -3,12 +3,13 @@
 import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
 from function import event_parser, indexer
 from function.events import ObjectEvent, Outcome
-from function.indexer import Indexer
+from function.indexer import Bucket, Indexer
 from function.record import FileRecord, InsertResult, ObjectState
 from function.repair import Settled
 from function.sequencer import is_ahead
@@ -205,6 +206,27 @@ def put_with_another_revision_after_an_insert(patch: pytest.MonkeyPatch) -> None
     patch.setattr(Indexer, "process", processed)
 
 
+def look_once(patch: pytest.MonkeyPatch) -> None:
+    refresh = Indexer._refresh
+
+    def refresh_with_one_look(indexer: Indexer, *arguments: Any, **named: Any) -> Outcome:
+        looking = _LooksOnce(indexer.objects)
+        return refresh(dataclasses.replace(indexer, objects=looking), *arguments, **named)
+
+    patch.setattr(Indexer, "_refresh", refresh_with_one_look)
+
+
+class _LooksOnce:
+    def __init__(self, objects: Bucket) -> None:
+        self._objects = objects
+        self._seen: list[ObjectState | None] = []
+
+    def head(self, bucket: str, key: str) -> ObjectState | None:
+        if not self._seen:
+            self._seen.append(self._objects.head(bucket, key))
+        return self._seen[0]
+
+
 def leave_alone(_patch: pytest.MonkeyPatch) -> None:
     pass
 
@@ -349,6 +371,11 @@ INSERTS_THE_FIRST_EVENT_OF_A_GROUP = BrokenRule(
     name="of a group the first event is inserted, not the newest",
     why="the INSERT serves the whole group, so its newest event is lost",
     patch=insert_the_first_event_of_a_group,
+)
+LOOKS_ONCE = BrokenRule(
+    name="refresh does not look again after a refused write",
+    why="what it saw is older than what stands",
+    patch=look_once,
 )
 REPLACES_WHATEVER_STANDS = BrokenRule(
     name="refresh writes without comparing the revision",

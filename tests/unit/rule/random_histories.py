@@ -32,6 +32,7 @@ In how many of 1,500 histories each broken rule diverges, counted on two sets of
     no record is observed                         82   93
     an INSERT that found a record counts          95   96
     sequencers are ignored                       111  102
+    refresh does not look again                  121  115
     sequencers are padded on the left            171  173
     the record is deleted, no tombstone is left  185  195
 
@@ -78,6 +79,7 @@ def diverging(seed: int, table: Callable[[], ModelTable] = ModelTable) -> Simula
         object_metadata=random.random() < 0.4,
         derived_files=random.random() < 0.3,
         insert_first=random.random() < 0.5,
+        expects_no_record=seed % 2 == 1,
         deployed=random.random() < 0.7,
     )
     if not simulation.deployed:

@@ -14,6 +14,7 @@ from functools import partial
 from random import Random
 from typing import Any
 
+from function.allowance import Allowance
 from function.errors import FileIndexError, PermissionDeniedError
 from function.event_parser import parse
 from function.events import BACKFILL, REPAIR, ObjectEvent, Outcome
@@ -212,6 +213,18 @@ class Handler:
     """The outcomes of the events."""
 
 
+class _Fixed(Allowance):
+    """The same answer each time, because the code of a handler runs once for each of its steps."""
+
+    def __init__(self, covers: bool) -> None:
+        super().__init__()
+        self._covers = covers
+
+    def covers(self, writes: int) -> bool:
+        del writes
+        return self._covers
+
+
 @dataclass(slots=True, kw_only=True)
 class Simulation:
     """One history. Every method is an event that may happen at any time."""
@@ -221,6 +234,8 @@ class Simulation:
     object_metadata: bool = False
     derived_files: bool = False
     insert_first: bool = False
+    expects_no_record: bool = False
+    """Whether a refresh after an upload leaves out the read of the record."""
     deployed: bool = True
     """Before the deployment, no events of the bucket are received."""
 
@@ -246,7 +261,7 @@ class Simulation:
         self.bucket = ModelBucket(self.clock.now, self.versioning)
         self._note(
             f"{self.versioning.value} {self.object_metadata=} {self.derived_files=}"
-            f" {self.insert_first=} {self.deployed=}"
+            f" {self.insert_first=} {self.expects_no_record=} {self.deployed=}"
         )
 
     # Changes of the bucket.
@@ -579,6 +594,7 @@ class Simulation:
             now=steps.now,
             pause=lambda _seconds: None,
             derived_files=steps if self.derived_files else None,
+            allowance=_Fixed(self.expects_no_record),
         )
 
     def _start(
