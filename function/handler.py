@@ -69,14 +69,29 @@ class Function:
         Returns `{"batchItemFailures": […]}` for a batch of SQS messages, otherwise the number of
         object events by outcome. Raises MalformedEventError or ObjectEventsFailedError.
         """
-        report = Report(self._indexer.now)
-        messages = _parse(payload, report)
+        messages, report = self._parse(payload)
         groups = self._group(self._related(messages, report))
         self._process(groups, context.get_remaining_time_in_millis, report)
         report.summary(
             messages=len(messages), test_events=sum(message.test_events for message in messages)
         )
         return _response(messages, groups, report.outcomes)
+
+    def _parse(self, payload: object) -> tuple[Sequence[Message], Report]:
+        """Parse the payload, and report whatever cannot be read."""
+        try:
+            messages = parse(payload)
+        except MalformedEventError as error:
+            Report(self._indexer.now, expected=1).malformed(error)
+            raise
+        report = Report(
+            self._indexer.now,
+            expected=sum(len(message.events) + len(message.errors) for message in messages),
+        )
+        for message in messages:
+            for malformed in message.errors:
+                report.malformed(malformed, message.id)
+        return messages, report
 
     def _related(
         self, messages: Sequence[Message], report: Report
@@ -137,20 +152,6 @@ class Function:
         if remaining_ms() < RESERVED_MS:
             raise OutOfTimeError(f"not started{_TIME}")
         return self._indexer.process(events)
-
-
-def _parse(payload: object, report: Report) -> Sequence[Message]:
-    """Parse the payload, and report whatever cannot be read."""
-    try:
-        messages = parse(payload)
-    except MalformedEventError as error:
-        report.malformed(error)
-        report.summary(messages=1)
-        raise
-    for message in messages:
-        for malformed in message.errors:
-            report.malformed(malformed, message.id)
-    return messages
 
 
 def _response(

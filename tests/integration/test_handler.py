@@ -282,9 +282,9 @@ def test_an_unreadable_direct_payload_raises_so_that_lambda_keeps_it(
     with pytest.raises(MalformedEventError, match=reason):
         function.handle(payload, Invocation())
 
-    malformed, summary = lines()
+    (malformed,) = lines()
     assert (malformed["message"], malformed["errorType"]) == ("malformed", "MalformedEventError")
-    assert (summary["message"], summary["Failed"]) == ("summary", 1)
+    assert malformed["Failed"] == 1
 
 
 def test_a_direct_invocation_raises_after_everything_else_was_processed(
@@ -563,7 +563,7 @@ def test_every_setting_takes_effect(dynamodb: "DynamoDBClient", s3: "S3Client") 
 # Logs.
 
 
-def test_every_object_has_a_line_and_every_invocation_a_summary(
+def test_every_object_has_a_line_and_an_invocation_about_several_a_summary(
     function: Function, lines: Callable[[], list[Any]]
 ) -> None:
     before = datetime.now(UTC)
@@ -590,12 +590,12 @@ def test_every_object_has_a_line_and_every_invocation_a_summary(
     }
     assert outcomes(objects) == {"indexed": ["a"], "removed": ["b"]}
     assert summary["message"] == "summary"
-    assert {name: summary[name] for name in ("Indexed", "Removed", "Failed", "messages")} == {
+    assert {name: summary[name] for name in ("Indexed", "Removed", "messages")} == {
         "Indexed": 1,
         "Removed": 1,
-        "Failed": 0,
         "messages": 1,
     }
+    assert "Failed" not in summary
     assert len(summary["Lag"]) == 2
 
 
@@ -604,9 +604,19 @@ def test_the_summary_is_written_even_if_the_lines_of_objects_are_not(
 ) -> None:
     caplog.set_level(logging.WARNING)
 
-    function.handle(s3_document(recent(created())), Invocation())
+    function.handle(s3_document(recent(created("a")), recent(created("b"))), Invocation())
 
     assert [record.message for record in caplog.records] == ["summary"]
+
+
+@pytest.mark.parametrize("wrap", [s3_document, lambda *records: sqs(s3_document(*records))])
+def test_an_invocation_about_one_event_has_one_line(
+    function: Function, lines: Callable[[], list[Any]], wrap: Callable[..., Any]
+) -> None:
+    function.handle(wrap(recent(created("a"))), Invocation())
+
+    (line,) = lines()
+    assert (line["message"], line["key"], line["Indexed"]) == ("indexed", "a", 1)
 
 
 @pytest.mark.parametrize("key", ['"\n{"level": "ERROR"}', "\u2028\x1b[31m", "\x00\r\n"])
@@ -615,7 +625,7 @@ def test_a_key_from_outside_cannot_break_a_line(
 ) -> None:
     function.handle(s3_document(recent(created(key))), Invocation())
 
-    assert [line.get("key") for line in lines()] == [key, None]
+    assert [line["key"] for line in lines()] == [key]
 
 
 def test_text_from_outside_cannot_break_the_line_of_a_malformed_payload(
@@ -623,6 +633,6 @@ def test_text_from_outside_cannot_break_the_line_of_a_malformed_payload(
 ) -> None:
     function.handle(sqs('\n{"level":"ERROR"}\u2028 is not JSON'), Invocation())
 
-    malformed, _ = lines()
+    (malformed,) = lines()
     assert malformed["errorMessage"].isprintable()
     assert malformed["message_id"] == "m0"

@@ -25,6 +25,8 @@ from tools.package import PACKAGE
 
 HANG_SECONDS = 600
 """No working machine is that slow."""
+MOST_BYTES = 700
+"""CloudWatch Logs charges by the byte, and the line would otherwise cost more than the write."""
 
 
 @dataclass
@@ -149,7 +151,7 @@ def test_the_package_runs_as_lambda_runs_it(api: LambdaApi, tmp_path: Path) -> N
         ("response", {"indexed": 1, "removed": 0, "superseded": 0, "ignored": 0, "failed": 0}),
     ]
     assert [put["Item"]["key"] for put in api.written] == [{"S": "a b+ü"}]
-    indexed, summary = package.lines()[-2:]
+    indexed = package.lines()[-1]
     assert (indexed["message"], indexed["level"], indexed["bucket"], indexed["key"]) == (
         "indexed",
         "INFO",
@@ -157,10 +159,10 @@ def test_the_package_runs_as_lambda_runs_it(api: LambdaApi, tmp_path: Path) -> N
         "a b+ü",
     )
     assert indexed["requestId"] == "8476a536-e9f4-11e8-9739-2dfe598c3fcd"
-    assert (summary["message"], summary["Indexed"]) == ("summary", 1)
+    assert indexed["Indexed"] == 1
 
 
-def test_without_the_lines_of_objects_the_summary_remains(api: LambdaApi, tmp_path: Path) -> None:
+def test_without_the_lines_of_objects_the_metrics_remain(api: LambdaApi, tmp_path: Path) -> None:
     api.events.put(s3_document(created()))
 
     with running(
@@ -168,11 +170,23 @@ def test_without_the_lines_of_objects_the_summary_remains(api: LambdaApi, tmp_pa
     ) as package:
         api.answers.get(timeout=HANG_SECONDS)
 
-    (summary,) = package.lines()
-    assert (summary["message"], summary["level"], summary["Indexed"]) == ("summary", "WARNING", 1)
-    # The summary has the metrics, so alarms still work.
-    (directive,) = summary["_aws"]["CloudWatchMetrics"]
-    assert {metric["Name"] for metric in directive["Metrics"]} <= summary.keys()
+    (line,) = package.lines()
+    assert (line["message"], line["level"], line["Indexed"]) == ("indexed", "WARNING", 1)
+    assert "key" not in line
+    (directive,) = line["_aws"]["CloudWatchMetrics"]
+    assert {metric["Name"] for metric in directive["Metrics"]} <= line.keys()
+
+
+def test_the_line_of_a_single_event_is_short(api: LambdaApi, tmp_path: Path) -> None:
+    event = created()
+    api.events.put(s3_document(event))
+
+    with running(api, tmp_path, TABLE_NAME="files", TOMBSTONE_DAYS="99999") as package:
+        api.answers.get(timeout=HANG_SECONDS)
+
+    # The bucket is called reports and the key a.txt: these do not count.
+    own = package.log.read_text().replace("reports", "").replace("a.txt", "")
+    assert len(own.encode()) <= MOST_BYTES
 
 
 def test_a_wrong_setting_fails_the_cold_start_with_its_name(api: LambdaApi, tmp_path: Path) -> None:
