@@ -12,11 +12,12 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
-import boto3
 from botocore.config import Config
 
+from .clients import connector
 from .context import Context
 from .errors import (
     MalformedEventError,
@@ -31,6 +32,7 @@ from .objects import Objects
 from .report import Report, set_up
 from .repository import FileIndex
 from .settings import Settings
+from .time_limit import can_limit_time, within
 
 WORKERS = 8
 RESERVED_MS = 5000
@@ -119,25 +121,23 @@ class Function:
         self, groups: Sequence[_Group], remaining_ms: Callable[[], int], report: Report
     ) -> None:
         """Process the groups side by side, and note in each why it failed."""
+        late = OutOfTimeError(f"not finished{_TIME}")
+        if len(groups) == 1 and can_limit_time():
+            # Another thread would cost a fifth of the CPU of an event.
+            (alone,) = groups
+            outcomes = partial(self._outcomes, alone.events, remaining_ms)
+            _finish(alone, partial(within, _left(remaining_ms), outcomes, late), report)
+            return
         under_way = {
             self._pool.submit(self._outcomes, group.events, remaining_ms): group for group in groups
         }
         with suppress(TimeoutError):
-            for future in as_completed(under_way, max(0, remaining_ms() - REPORTING_MS) / 1000):
-                group = under_way.pop(future)
-                try:
-                    outcomes = future.result()
-                except Exception as error:  # noqa: BLE001 # one key fails alone
-                    group.error = error
-                    report.failed(group.events, error)
-                    continue
-                for event, outcome in zip(group.events, outcomes, strict=True):
-                    report.done(event, outcome)
+            for future in as_completed(under_way, _left(remaining_ms)):
+                _finish(under_way.pop(future), future.result, report)
         for future, group in under_way.items():
             # A write that still happens is conditional, so the redelivered events are superseded.
             future.cancel()
-            group.error = OutOfTimeError(f"not finished{_TIME}")
-            report.failed(group.events, group.error)
+            _fail(group, late, report)
 
     def _outcomes(
         self, events: Sequence[ObjectEvent], remaining_ms: Callable[[], int]
@@ -152,6 +152,27 @@ class Function:
         if remaining_ms() < RESERVED_MS:
             raise OutOfTimeError(f"not started{_TIME}")
         return self._indexer.process(events)
+
+
+def _left(remaining_ms: Callable[[], int]) -> float:
+    """Return the seconds until unfinished objects are reported."""
+    return max(0, remaining_ms() - REPORTING_MS) / 1000
+
+
+def _finish(group: _Group, outcomes: Callable[[], Sequence[Outcome]], report: Report) -> None:
+    """Report the outcomes of a group, or why it failed."""
+    try:
+        found = outcomes()
+    except Exception as error:  # noqa: BLE001 # one key fails alone
+        _fail(group, error, report)
+    else:
+        for event, outcome in zip(group.events, found, strict=True):
+            report.done(event, outcome)
+
+
+def _fail(group: _Group, error: Exception, report: Report) -> None:
+    group.error = error
+    report.failed(group.events, error)
 
 
 def _response(
@@ -185,16 +206,18 @@ def _response(
 
 def create_function(settings: Settings) -> Function:
     """Return the function that a deployment with these settings runs."""
-    config = Config(
-        connect_timeout=2,
-        read_timeout=5,
-        retries={"mode": "standard", "total_max_attempts": 4},
-        # Both save a tenth of the CPU of a write. Only this package builds requests.
-        parameter_validation=False,
-        user_agent="terraform-aws-file-index",
+    connect = connector(
+        Config(
+            connect_timeout=2,
+            read_timeout=5,
+            retries={"mode": "standard", "total_max_attempts": 4},
+            # Both save a tenth of the CPU of a write. Only this package builds requests.
+            parameter_validation=False,
+            user_agent="terraform-aws-file-index",
+        )
     )
     objects = Objects(
-        lambda: boto3.client("s3", config=config),
+        lambda: connect("s3"),
         metadata=settings.object_metadata,
         tags=settings.object_tags,
     )
@@ -204,9 +227,7 @@ def create_function(settings: Settings) -> Function:
 
         derived_files = DerivedFiles.of(settings, objects.client)
     indexer = Indexer(
-        index=FileIndex(
-            boto3.client("dynamodb", config=config), settings.table_name, settings.table_partitions
-        ),
+        index=FileIndex(connect("dynamodb"), settings.table_name, settings.table_partitions),
         objects=objects,
         settings=settings,
         now=lambda: datetime.now(UTC),

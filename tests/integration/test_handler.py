@@ -12,6 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from cli.reader import IndexReader
+from function import handler
 from function.errors import MalformedEventError, ObjectEventsFailedError, PermissionDeniedError
 from function.handler import Function, create_function
 from function.record import FileRecord, format_time
@@ -471,6 +472,47 @@ def test_only_unfinished_events_are_reported_as_failed(
     (failed,) = [line for line in lines() if line.get("outcome") == "failed"]
     assert (failed["key"], failed["errorType"]) == ("b", "OutOfTimeError")
     assert "raise function.timeout_seconds" in failed["errorMessage"]
+
+
+def _call(call: Callable[[], Any]) -> Any:
+    return call()
+
+
+def _call_in_another_thread(call: Callable[[], Any]) -> Any:
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(call).result()
+
+
+@pytest.mark.parametrize("run", [_call, _call_in_another_thread])
+def test_a_single_event_that_gets_no_answer_is_reported_before_the_invocation_ends(
+    function: Function,
+    index: FileIndex,
+    lines: Callable[[], list[Any]],
+    monkeypatch: pytest.MonkeyPatch,
+    run: Callable[[Callable[[], Any]], Any],
+) -> None:
+    answers = threading.Event()
+    put_newer = FileIndex.put_newer
+
+    def put(self: FileIndex, record: FileRecord) -> None:
+        answers.wait(HANG_SECONDS)
+        put_newer(self, record)
+
+    monkeypatch.setattr(FileIndex, "put_newer", put)
+    monkeypatch.setattr(handler, "RESERVED_MS", 0)
+    event = s3_document(recent(created("a")))
+
+    try:
+        with pytest.raises(ObjectEventsFailedError, match="OutOfTimeError: not finished"):
+            run(lambda: function.handle(event, Invocation(handler.REPORTING_MS + 10)))
+    finally:
+        answers.set()
+    answer = run(lambda: function.handle(event, Invocation()))
+
+    failed, _ = lines()
+    assert (failed["key"], failed["errorType"], failed["Failed"]) == ("a", "OutOfTimeError", 1)
+    assert answer["failed"] == 0
+    assert index.read(BUCKET, "a")
 
 
 def test_a_missing_table_fails_with_a_line_that_names_the_variable(

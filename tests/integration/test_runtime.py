@@ -10,6 +10,7 @@ import queue
 import subprocess
 import sys
 import threading
+import time
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -20,6 +21,7 @@ from typing import Any
 
 import pytest
 
+from function.handler import RESERVED_MS
 from tests.payloads import created, s3_document, sqs
 from tools.package import PACKAGE
 
@@ -37,6 +39,9 @@ class LambdaApi:
     events: "queue.Queue[Any]" = field(default_factory=queue.Queue)
     answers: "queue.Queue[tuple[str, Any]]" = field(default_factory=queue.Queue)
     written: list[Any] = field(default_factory=list)
+    answers_writes: threading.Event = field(default_factory=threading.Event)
+    seconds: float = HANG_SECONDS
+    """The time that an invocation has."""
 
 
 @pytest.fixture
@@ -50,7 +55,7 @@ def api() -> Iterator[LambdaApi]:
                 event,
                 {
                     "Lambda-Runtime-Aws-Request-Id": "8476a536-e9f4-11e8-9739-2dfe598c3fcd",
-                    "Lambda-Runtime-Deadline-Ms": str(10**14),
+                    "Lambda-Runtime-Deadline-Ms": str(round((time.time() + state.seconds) * 1000)),
                     "Lambda-Runtime-Invoked-Function-Arn": "arn:aws:lambda:us-east-1:1:function:f",
                 },
             )
@@ -58,6 +63,7 @@ def api() -> Iterator[LambdaApi]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             if self.path == "/":
+                state.answers_writes.wait(HANG_SECONDS)
                 state.written.append(json.loads(body))
                 self.reply({}, {})
             else:
@@ -78,17 +84,19 @@ def api() -> Iterator[LambdaApi]:
             pass
 
         def handle(self) -> None:
-            with suppress(ConnectionResetError):  # the runtime was killed
+            with suppress(ConnectionError):  # the runtime was killed, or gave up
                 super().handle()
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Endpoints)
     server.daemon_threads = True
     state = LambdaApi(url=f"127.0.0.1:{server.server_port}")
+    state.answers_writes.set()
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
         yield state
     finally:
+        state.answers_writes.set()
         server.shutdown()
         thread.join()
         server.server_close()
@@ -178,15 +186,32 @@ def test_without_the_lines_of_objects_the_metrics_remain(api: LambdaApi, tmp_pat
 
 
 def test_the_line_of_a_single_event_is_short(api: LambdaApi, tmp_path: Path) -> None:
-    event = created()
-    api.events.put(s3_document(event))
+    api.events.put(s3_document(created()))
 
     with running(api, tmp_path, TABLE_NAME="files", TOMBSTONE_DAYS="99999") as package:
         api.answers.get(timeout=HANG_SECONDS)
 
-    # The bucket is called reports and the key a.txt: these do not count.
-    own = package.log.read_text().replace("reports", "").replace("a.txt", "")
-    assert len(own.encode()) <= MOST_BYTES
+    (line,) = package.log.read_bytes().splitlines()
+    assert len(line) <= MOST_BYTES
+
+
+def test_a_table_that_never_answers_ends_in_a_line_before_the_time_out(
+    api: LambdaApi, tmp_path: Path
+) -> None:
+    api.answers_writes.clear()
+    api.seconds = RESERVED_MS / 1000 + 1  # the least with which an event is started, and a margin
+    api.events.put(s3_document(created("a")))
+
+    with running(api, tmp_path, TABLE_NAME="files", TOMBSTONE_DAYS="99999") as package:
+        kind, answer = api.answers.get(timeout=HANG_SECONDS)
+        api.answers_writes.set()
+        api.events.put(s3_document(created("b")))
+        next_kind, _ = api.answers.get(timeout=HANG_SECONDS)
+
+    assert (kind, answer["errorType"]) == ("error", "ObjectEventsFailedError")
+    failed, indexed = [line for line in package.lines() if line.get("logger") == "file_index"]
+    assert (failed["key"], failed["errorType"]) == ("a", "OutOfTimeError")
+    assert (next_kind, indexed["key"]) == ("response", "b")
 
 
 def test_a_wrong_setting_fails_the_cold_start_with_its_name(api: LambdaApi, tmp_path: Path) -> None:
