@@ -14,9 +14,9 @@ from functools import cache
 from itertools import islice
 from typing import Any
 
-import boto3
 from botocore.config import Config
 
+from ..clients import connector
 from ..context import Context
 from ..errors import FileIndexError, OutOfTimeError, WorkerFailedError
 from ..filters import Filters
@@ -301,7 +301,7 @@ def create_worker(environment: Mapping[str, str]) -> Worker:
         Settings.from_environment(environment),
         WorkerSettings.from_environment(environment),
         # Later invocations of this process use the clients again.
-        connect=cache(lambda service: boto3.client(service, config=config)),
+        connect=cache(connector(config)),
         now=lambda: datetime.now(UTC),
     )
 

@@ -608,12 +608,9 @@ def test_a_missing_table_or_setting_is_explained(
     assert "table files does not exist" in result["causes"][0]
 
 
-def test_a_worker_is_made_from_its_environment(
-    s3: "S3Client", dynamodb: "DynamoDBClient", monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("dynamodb")
+def test_a_worker_is_made_from_its_environment(s3: "S3Client") -> None:
     put(s3, "a")
-    clients = {"s3": s3, "dynamodb": dynamodb}
-    monkeypatch.setattr("boto3.client", lambda service, **_: clients[service])
     environment = {"TABLE_NAME": TABLE, "BUCKET_NAME": BUCKET, "GRACE_SECONDS": "1"}
 
     result = Machine(create_worker(environment | {"REPAIR": "true"})).run()
