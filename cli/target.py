@@ -13,6 +13,7 @@ from .deployment import Deployment
 from .errors import CommandError, cause
 from .function.filters import Filters
 from .function.indexer import Index
+from .function.pages import parse_pages
 from .function.reader import IndexReader
 from .function.reconciliation.reconciler import Reconciler
 from .function.record import FileRecord
@@ -103,6 +104,7 @@ class Target:
 
     def _dynamodb(self) -> "DynamoDBClient":
         client: DynamoDBClient = self.client("dynamodb", Config(parameter_validation=False))
+        parse_pages(client)
         return client
 
     def check_partitions(self, bucket: str) -> None:
@@ -149,6 +151,7 @@ class Target:
     def s3(self) -> "S3Client":
         """Return a client of S3."""
         client: S3Client = self.client("s3")
+        parse_pages(client)
         return client
 
     def objects(self, text: str) -> list[Address]:

@@ -150,6 +150,7 @@ def test_a_denial_without_a_name_asks_the_same_connection_for_the_caller(
 
     class Client:
         exceptions = SimpleNamespace(ResourceNotFoundException=KeyError)
+        meta = SimpleNamespace(events=SimpleNamespace(register=lambda *_: None))
 
         def get_item(self, **_: object) -> None:
             raise refusal("AccessDenied")
