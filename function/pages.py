@@ -40,13 +40,12 @@ def parse_pages(client: Any) -> None:
     Binary attributes remain Base64, and no other value of an object than those above is read, so
     only a client that nobody else uses may have them.
     """
-    events = client.meta.events
-    events.register("before-parse.dynamodb.Query", _parse(json.loads))
-    events.register("before-parse.s3.ListObjectsV2", _parse(_objects))
-    events.register("before-parse.s3.ListObjectVersions", _parse(_objects))
+    for event, parse in _PARSERS.items():
+        # With an id, so that a client that is given these parsers twice has them once.
+        client.meta.events.register(event, _before_parse(parse), f"file-index {event}")
 
 
-def _parse(parse: Callable[[bytes], dict[str, Any]]) -> Callable[..., None]:
+def _before_parse(parse: Callable[[bytes], dict[str, Any]]) -> Callable[..., None]:
     def before_parse(
         response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: Any
     ) -> None:
@@ -73,3 +72,10 @@ def _objects(body: bytes) -> dict[str, Any]:
 def _values(element: ElementTree.Element, namespace: str) -> dict[str, Any]:
     texts = {child.tag.removeprefix(namespace): child.text or "" for child in element}
     return {name: read(texts[name]) for name, read in _VALUES.items() if name in texts}
+
+
+_PARSERS: Mapping[str, Callable[[bytes], dict[str, Any]]] = {
+    "before-parse.dynamodb.Query": json.loads,
+    "before-parse.s3.ListObjectsV2": _objects,
+    "before-parse.s3.ListObjectVersions": _objects,
+}
