@@ -621,6 +621,20 @@ def test_a_worker_is_made_from_its_environment(s3: "S3Client") -> None:
             create_worker(environment | wrong)
 
 
+def test_botocore_parses_neither_the_bucket_nor_the_table(
+    s3: "S3Client", store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(s3, "a", "b")
+    for key in ("a", "b"):
+        store(key)
+    worker = Machine(create_worker({"TABLE_NAME": TABLE, "BUCKET_NAME": BUCKET}))
+    monkeypatch.setattr("botocore.parsers.ResponseParser._handle_list", None)
+
+    result = worker.work(EVERYTHING)
+
+    assert (result["counts"]["compared"], result["keys"]) == (2, [])
+
+
 # --- Runs that nobody asked to repair ---
 
 
