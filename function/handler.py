@@ -123,7 +123,7 @@ class Function:
         """Process the groups side by side, and note in each why it failed."""
         late = OutOfTimeError(f"not finished{_TIME}")
         if len(groups) == 1 and can_limit_time():
-            # Another thread would cost a fifth of the CPU of an event.
+            # Another thread would cost a tenth of the CPU of an event.
             (alone,) = groups
             outcomes = partial(self._outcomes, alone.events, remaining_ms)
             _finish(alone, partial(within, _left(remaining_ms), outcomes, late), report)
