@@ -131,7 +131,7 @@ class Function:
                 left.append(group)
         late = OutOfTimeError(f"not finished{_TIME}")
         if len(left) == 1 and can_limit_time():
-            # Another thread would cost a fifth of the CPU of an event.
+            # Another thread would cost a tenth of the CPU of an event.
             outcomes = partial(self._outcomes, left[0], remaining_ms)
             _finish(left[0], partial(within, _seconds_left(remaining_ms), outcomes, late), report)
             return
