@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import cycle
 from types import TracebackType
 from typing import Any, Self
 
@@ -93,18 +94,19 @@ The call waits for the decision, so a decision may wait for a point of the progr
 def at_random(rates: Mapping[Fault, float], statements_rate: float, seed: int) -> Decide:
     """Each fault at its rate, at most one per call; and one write in a hundred is always throttled.
 
-    Each of its retries is throttled too; the next delivery of the event makes a new write. Each
-    fault of statements happens at `statements_rate` to a batch of them.
+    Each of its retries is throttled too; the next delivery of the event makes a new write. Batches
+    of statements are few: at `statements_rate`, they have the faults of statements by turns.
     """
     chance = random.Random(seed)  # noqa: S311 # no secret
-    of_statements = {**rates, **dict.fromkeys(OF_STATEMENTS, statements_rate)}
+    of_statements = cycle(OF_STATEMENTS)
+    faults: list[Fault | None] = [*rates, None]
+    weights = [*rates.values(), 1 - sum(rates.values())]
 
     def decide(call: Call) -> Fault | None:
         if call.operation == "PutItem" and zlib.crc32(call.body) % 100 == 0:
             return Fault.THROTTLED
-        possible = of_statements if call.operation == _STATEMENTS else rates
-        weights = [*possible.values(), 1 - sum(possible.values())]
-        faults: list[Fault | None] = [*possible, None]
+        if call.operation == _STATEMENTS and chance.random() < statements_rate:
+            return next(of_statements)
         return chance.choices(faults, weights)[0]
 
     return decide
