@@ -35,8 +35,8 @@ RATES = dict.fromkeys(
     (Fault.INTERNAL_ERROR, Fault.UNAVAILABLE, Fault.THROTTLED, Fault.ANSWER_LOST),
     0.015 * MORE_OFTEN,
 ) | {Fault.DELAYED: 0.02 * MORE_OFTEN, Fault.LATE: 0.001 * MORE_OFTEN}
-STATEMENTS_RATE = 0.1
-"""The rate of each fault of statements: a process inserts little among so many overwrites."""
+STATEMENTS_RATE = 0.5
+"""The rate of the faults of statements: a process inserts little among so many overwrites."""
 KILL_RATE = 0.004 * MORE_OFTEN
 KILL_RATE_OF_BATCHES = 0.001 * MORE_OFTEN
 """The rate per call: a batch makes many calls, and dies with one."""

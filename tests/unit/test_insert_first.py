@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from function.allowance import RECORDS_PER_REFUSAL, REFUSALS_AT_START
+from function.allowance import MOST_REFUSALS, RECORDS_PER_REFUSAL, REFUSALS_AT_START
 from function.events import ObjectEvent
 from function.groups import Group
 from function.indexer import Indexer
 from function.insert_first import InsertFirst
 from function.record import FileRecord, InsertResult
+from function.repository import MOST_INSERTS
 from function.settings import Settings
 from tests.unit.rule.model_table import ModelTable
 
@@ -27,6 +28,7 @@ class Process:
     def __init__(self) -> None:
         self.tried = 0
         self.refused = 0
+        self.responds = True
         self._first = InsertFirst(
             Indexer(
                 index=ModelTable(),
@@ -40,6 +42,8 @@ class Process:
 
     def insert(self, records: Sequence[FileRecord]) -> list[InsertResult]:
         self.tried += len(records)
+        if not self.responds:
+            raise TimeoutError("no response")
         refused = [record.key.startswith(OLD) for record in records]
         self.refused += sum(refused)
         return [InsertResult.PRESENT if one else InsertResult.WRITTEN for one in refused]
@@ -80,6 +84,36 @@ def units(events: str, processes: int, number: int) -> float:
 
 def test_overwrites_in_fresh_processes_cost_little_more() -> None:
     assert 1 < units(OLD, processes=10, number=10_000) <= 1.05
+
+
+def test_many_overwrites_in_a_process_cost_a_fiftieth_more() -> None:
+    process = Process()
+    for _ in range(100):
+        process.invoke([OLD] * BATCH)
+
+    assert 200 <= process.refused <= 225
+
+
+def test_a_turn_to_overwrites_after_many_creations_costs_a_hundred_units() -> None:
+    process = Process()
+    for _ in range(100):
+        process.invoke([NEW] * BATCH)
+    assert process.refused == 0
+
+    process.invoke([OLD] * 1000)
+
+    assert process.refused == MOST_REFUSALS
+
+
+def test_a_request_without_a_response_ends_the_inserts_of_an_invocation() -> None:
+    process = Process()
+    for _ in range(100):
+        process.invoke([NEW] * BATCH)
+    process.responds = False
+    process.tried = 0
+
+    assert process.invoke([NEW] * BATCH) == BATCH
+    assert process.tried == MOST_INSERTS
 
 
 def test_creations_cost_no_more() -> None:

@@ -31,6 +31,7 @@ def test_every_setting_is_read() -> None:
         "DERIVED_BUCKET": "manifests",
         "DERIVED_PREFIX": "of/",
         "DERIVED_MAX_BYTES": "1000000000000",
+        "INSERT_FIRST": "true",
     }
 
     assert Settings.from_environment(environment) == Settings(
@@ -43,6 +44,7 @@ def test_every_setting_is_read() -> None:
         derived_bucket="manifests",
         derived_prefix="of/",
         derived_max_bytes=10**12,
+        insert_first=True,
     )
 
 
@@ -65,6 +67,7 @@ def test_an_empty_bucket_name_is_any_bucket() -> None:
         ("DERIVED_MAX_BYTES", "-1", "a whole number from 0"),
         ("OBJECT_METADATA", "True", 'expected "true" or "false"'),
         ("OBJECT_TAGS", "yes", 'expected "true" or "false"'),
+        ("INSERT_FIRST", "1", 'expected "true" or "false"'),
         (
             "OBJECT_TAGS",
             "true",
