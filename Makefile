@@ -65,7 +65,7 @@ lint: $(DEV) ## Check style and types
 	terraform fmt -check -recursive
 	@if command -v tflint >/dev/null; then tflint; else echo "tflint is not installed: skipped"; fi
 
-package: $(BIN)/python ## Write function.zip from function/
+package: $(BIN)/python ## Write function.zip from function/, and the packages of the examples
 	@$(BIN)/python -m tools.package
 
 plan: workspace ## Show what an apply would change; ENV=dev
