@@ -275,8 +275,8 @@ variable "name" {
 variable "object_metadata" {
   description = <<-EOT
     Whether records hold metadata that events do not carry.
-    - `enabled`: content type, user metadata, storage class and so on. Costs one HeadObject for each event. It must be
-      known at plan.
+    - `enabled`: content type, user metadata, storage class, checksum and so on. Costs one HeadObject for each event. It
+      must be known at plan.
     - `tags`: the object's tags too. Costs one GetObjectTagging more.
   EOT
   type = object({

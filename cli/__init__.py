@@ -1,5 +1,46 @@
-"""`file-index`, the command line: reads, fills, verifies and repairs an index.
+"""Reads the index of terraform-aws-file-index: `Index` for applications, `file-index` for people.
 
-Installed as the package `file_index`. Applications can import `reader`. `function` links to the
-Lambda function's modules, which the wheel contains as files.
+Installed as the package `file_index`. `function` links to the Lambda function's modules, which the
+wheel contains as files.
 """
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .function.errors import (
+        FileIndexError,
+        PartitionsError,
+        PermissionDeniedError,
+        TableMissingError,
+        UnreadableRecordError,
+    )
+    from .function.record import DerivedFile, FileRecord, ObjectMetadata, ObjectState
+    from .index import ArgumentError, Index, Indexed, NotIndexedError, Overtaken, ThrottledError
+
+__all__ = [
+    "ArgumentError",
+    "DerivedFile",
+    "FileIndexError",
+    "FileRecord",
+    "Index",
+    "Indexed",
+    "NotIndexedError",
+    "ObjectMetadata",
+    "ObjectState",
+    "Overtaken",
+    "PartitionsError",
+    "PermissionDeniedError",
+    "TableMissingError",
+    "ThrottledError",
+    "UnreadableRecordError",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what an application uses when it uses it: the command line starts without boto3."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from . import index  # noqa: PLC0415
+    from .function import errors, record  # noqa: PLC0415
+
+    return next(vars(module)[name] for module in (index, errors, record) if name in vars(module))

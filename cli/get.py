@@ -11,8 +11,8 @@ from rich.text import Text
 from .address import Address
 from .errors import NO, OK
 from .function.errors import PermissionDeniedError
+from .function.reader import IndexReader
 from .function.record import FileRecord
-from .reader import IndexReader
 from .target import Target
 from .terminal import escaped, escaped_json, stdout_console, write_stderr, write_stdout
 

@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from . import backfill as backfill_command
+from . import du as du_command
 from . import errors, step_functions
 from . import get as get_command
 from . import ls as ls_command
@@ -28,6 +29,7 @@ from .options import (
     connection_options,
     deployment_options,
     engine_option,
+    human_readable_option,
     index_options,
     json_option,
     no_table_option,
@@ -71,7 +73,7 @@ def get(key: str, *, as_json: bool, **chosen: Any) -> int:
 @prefix_argument
 @click.option("--recursive", is_flag=True, help="Every key below the prefix, not one level.")
 @click.option("--summarize", is_flag=True, help="Number and total size at the end.")
-@click.option("--human-readable", is_flag=True, help="Sizes in KiB, MiB, …")
+@human_readable_option
 @json_option
 @index_options
 def ls(
@@ -90,6 +92,34 @@ def ls(
         target.prefixes(prefix),
         recursive=recursive,
         summarize=summarize,
+        human_readable=human_readable,
+        as_json=as_json,
+    )
+
+
+@app.command()
+@prefix_argument
+@click.option(
+    "--depth",
+    type=click.IntRange(min=0),
+    default=1,
+    show_default=True,
+    help="Levels of directories below the prefix; 0: the prefix alone.",
+)
+@human_readable_option
+@json_option
+@index_options
+def du(prefix: str, *, depth: int, human_readable: bool, as_json: bool, **chosen: Any) -> int:
+    """Show size and number of objects by directory, from the records.
+
+    A directory comes after those that it contains, and its total includes them. The last line is
+    the prefix.
+    """
+    target = _target(**chosen)
+    return du_command.du(
+        target,
+        target.prefixes(prefix),
+        depth=depth,
         human_readable=human_readable,
         as_json=as_json,
     )

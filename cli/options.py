@@ -54,6 +54,9 @@ resume_option: Decorator = click.option(
 json_option: Decorator = click.option(
     "--json", "as_json", is_flag=True, help="One JSON object a line on standard output."
 )
+human_readable_option: Decorator = click.option(
+    "--human-readable", is_flag=True, help="Sizes in KiB, MiB, …"
+)
 
 
 def _refuse_table(context: click.Context, _: click.Parameter, table: str | None) -> None:

@@ -11,6 +11,7 @@ from .address import Address, meanings
 from .connection import Connection
 from .deployment import Deployment
 from .errors import CommandError, cause
+from .function.errors import PartitionsError
 from .function.filters import Filters
 from .function.indexer import Index
 from .function.reader import IndexReader
@@ -107,11 +108,15 @@ class Target:
 
     def check_partitions(self, bucket: str) -> None:
         """Raise CommandError if a table named by --table has another number of partitions."""
-        if not self.deployment and not self.reader().has_its_partitions(bucket):
+        if self.deployment:
+            return
+        try:
+            self.reader().check_partitions(bucket)
+        except PartitionsError:
             raise CommandError(
                 f"table {self.settings.table_name} does not have --partitions"
                 f" {self.settings.table_partitions}: use table.partitions of its deployment"
-            )
+            ) from None
 
     def check_derived_files(self, bucket: str) -> None:
         """Raise CommandError if the records of a table named by --table point to derived files.

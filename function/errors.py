@@ -6,6 +6,7 @@ FileIndexError
 ├── OtherBucketError          an event about a bucket that the function does not index
 ├── PermissionDeniedError     AWS denied a call
 ├── TableMissingError         the table does not exist
+├── PartitionsError           the table was written with another number of partitions
 ├── BucketMissingError        the bucket to list does not exist
 ├── DerivedBucketMissingError the bucket for derived files does not exist
 ├── UnreadableRecordError     the table holds an item that this package did not write
@@ -48,6 +49,10 @@ class PermissionDeniedError(FileIndexError):
 
 class TableMissingError(FileIndexError):
     """The table that the settings name does not exist."""
+
+
+class PartitionsError(FileIndexError):
+    """The table was written with another number of partitions, so records would not be found."""
 
 
 class BucketMissingError(FileIndexError):

@@ -12,11 +12,13 @@ from botocore.exceptions import ClientError
 
 from .denials import explained_denial, explained_read_denial
 from .record import ObjectMetadata, ObjectState
+from .report import no_checksum
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 _PARTS = re.compile(r"-(\d+)$")
+_FORBIDDEN = {"403", "AccessDenied"}
 _GONE = {"NoSuchKey", "NoSuchVersion", "NoSuchBucket", "404"}
 _ENCODED_WORD = "=?"
 _METADATA = {  # attribute of the record: field of HeadObject's response
@@ -29,7 +31,9 @@ _METADATA = {  # attribute of the record: field of HeadObject's response
     "restore": "Restore",
     "encryption": "ServerSideEncryption",
     "kms_key_id": "SSEKMSKeyId",
+    "checksum_type": "ChecksumType",
 }
+_CHECKSUM = re.compile(r"Checksum(?!Type$)(\w+)$")
 
 
 def is_gone(error: ClientError) -> bool:
@@ -72,7 +76,7 @@ class Objects:
     def _current(self, bucket: str, key: str) -> ObjectState | None:
         with explained_read_denial(bucket, key):
             try:
-                found: Mapping[str, Any] = self.client().head_object(Bucket=bucket, Key=key)
+                found = self._found(bucket, key)
             except ClientError as error:
                 if error.response["Error"]["Code"] != "400":
                     raise
@@ -80,6 +84,20 @@ class Objects:
         if not found:  # SSE-C: HEAD needs the customer's key, but a listing does not
             return self._listed(bucket, key)
         return self._state(bucket, key, found, size=found["ContentLength"])
+
+    def _found(self, bucket: str, key: str) -> Mapping[str, Any]:
+        if not self._metadata:
+            return self.client().head_object(Bucket=bucket, Key=key)
+        try:
+            return self.client().head_object(Bucket=bucket, Key=key, ChecksumMode="ENABLED")
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in _FORBIDDEN:
+                raise
+        # The checksum of an object that is encrypted with a KMS key needs kms:Decrypt, all else
+        # does not: https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
+        found = self.client().head_object(Bucket=bucket, Key=key)
+        no_checksum(bucket, key, found.get("SSEKMSKeyId"))
+        return found
 
     def _listed(self, bucket: str, key: str) -> ObjectState | None:
         with explained_denial("s3:ListBucket", f"bucket {bucket}"):
@@ -110,6 +128,7 @@ class Objects:
             parts=int(parts[1]) if parts else None,
             tags=self._object_tags(bucket, key) if self._tags else None,
             user_metadata=_decoded(found.get("Metadata") or {}) or None,
+            **_checksum(found),
             # S3 leaves a header out, or sends it empty.
             **{
                 name: value
@@ -129,6 +148,14 @@ class Objects:
             if self._client is None:
                 self._client = self._connect()
             return self._client
+
+
+def _checksum(found: Mapping[str, Any]) -> dict[str, str]:
+    """Return the checksum, of which an object has one, and its algorithm: any that S3 will have."""
+    for field in sorted(found):
+        if algorithm := _CHECKSUM.match(field):
+            return {"checksum": found[field], "checksum_algorithm": algorithm[1]}
+    return {}
 
 
 def _decoded(metadata: Mapping[str, str]) -> dict[str, str]:

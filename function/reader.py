@@ -4,10 +4,13 @@ Needs only boto3, so that an application can import it without the command line'
 """
 
 import heapq
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
+from functools import partial
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
-from .errors import UnreadableRecordError
+from .errors import PartitionsError, UnreadableRecordError
 from .events import MAX_KEY_BYTES
 from .ranges import Range, last_key
 from .record import FileRecord, Unreadable
@@ -16,6 +19,9 @@ from .repository import FileIndex, explained_call, partition_name, partition_of
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
+MOST_PARTITIONS = 100
+"""The limit of the module's input `table.partitions`."""
+_SAMPLE = 20
 _LAST_CHARACTER = "\U0010ffff"
 _NO_TOMBSTONES = {"FilterExpression": "attribute_not_exists(deleted)"}
 
@@ -26,10 +32,19 @@ class IndexReader:
     Raises PermissionDeniedError, TableMissingError and UnreadableRecordError.
     """
 
-    def __init__(self, client: "DynamoDBClient", table_name: str, partitions: int = 1) -> None:
+    def __init__(
+        self,
+        client: "DynamoDBClient",
+        table_name: str,
+        partitions: int = 1,
+        *,
+        consistent: bool = False,
+    ) -> None:
+        """With `consistent`, a listing has every record that was written before it began."""
         self._client = client
         self._table_name = table_name
         self._partitions = partitions
+        self._options: dict[str, Any] = {"ConsistentRead": True} if consistent else {}
         self._index = FileIndex(client, table_name, partitions)
 
     def get(self, bucket: str, key: str) -> FileRecord | None:
@@ -71,16 +86,18 @@ class IndexReader:
         )
         return max((key for key in found if key is not None), default=None)
 
-    def list_level(self, bucket: str, prefix: str = "") -> Iterator[FileRecord | str]:
-        """Yield what `list_prefix` yields, but group keys by the next slash after the prefix.
+    def list_level(
+        self, bucket: str, prefix: str = "", delimiter: str = "/"
+    ) -> Iterator[FileRecord | str]:
+        """Yield what `list_prefix` yields, but group keys by the next delimiter after the prefix.
 
-        Each group is yielded once, as its common prefix, which ends with the slash. The rest of a
-        group is skipped at the end of a page.
+        Each group is yielded once, as its common prefix, which ends with the delimiter. The rest of
+        a group is skipped at the end of a page.
         """
 
         def common_prefix(key: str) -> str | None:
-            slash = key.find("/", len(prefix))
-            return None if slash < 0 else key[: slash + 1]
+            found = key.find(delimiter, len(prefix))
+            return None if found < 0 else key[: found + len(delimiter)]
 
         def start_after(last: str) -> str:
             common = common_prefix(last)
@@ -99,24 +116,32 @@ class IndexReader:
                 yielded = common
                 yield common
 
-    def has_its_partitions(self, bucket: str) -> bool:
-        """Return whether this number of partitions fits a sample of records.
+    def check_partitions(self, bucket: str) -> bool:
+        """Raise PartitionsError if a sample of records shows another number of partitions.
 
-        With a wrong number, records would not be found and would be written twice.
+        With a wrong number, records would not be found and would be written twice. Return whether
+        there were any records.
         """
-        for partition in (bucket, f"{bucket}#0", f"{bucket}#{self._partitions}"):
-            with explained_call(self._client, self._table_name, "dynamodb:Query"):
-                page = self._client.query(
-                    TableName=self._table_name,
-                    KeyConditionExpression="#partition = :partition",
-                    ExpressionAttributeNames={"#partition": "partition"},
-                    ExpressionAttributeValues={":partition": {"S": partition}},
-                    Limit=20,
-                )
-            keys = (item["key"]["S"] for item in page["Items"])
+        return self._check(bucket, (bucket, f"{bucket}#0", f"{bucket}#{self._partitions}"))
+
+    def check_all_partitions(self, bucket: str) -> bool:
+        """Do as `check_partitions` in every partition that any number can have, up to a record."""
+        numbered = (f"{bucket}#{number}" for number in range(MOST_PARTITIONS))
+        return any(self._check(bucket, (name,)) for name in (bucket, *numbered))
+
+    def _check(self, bucket: str, partitions: Iterable[str]) -> bool:
+        found = False
+        for partition in partitions:
+            page = self._page(partition, "", {}, {"Limit": _SAMPLE})
+            keys = [_key(item) for item in page["Items"]]
             if any(partition_of(bucket, key, self._partitions) != partition for key in keys):
-                return False
-        return True
+                raise PartitionsError(
+                    f"table {self._table_name} has records of bucket {bucket} in partition"
+                    f" {partition}, which {self._partitions} partitions do not explain: use the"
+                    " number that the module's input table.partitions has"
+                )
+            found = found or bool(keys)
+        return found
 
     def _names(self, bucket: str) -> Iterator[str]:
         return (
@@ -146,30 +171,59 @@ class IndexReader:
         options: dict[str, Any],
         start_after: Callable[[str], str] = str,
     ) -> Iterator[dict[str, Any]]:
-        """Yield items; `start_after` returns where to continue after the last key of a page."""
+        """Yield items; `start_after` returns where to continue after the last key of a page.
+
+        The next page is fetched while the second half of a page is used, so that a caller who only
+        wants the first items does not pay for it.
+        """
         bounds = _bounds(of, prefix)
         if bounds is None:
             return
-        condition, values = bounds
-        start: dict[str, Any] = {}
+        fetch = partial(self._page, partition, *bounds)
+        page = fetch(options)
+        while True:
+            items = [item for item in page["Items"] if _key(item) in of]
+            half = (len(items) + 1) // 2
+            yield from items[:half]
+            last = page.get("LastEvaluatedKey")
+            if last is None:
+                yield from items[half:]
+                return
+            key = start_after(last["key"]["S"])
+            start = {"ExclusiveStartKey": {**last, "key": {"S": key}}}
+            coming = _started(partial(fetch, options | start))
+            yield from items[half:]
+            page = coming.result()
+
+    def _page(
+        self, partition: str, condition: str, values: dict[str, Any], options: dict[str, Any]
+    ) -> Any:
         with explained_call(self._client, self._table_name, "dynamodb:Query"):
-            while True:
-                page = self._client.query(
-                    TableName=self._table_name,
-                    KeyConditionExpression=" AND ".join(filter(None, (_PARTITION, condition))),
-                    ExpressionAttributeNames=_NAMES if condition else _NAME_OF_PARTITION,
-                    ExpressionAttributeValues={":partition": {"S": partition}, **values},
-                    **options,
-                    **start,
-                )
-                for item in page["Items"]:
-                    if _key(item) in of:
-                        yield item
-                last = page.get("LastEvaluatedKey")
-                if last is None:
-                    return
-                key = start_after(last["key"]["S"])
-                start = {"ExclusiveStartKey": {**last, "key": {"S": key}}}
+            return self._client.query(
+                TableName=self._table_name,
+                KeyConditionExpression=" AND ".join(filter(None, (_PARTITION, condition))),
+                ExpressionAttributeNames=_NAMES if condition else _NAME_OF_PARTITION,
+                ExpressionAttributeValues={":partition": {"S": partition}, **values},
+                **self._options,
+                **options,
+            )
+
+
+def _started(fetch: Callable[[], Any]) -> "Future[Any]":
+    """Fetch in a thread that does not delay the end of the program."""
+    future: Future[Any] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(fetch())
+        except BaseException as error:  # noqa: BLE001 # raised where the result is used
+            future.set_exception(error)
+
+    try:
+        Thread(target=run, daemon=True).start()
+    except RuntimeError:  # the interpreter ends, or there are too many threads
+        run()
+    return future
 
 
 _PARTITION = "#partition = :partition"

@@ -33,6 +33,12 @@ class ObjectMetadata:
     kms_key_id: str | None = None
     parts: int | None = None
     """The number of parts of a multipart upload."""
+    checksum: str | None = None
+    """As S3 returns it: Base64, with `-` and the number of parts if it is composite."""
+    checksum_algorithm: str | None = None
+    """`CRC64NVME`, `SHA256` and so on."""
+    checksum_type: str | None = None
+    """`FULL_OBJECT` or `COMPOSITE`."""
     user_metadata: Mapping[str, str] | None = None
     tags: Mapping[str, str] | None = None
 

@@ -55,6 +55,12 @@ def no_derived_file(source: Source, reason: str) -> None:
     _logger.warning("no derived file", extra=fields)
 
 
+def no_checksum(bucket: str, key: str, kms_key_id: str | None) -> None:
+    """Log why a record has no checksum; it is written all the same."""
+    reason = f"it needs kms:Decrypt on the KMS key {kms_key_id or 'of the object'}"
+    _logger.info("no checksum", extra={"bucket": bucket, "key": key, "reason": reason})
+
+
 class Report:
     """Logs and counts what one invocation does. For the thread that runs the invocation."""
 

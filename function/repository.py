@@ -58,13 +58,13 @@ class FileIndex:
         else:
             self._put(record, "revision = :revision", {":revision": {"S": standing.revision}}, {})
 
-    def read(self, bucket: str, key: str) -> FileRecord | None:
-        """Return the key's record, which may be a tombstone. The read is consistent."""
+    def read(self, bucket: str, key: str, *, consistent: bool = True) -> FileRecord | None:
+        """Return the key's record, which may be a tombstone."""
         with self._explained("dynamodb:GetItem"):
             response = self._client.get_item(
                 TableName=self._table_name,
                 Key={"partition": {"S": self._partition(bucket, key)}, "key": {"S": key}},
-                ConsistentRead=True,
+                ConsistentRead=consistent,
             )
         item = response.get("Item")
         return FileRecord.from_item(item) if item else None

@@ -21,8 +21,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
+from cli.function.reader import IndexReader
 from cli.function.record import FileRecord, format_time
-from cli.reader import IndexReader
 from local.deployment import Deployment, DeploymentError, without_events, without_policy
 from local.emulator import Emulator, EmulatorError
 from local.provider import KeptProvider, ProviderError, provider_binary

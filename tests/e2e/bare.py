@@ -15,9 +15,9 @@ from uuid import uuid4
 
 import psutil
 
+from cli.function.reader import IndexReader
 from cli.function.record import FileRecord
 from cli.function.repository import FileIndex
-from cli.reader import IndexReader
 from local.emulator import Emulator
 from tools.module_copy import ROOT
 

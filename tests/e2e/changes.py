@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from botocore.exceptions import ClientError
 
-from cli.reader import IndexReader
+from cli.function.reader import IndexReader
 from local.deployment import Deployment, DeploymentError
 from local.waiting import HANG_SECONDS, wait_for
 from tests.e2e.stack import Stack

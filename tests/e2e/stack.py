@@ -12,8 +12,8 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote_plus
 
+from cli.function.reader import IndexReader
 from cli.function.record import FileRecord, format_time
-from cli.reader import IndexReader
 from local.deployment import Deployment
 from local.emulator import Emulator
 from local.waiting import wait_for

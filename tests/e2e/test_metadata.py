@@ -1,6 +1,8 @@
 """Object metadata and tags, and denials when the function reads them."""
 
 import json
+from base64 import b64encode
+from hashlib import sha256
 
 import pytest
 
@@ -17,6 +19,7 @@ def test_a_record_carries_what_head_says_and_the_tags(metadata: Stack) -> None:
         ContentEncoding="gzip",
         Metadata={"owner": "ann"},
         Tagging="class=secret",
+        ChecksumAlgorithm="SHA256",
     )
 
     record = metadata.wait_until_indexed("rich.csv")
@@ -30,7 +33,18 @@ def test_a_record_carries_what_head_says_and_the_tags(metadata: Stack) -> None:
         record.known.metadata.tags,
         record.known.metadata.storage_class,
         record.known.metadata.encryption,
-    ) == ("text/csv", "gzip", {"owner": "ann"}, {"class": "secret"}, "STANDARD", "AES256")
+        record.known.metadata.checksum_algorithm,
+        record.known.metadata.checksum,
+    ) == (
+        "text/csv",
+        "gzip",
+        {"owner": "ann"},
+        {"class": "secret"},
+        "STANDARD",
+        "AES256",
+        "SHA256",
+        b64encode(sha256(b"a;b").digest()).decode(),
+    )
 
 
 @pytest.mark.parametrize(

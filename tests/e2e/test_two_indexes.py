@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from cli.reader import IndexReader
+from cli.function.reader import IndexReader
 from function.record import format_time
 from local.deployment import without_events
 from local.emulator import Emulator

@@ -7,7 +7,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from cli.reader import IndexReader
+from cli.function.reader import IndexReader
 from function.repository import FileIndex
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from botocore.stub import Stubber
 from moto.core.config import default_user_config
 from PIL import Image
 
-from cli.reader import IndexReader
+from cli.function.reader import IndexReader
 from function.derived_files import DerivedFiles
 from function.derived_files import maker as maker_module
 from function.derived_files.manifest import Content

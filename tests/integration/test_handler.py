@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError
 
-from cli.reader import IndexReader
+from cli.function.reader import IndexReader
 from function.errors import MalformedEventError, ObjectEventsFailedError, PermissionDeniedError
 from function.handler import Function, create_function
 from function.record import FileRecord, format_time

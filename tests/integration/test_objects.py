@@ -88,6 +88,7 @@ def test_metadata_and_tags_are_seen_on_request(s3: "S3Client") -> None:
         ServerSideEncryption="AES256",
         Metadata={"owner": "ann"},
         Tagging="class=secret&team=a%20b",
+        ChecksumAlgorithm="SHA256",
     )
 
     state = Objects(lambda: s3, metadata=True, tags=True).head(BUCKET, "a")
@@ -103,6 +104,8 @@ def test_metadata_and_tags_are_seen_on_request(s3: "S3Client") -> None:
         encryption="AES256",
         user_metadata={"owner": "ann"},
         tags={"class": "secret", "team": "a b"},
+        checksum="a4ayc/80/OGda4BO/1o/V0etpOqiLx1JwB5S3beHW0s=",
+        checksum_algorithm="SHA256",
     )
 
 

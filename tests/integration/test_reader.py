@@ -13,11 +13,12 @@ from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from function.errors import PermissionDeniedError, TableMissingError
+from function.errors import PartitionsError, PermissionDeniedError, TableMissingError
 from function.ranges import Range
 from function.reader import IndexReader
 from function.record import FileRecord, ObjectState, Unreadable
 from function.repository import FileIndex, partition_of
+from local.waiting import HANG_SECONDS, wait_for
 from tests.integration.conftest import BUCKET, TABLE
 from tools.module_copy import ROOT
 
@@ -64,7 +65,7 @@ def test_tombstones_are_read_but_neither_returned_nor_listed(
         ("GetItem", lambda reader: reader.get(BUCKET, "a")),
         ("Query", lambda reader: list(reader.list_prefix(BUCKET))),
         ("Query", lambda reader: list(reader.list_level(BUCKET))),
-        ("Query", lambda reader: reader.has_its_partitions(BUCKET)),
+        ("Query", lambda reader: reader.check_partitions(BUCKET)),
     ],
 )
 def test_a_denial_names_the_action_and_the_table(
@@ -87,22 +88,12 @@ def test_a_missing_table_is_named_with_its_region(dynamodb: "DynamoDBClient") ->
     for call in (
         lambda: reader.get(BUCKET, "a"),
         lambda: list(reader.list_prefix(BUCKET)),
-        lambda: reader.has_its_partitions(BUCKET),
+        lambda: reader.check_partitions(BUCKET),
     ):
         with pytest.raises(
             TableMissingError, match=r"^table nowhere does not exist in us-east-1: "
         ):
             call()
-
-
-def test_reading_does_not_load_the_command_lines_libraries() -> None:
-    program = "import sys, cli.reader; print(sorted({'rich', 'click'} & set(sys.modules)))"
-
-    loaded = subprocess.run(
-        [sys.executable, "-c", program], check=True, capture_output=True, text=True, cwd=ROOT
-    )
-
-    assert loaded.stdout.strip() == "[]"
 
 
 @pytest.mark.parametrize("partitions", [1, 5])
@@ -280,14 +271,15 @@ def test_a_level_continues_after_a_page_of_its_own_keys(
 
 
 @pytest.mark.parametrize(
-    ("of_table", "asked", "answer"),
+    ("of_table", "asked", "fits"),
     [(1, 1, True), (3, 3, True), (1, 3, False), (3, 1, False), (3, 5, False), (5, 3, False)],
 )
 def test_a_table_tells_whether_it_has_a_number_of_partitions(
-    dynamodb: "DynamoDBClient", of_table: int, asked: int, answer: bool
+    dynamodb: "DynamoDBClient", of_table: int, asked: int, fits: bool
 ) -> None:
     written = FileIndex(dynamodb, TABLE, of_table)
-    assert IndexReader(dynamodb, TABLE, asked).has_its_partitions(BUCKET)
+    reader = IndexReader(dynamodb, TABLE, asked)
+    assert not reader.check_partitions(BUCKET)
     for number in range(60):
         written.replace(record(f"{number:02}"), None)
     requests: list[dict[str, Any]] = []
@@ -295,5 +287,149 @@ def test_a_table_tells_whether_it_has_a_number_of_partitions(
         "before-parameter-build.dynamodb.Query", lambda params, **_: requests.append(params)
     )
 
-    assert IndexReader(dynamodb, TABLE, asked).has_its_partitions(BUCKET) is answer
+    if fits:
+        assert reader.check_partitions(BUCKET)
+    else:
+        with pytest.raises(PartitionsError, match=f"which {asked} partitions do not explain"):
+            reader.check_partitions(BUCKET)
     assert {request["Limit"] for request in requests} == {20}
+
+
+@pytest.mark.parametrize(("of_table", "asked"), [(100, 1), (100, 3), (1, 2)])
+def test_a_single_record_in_any_partition_tells_the_number_of_partitions(
+    dynamodb: "DynamoDBClient", of_table: int, asked: int
+) -> None:
+    key = next(
+        key
+        for key in map(str, count())
+        if partition_of(BUCKET, key, of_table) not in {f"{BUCKET}#0", f"{BUCKET}#{asked}"}
+        and partition_of(BUCKET, key, asked) != partition_of(BUCKET, key, of_table)
+    )
+    reader = IndexReader(dynamodb, TABLE, asked)
+    assert not reader.check_all_partitions(BUCKET)
+    FileIndex(dynamodb, TABLE, of_table).replace(record(key), None)
+
+    with pytest.raises(PartitionsError):
+        reader.check_all_partitions(BUCKET)
+    assert IndexReader(dynamodb, TABLE, of_table).check_all_partitions(BUCKET)
+
+
+def pages_of(dynamodb: "DynamoDBClient", monkeypatch: pytest.MonkeyPatch, size: int) -> list[Any]:
+    """Limit the pages of all queries. Return the list to which each adds its request."""
+    asked: list[Any] = []
+    query = dynamodb.query
+
+    def few_at_once(**request: Any) -> Any:
+        asked.append(request)
+        return query(**request, Limit=size)
+
+    monkeypatch.setattr(dynamodb, "query", few_at_once)
+    return asked
+
+
+def test_the_next_page_is_fetched_while_the_second_half_of_a_page_is_used(
+    dynamodb: "DynamoDBClient",
+    index: FileIndex,
+    reader: IndexReader,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for number in range(30):
+        index.replace(record(f"{number:02}"), None)
+    asked = pages_of(dynamodb, monkeypatch, 10)
+
+    listed = reader.list_prefix(BUCKET)
+    assert asked == []
+    for _ in range(5):
+        next(listed)
+    assert len(asked) == 1
+    next(listed)
+    wait_for(lambda: len(asked) == 2, lambda: asked)
+
+    assert [found.key for found in listed] == [f"{number:02}" for number in range(6, 30)]
+
+
+def test_an_error_of_a_page_that_was_fetched_ahead_is_raised_when_it_is_reached(
+    dynamodb: "DynamoDBClient",
+    index: FileIndex,
+    reader: IndexReader,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for number in range(30):
+        index.replace(record(f"{number:02}"), None)
+    query = dynamodb.query
+
+    def fail_later(**request: Any) -> Any:
+        if "ExclusiveStartKey" in request:
+            raise ClientError({"Error": {"Code": "InternalServerError"}}, "Query")
+        return query(**request, Limit=10)
+
+    monkeypatch.setattr(dynamodb, "query", fail_later)
+    listed = reader.list_prefix(BUCKET)
+
+    assert [next(listed).key for _ in range(10)] == [f"{number:02}" for number in range(10)]
+    with pytest.raises(ClientError):
+        next(listed)
+
+
+def test_a_page_that_is_still_being_fetched_does_not_delay_the_end_of_the_program() -> None:
+    program = """
+import atexit, threading
+from function.reader import IndexReader
+
+item = {"partition": {"S": "b"}, "revision": {"S": "r"}, "bucket": {"S": "b"},
+        "indexed_at": {"S": "2026-11-23T08:15:30.123Z"}}
+page = {"Items": [item | {"key": {"S": str(number)}} for number in range(4)]}
+last = {"partition": {"S": "b"}, "key": {"S": "3"}}
+hangs = threading.Event()
+
+class Client:
+    exceptions = type("Exceptions", (), {"ResourceNotFoundException": KeyError})
+    def query(self, ExclusiveStartKey=None, **_):
+        if ExclusiveStartKey and ExclusiveStartKey["key"]["S"] == "3":
+            hangs.set()
+            threading.Event().wait()
+        return page | {"LastEvaluatedKey": last}
+
+listed = IndexReader(Client(), "files").list_prefix("b")
+print(*(next(listed).key for _ in range(3)), hangs.wait())
+
+def at_exit():
+    last["key"]["S"] = "a"
+    print(next(IndexReader(Client(), "files").list_prefix("b")).key)
+
+atexit.register(at_exit)
+"""
+    said = subprocess.run(
+        [sys.executable, "-c", program],
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=HANG_SECONDS,
+    )
+
+    assert (said.stdout.split(), said.stderr) == (["0", "1", "2", "True", "0"], "")
+
+
+def test_a_consistent_listing_asks_for_consistent_pages(
+    dynamodb: "DynamoDBClient", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = pages_of(dynamodb, monkeypatch, 10)
+
+    list(IndexReader(dynamodb, TABLE).list_prefix(BUCKET))
+    list(IndexReader(dynamodb, TABLE, consistent=True).list_level(BUCKET))
+
+    assert [request.get("ConsistentRead", False) for request in asked] == [False, True]
+
+
+def test_a_level_groups_by_any_delimiter(index: FileIndex, reader: IndexReader) -> None:
+    for key in ("a--b", "a--c", "a-d", "e/f"):
+        index.replace(record(key), None)
+
+    level = list(reader.list_level(BUCKET, delimiter="--"))
+
+    assert [entry if isinstance(entry, str) else entry.key for entry in level] == [
+        "a--",
+        "a-d",
+        "e/f",
+    ]

@@ -64,6 +64,58 @@ def test_without_metadata_one_call_is_enough() -> None:
     assert s3.asked == [{"Bucket": "reports", "Key": "a b"}]
 
 
+@pytest.mark.parametrize("algorithm", ["CRC32", "CRC64NVME", "SHA256", "XXHASH128", "TOMORROWS"])
+def test_a_checksum_is_recorded_with_its_algorithm_and_type(algorithm: str) -> None:
+    s3 = S3(HEAD | {f"Checksum{algorithm}": "c2hh-2", "ChecksumType": "COMPOSITE"})
+
+    state = look(s3, metadata=True)
+
+    assert state
+    assert state.metadata == ObjectMetadata(
+        storage_class="STANDARD",
+        checksum="c2hh-2",
+        checksum_algorithm=algorithm,
+        checksum_type="COMPOSITE",
+    )
+    assert s3.asked == [{"Bucket": "reports", "Key": "a b", "ChecksumMode": "ENABLED"}]
+
+
+class Undecryptable(S3):
+    """S3 with an object whose KMS key the caller may not use."""
+
+    def head_object(self, **request: Any) -> Any:
+        answer = super().head_object(**request)
+        if "ChecksumMode" in request:
+            raise error("403")
+        return answer
+
+
+def test_an_object_whose_key_may_not_be_used_has_no_checksum_but_everything_else(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO")
+    s3 = Undecryptable(HEAD | {"ContentType": "text/csv", "SSEKMSKeyId": "arn:aws:kms:key/1"})
+
+    state = look(s3, metadata=True)
+
+    assert state
+    assert state.metadata == ObjectMetadata(
+        storage_class="STANDARD", content_type="text/csv", kms_key_id="arn:aws:kms:key/1"
+    )
+    (line,) = caplog.records
+    assert (line.message, vars(line)["key"]) == ("no checksum", "a b")
+    assert vars(line)["reason"] == "it needs kms:Decrypt on the KMS key arn:aws:kms:key/1"
+
+
+def test_an_object_that_may_not_be_read_at_all_is_denied_even_without_its_checksum(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO")
+    with pytest.raises(PermissionDeniedError, match=r"s3:GetObject or s3:ListBucket"):
+        look(S3(error("403")), metadata=True)
+    assert caplog.records == []
+
+
 @pytest.mark.parametrize("code", ["404", "NoSuchKey", "NoSuchBucket"])
 def test_a_missing_object_is_gone(code: str) -> None:
     assert look(S3(error(code))) is None
@@ -93,6 +145,8 @@ def test_every_field_of_the_metadata_is_read() -> None:
         "Restore": 'ongoing-request="true"',
         "ServerSideEncryption": "aws:kms",
         "SSEKMSKeyId": "arn:aws:kms:eu-central-1:123456789012:key/k",
+        "ChecksumCRC64NVME": "Y3Jj",
+        "ChecksumType": "FULL_OBJECT",
         "Metadata": {"owner": "ann"},
     }
 
@@ -111,6 +165,9 @@ def test_every_field_of_the_metadata_is_read() -> None:
         encryption="aws:kms",
         kms_key_id="arn:aws:kms:eu-central-1:123456789012:key/k",
         parts=3,
+        checksum="Y3Jj",
+        checksum_algorithm="CRC64NVME",
+        checksum_type="FULL_OBJECT",
         user_metadata={"owner": "ann"},
         tags={"t": "v"},
     )

@@ -10,11 +10,11 @@ from cli.function.errors import ContentionError
 from cli.function.events import ObjectEvent
 from cli.function.indexer import Indexer
 from cli.function.objects import Objects
+from cli.function.reader import IndexReader
 from cli.function.reconciliation import reconciler
 from cli.function.reconciliation.insertion import Inserted
 from cli.function.record import FileRecord
 from cli.function.repository import FileIndex
-from cli.reader import IndexReader
 from function.handler import create_function
 from tests.integration.cli.conftest import FileIndexCommand
 from tests.integration.conftest import BUCKET

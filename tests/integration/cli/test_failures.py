@@ -16,9 +16,9 @@ from botocore.exceptions import (
 from cli import checkpoint, failures
 from cli.function.errors import ContentionError
 from cli.function.indexer import Indexer
+from cli.function.reader import IndexReader
 from cli.function.record import FileRecord, ObjectState
 from cli.function.repository import FileIndex
-from cli.reader import IndexReader
 from tests.integration.cli.conftest import FileIndexCommand, Said
 from tests.integration.cli.faults import Faults
 from tests.integration.conftest import BUCKET, TABLE

@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cli.connection import Connection
+from cli.function.reader import IndexReader
 from cli.function.record import FileRecord, ObjectMetadata, ObjectState
 from cli.function.repository import FileIndex
-from cli.reader import IndexReader
 from tests.integration.cli.conftest import FileIndexCommand, Store
 from tests.integration.conftest import BUCKET, TABLE
 from tests.unit.cli.test_terminal import hard_texts

@@ -1,9 +1,11 @@
 """`file-index` as pip installs it, outside the repository."""
 
+import email
 import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
@@ -77,19 +79,73 @@ def test_it_runs_on_the_functions_own_package(environment: Path, tmp_path: Path)
     assert Path(found.stdout.strip()) == environment / "file_index" / "function"
 
 
-def test_an_application_reads_with_boto3_alone(environment: Path, tmp_path: Path) -> None:
-    program = (
-        "import sys; sys.modules.update(rich=None, click=None);"
-        " from file_index.reader import IndexReader; print(IndexReader(None, 'files')._table_name)"
-    )
+@pytest.fixture
+def empty(environment: Path, tmp_path: Path) -> list[str]:
+    """Python without any package but this one, and boto3 with its dependencies."""
+    for name in ("boto3", "botocore", "dateutil", "jmespath", "s3transfer", "six.py", "urllib3"):
+        package = Path(sysconfig.get_path("purelib")) / name
+        (tmp_path / name).symlink_to(package)
+    (tmp_path / "file_index").symlink_to(environment / "file_index")
+    return [
+        sys.executable,
+        "-I",
+        "-S",
+        "-c",
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n",
+    ]
+
+
+def test_an_application_reads_with_boto3_alone(empty: list[str], tmp_path: Path) -> None:
+    *python, path = empty
+    program = """
+from file_index import *
+from file_index import Index
+import file_index
+index = Index("files", client=object(), s3=object())
+try:
+    index.get("reports", "")
+except file_index.ArgumentError as error:
+    print(error)
+files = (getattr(module, "__file__", None) for module in list(sys.modules.values()))
+print(*filter(None, files), sep="\\n")
+"""
 
     said = subprocess.run(
-        [sys.executable, "-c", program],
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(environment)},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=True,
+        [*python, path + program], check=True, capture_output=True, text=True, cwd=tmp_path
     )
 
-    assert said.stdout == "files\n"
+    refusal, *files = said.stdout.splitlines()
+    assert refusal == "the key is empty: use an object's key"
+    library = sysconfig.get_path("stdlib")
+    others = {file for file in files if not file.startswith(library) or "site-packages" in file}
+    packages = {Path(file).relative_to(tmp_path).parts[0] for file in others}
+    assert {"file_index", "boto3", "botocore"} <= packages
+    own = {"boto3", "botocore", "dateutil", "jmespath", "s3transfer", "six.py", "urllib3"}
+    assert packages <= {"file_index", *own}
+
+
+def test_the_command_without_its_extra_says_how_to_install_it(
+    empty: list[str], tmp_path: Path
+) -> None:
+    *python, path = empty
+    program = "from file_index.__main__ import run; run()"
+
+    said = subprocess.run(
+        [*python, path + program], check=False, capture_output=True, text=True, cwd=tmp_path
+    )
+
+    assert (said.returncode, said.stdout) == (2, "")
+    assert said.stderr.startswith("file-index: click and rich not found: install the command line")
+    assert "pipx install 'file-index[cli] @ git+https://" in said.stderr
+
+
+def test_the_distribution_needs_boto3_alone_and_is_typed(environment: Path) -> None:
+    (metadata,) = environment.glob("file_index-*.dist-info/METADATA")
+    needs = email.message_from_string(metadata.read_text()).get_all("Requires-Dist", [])
+
+    assert [need for need in needs if "extra ==" not in need] == ["boto3>=1.35.50"]
+    assert sorted(need.partition(">")[0] for need in needs if "extra == 'cli'" in need) == [
+        "click",
+        "rich",
+    ]
+    assert (environment / "file_index" / "py.typed").is_file()

@@ -13,9 +13,9 @@ import pytest
 from cli import verify, waiting
 from cli.function.listing import Listing
 from cli.function.objects import Objects
+from cli.function.reader import IndexReader
 from cli.function.record import DerivedFile, FileRecord, ObjectMetadata, ObjectState, format_time
 from cli.function.repository import FileIndex
-from cli.reader import IndexReader
 from function.handler import Function, create_function
 from tests.integration.cli.conftest import FileIndexCommand, Said, Store
 from tests.integration.cli.faults import Faults

@@ -12,7 +12,7 @@ from urllib.parse import quote
 import pytest
 from moto.s3.responses import S3Response
 
-from cli.reader import IndexReader
+from cli.function.reader import IndexReader
 from function.errors import SettingsError, WorkerFailedError
 from function.indexer import Indexer
 from function.listing import Listing
