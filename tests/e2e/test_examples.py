@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -18,6 +19,9 @@ from tools.terraform_init import init
 pytestmark = pytest.mark.waits
 
 EXAMPLES = sorted(path.parent.name for path in (ROOT / "examples").glob("*/main.tf"))
+SOURCE = "git+https://github.com/YOUR-ORG/terraform-aws-file-index.git"
+PIP = f"{sys.executable} -m pip install --no-build-isolation --disable-pip-version-check --quiet"
+"""Without the network, and without a build backend of its own."""
 
 
 class Example:
@@ -25,9 +29,18 @@ class Example:
 
     def __init__(self, module: ModuleCopy, name: str) -> None:
         self._directory = module.directory / "examples" / name
+        if name == "reader":
+            self._build_reader()
         data = os.fspath(module.directory.parent / "example")
         self._environment = {**module.environment, "TF_DATA_DIR": data}
         init(self._directory, self._environment)
+
+    def _build_reader(self) -> None:
+        """Run what the README says."""
+        commands = (self._directory / "README.md").read_text().split("```sh\n")[1].split("```")[0]
+        assert commands.count("pip install") == commands.count(SOURCE) == 1
+        offline = commands.replace("pip install", PIP).replace(SOURCE, os.fspath(ROOT))
+        subprocess.run(["sh", "-ec", offline], cwd=self._directory, check=True)
 
     def terraform(self, *command: str) -> str:
         ran = subprocess.run(
@@ -115,6 +128,33 @@ def test_a_job_for_each_real_change(shared: Shared) -> None:
             ("created", 3),
             ("replaced", 5),
             ("deleted", None),
+        ]
+
+
+@pytest.mark.long
+def test_another_function_reads_the_index(shared: Shared) -> None:
+    s3, awslambda = map(shared.emulator.client, ("s3", "lambda"))
+    # By Terraform's own provider, because the running one does not find the package.
+    with applied(shared, "reader", shared.emulator.environment) as example:
+        outputs = example.outputs()
+        bucket = outputs["file_index"]["bucket"]["name"]
+        for key in ("2026/b.pdf", "2026/a + ü.pdf", "2027/c.pdf"):
+            s3.put_object(Bucket=bucket, Key=key, Body=b"%PDF")
+
+        def files() -> list[dict[str, Any]] | None:
+            answer = awslambda.invoke(
+                FunctionName=outputs["reader"], Payload=json.dumps({"prefix": "2026/"})
+            )
+            said = json.load(answer["Payload"])
+            assert "FunctionError" not in answer, said
+            return said if len(said) == 2 else None
+
+        found = wait_for(files, lambda: None)
+
+        etag = s3.head_object(Bucket=bucket, Key="2026/b.pdf")["ETag"].strip('"')
+        assert found == [
+            {"key": "2026/a + ü.pdf", "size": 4, "etag": etag},
+            {"key": "2026/b.pdf", "size": 4, "etag": etag},
         ]
 
 

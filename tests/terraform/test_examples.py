@@ -1,6 +1,7 @@
 """The stacks in examples/: each can be planned, and has the same files."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,8 @@ def test_every_example_can_be_planned(module: Configuration) -> None:
             }
         )
     )
+    # Its user builds it; a test of the end-to-end tests does that.
+    (module.directory / "examples/reader/reader.zip").touch()
     init(stack.directory, stack.environment)
 
     stack.succeed("test", "-test-directory=.")
@@ -39,3 +42,9 @@ def test_an_example_has_the_same_files_as_the_others(example: Path) -> None:
     assert (example / "README.md").is_file()
     assert 'source = "../.." # or "git::https://' in " ".join(main.split())
     assert 'output "file_index" {' in main
+
+
+def test_every_example_is_listed() -> None:
+    listed = re.findall(r"^\| \[(.+)\]\(\1/\) \|", (ROOT / "examples/README.md").read_text(), re.M)
+
+    assert sorted(listed) == [path.name for path in EXAMPLES]
