@@ -7,6 +7,7 @@ ENVIRONMENTS := $(patsubst environments/%.tfvars,%,$(wildcard environments/*.tfv
 # Stamp files: written after the installation.
 LOCAL := .venv/installed-local
 DEV := .venv/installed-dev
+PEERS := .venv-bench/installed
 
 PARTS := unit integration terraform e2e
 
@@ -21,7 +22,7 @@ LONG_TOO := -m 'long or not long'
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-quick test-all part soak faults large bench picture lint package plan apply destroy workspace initialised environment clean
+.PHONY: help demo test test-quick test-all part soak faults large bench picture lint security package tables address plan apply destroy workspace initialised environment clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -52,8 +53,8 @@ faults: $(DEV) ## Inject faults under 10,000 operations in every combination of 
 large: $(DEV) ## Backfill and verify a bucket of 100,000 objects; prints memory and rate
 	@OBJECTS=$(or $(OBJECTS),100000) $(PYTEST) $(LONG_TOO) tests/e2e/test_backfill.py -k memory --capture=no -q
 
-bench: $(DEV) ## Measure a backfill against a loop of put_item
-	@$(BIN)/python -m benchmarks.backfill $(OBJECTS)
+bench: $(DEV) $(PEERS) ## Measure what an event costs beside other ways to index a bucket; ONLY="cpu price" runs some
+	@$(BIN)/python -m benchmarks $(ONLY)
 
 picture: $(DEV) ## Redraw the dashboard from a load on the local AWS
 	@$(BIN)/python -m local.dashboard docs/dashboard.png
@@ -65,8 +66,17 @@ lint: $(DEV) ## Check style and types
 	terraform fmt -check -recursive
 	@if command -v tflint >/dev/null; then tflint; else echo "tflint is not installed: skipped"; fi
 
+security: .venv-security/installed ## Check the Terraform files with checkov
+	@LOG_LEVEL=ERROR .venv-security/bin/checkov --config-file .checkov.yaml
+
 package: $(BIN)/python ## Write function.zip from function/, and the packages of the examples
 	@$(BIN)/python -m tools.package
+
+tables: $(DEV) ## Write the tables of inputs and outputs into README.md
+	@$(BIN)/python -m tools.readme_tables
+
+address: $(BIN)/python ## Write the repository's address everywhere; ADDRESS=https://…
+	@$(BIN)/python -m tools.repository_address $(ADDRESS)
 
 plan: workspace ## Show what an apply would change; ENV=dev
 	terraform plan -var-file=environments/$(ENV).tfvars
@@ -89,13 +99,19 @@ ifneq ($(words $(ENV)) $(filter $(ENV),$(ENVIRONMENTS)),1 $(ENV))
 endif
 
 clean: ## Remove installed tools and caches, but never Terraform's state
-	rm -rf .venv .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache local/.terraform
+	rm -rf .venv .venv-bench .venv-security .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache local/.terraform
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo '$(PYTHON) is not Python 3.11 or newer; name one: make PYTHON=python3.13 …' >&2; exit 1; }
 	@$(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }
+
+.venv-security/installed: requirements-security.txt
+	@echo 'Installing checkov into .venv-security …'
+	@$(PYTHON) -m venv .venv-security
+	@.venv-security/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-security.txt
+	@touch $@
 
 $(LOCAL): requirements-local.txt | $(BIN)/python
 	@echo 'Installing the local AWS into .venv …'
@@ -107,4 +123,10 @@ $(DEV): requirements-dev.txt $(LOCAL)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@# Compiles the tests, or every worker of the first run would. Errors are for that run to show.
 	@$(PYTEST) --collect-only -qq >/dev/null 2>&1 || true
+	@touch $@
+
+$(PEERS): benchmarks/requirements.txt | $(BIN)/python
+	@echo 'Installing what the benchmarks compare with into .venv-bench …'
+	@$(BIN)/python -m venv .venv-bench
+	@.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
 	@touch $@

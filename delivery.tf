@@ -59,6 +59,10 @@ locals {
   )
   two_sided_filters = [for filter in var.filters : filter if filter.prefix != "" && filter.suffix != ""]
 
+  # The owner of a bucket of another account creates the rule there, because EventBridge receives a bucket's events only in
+  # the owner's account.
+  has_rule = var.trigger == "eventbridge" && !local.of_another_account
+
   # A first plan does not know the account id in the name of a created bucket, but it knows its length.
   event_patterns = {
     for use, bucket in { rule = local.bucket_name, length = coalesce(var.bucket.name, "${var.name}-000000000000") } :
@@ -134,8 +138,19 @@ resource "aws_s3_bucket_notification" "bucket" {
   ]
 }
 
+locals {
+  # What the bucket's owner configures; null if the module does.
+  notification = length(aws_s3_bucket_notification.bucket) > 0 ? null : {
+    eventbridge  = var.trigger == "eventbridge"
+    events       = [for event in local.events : event if var.trigger == "external"]
+    filters      = [for filter in local.encoded_filters : filter if var.trigger == "external"]
+    function_arn = var.trigger == "external" && var.queue == null ? aws_lambda_function.function.arn : null
+    queue_arn    = var.trigger == "external" ? one(aws_sqs_queue.queue[*].arn) : null
+  }
+}
+
 resource "aws_cloudwatch_event_rule" "bucket" {
-  count = var.trigger == "eventbridge" ? 1 : 0
+  count = local.has_rule ? 1 : 0
 
   name        = var.name
   description = "Events of the objects that the file index ${var.name} holds."
@@ -156,7 +171,7 @@ resource "aws_cloudwatch_event_rule" "bucket" {
 }
 
 resource "aws_cloudwatch_event_target" "bucket" {
-  count = var.trigger == "eventbridge" ? 1 : 0
+  count = local.has_rule ? 1 : 0
 
   rule      = aws_cloudwatch_event_rule.bucket[0].id
   target_id = "file-index"
@@ -201,14 +216,14 @@ locals {
     Principal = { Service = "s3.amazonaws.com" }
     Condition = {
       ArnEquals    = { "aws:SourceArn" = local.bucket_arn }
-      StringEquals = { "aws:SourceAccount" = local.account_id }
+      StringEquals = { "aws:SourceAccount" = local.bucket_account }
     }
   }]
-  sent_by_rule = [for rule in aws_cloudwatch_event_rule.bucket : {
+  sent_by_rule = [for arn in concat(aws_cloudwatch_event_rule.bucket[*].arn, local.owners_rule[*].arn) : {
     Effect    = "Allow"
     Action    = "sqs:SendMessage"
     Principal = { Service = "events.amazonaws.com" }
-    Condition = { ArnEquals = { "aws:SourceArn" = rule.arn } }
+    Condition = { ArnEquals = { "aws:SourceArn" = arn } }
   }]
 }
 
@@ -227,7 +242,7 @@ resource "aws_sqs_queue" "queue" {
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = [
-      for statement in concat(local.sent_by_bucket, local.sent_by_rule, [local.tls_only]) :
+      for statement in concat(local.sent_by_bucket, [for statement in local.sent_by_rule : statement if local.has_rule], local.sent_by_owners_role, [local.tls_only]) :
       merge(statement, { Resource = local.queue_arn })
     ]
   })
@@ -267,7 +282,7 @@ resource "aws_lambda_permission" "bucket" {
   function_name  = aws_lambda_function.function.function_name
   principal      = "s3.amazonaws.com"
   source_arn     = local.bucket_arn
-  source_account = local.account_id # a bucket's ARN does not contain the account
+  source_account = local.bucket_account # a bucket's ARN does not contain the account
 
   lifecycle {
     # AWS deletes it with the function.
@@ -276,7 +291,7 @@ resource "aws_lambda_permission" "bucket" {
 }
 
 resource "aws_lambda_permission" "rule" {
-  count = var.queue == null && var.trigger == "eventbridge" ? 1 : 0
+  count = var.queue == null && local.has_rule ? 1 : 0
 
   statement_id  = "rule"
   action        = "lambda:InvokeFunction"

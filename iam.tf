@@ -15,6 +15,15 @@ resource "aws_iam_role" "function" {
       Principal = { Service = "lambda.amazonaws.com" }
     }]
   })
+
+  # Here, because most resources come after the role.
+  lifecycle {
+    # Not local.account_id, which a first plan does not know.
+    precondition {
+      condition     = var.bucket.account != data.aws_caller_identity.current.account_id
+      error_message = "bucket.account is the deployment's own account, ${data.aws_caller_identity.current.account_id}: remove it. It is for a bucket of another account."
+    }
+  }
 }
 
 locals {
@@ -22,7 +31,11 @@ locals {
   grants = {
     table = concat(
       [{
-        Action   = concat(["dynamodb:PutItem"], local.refreshes ? ["dynamodb:GetItem"] : [])
+        Action = concat(
+          ["dynamodb:PutItem"],
+          local.refreshes ? ["dynamodb:GetItem"] : [],
+          local.inserts_first ? ["dynamodb:PartiQLInsert"] : [],
+        )
         Resource = aws_dynamodb_table.table.arn
       }],
       # This policy changes after the table, so it allows a former key until the table has left it.
@@ -44,6 +57,18 @@ locals {
       ] : statement if local.refreshes || var.derived_files != null
     ]
 
+    # The owner's account allows it with the key's policy; in the same account that policy alone would do.
+    bucket-key = [
+      for statement in [{
+        Action   = "kms:Decrypt"
+        Resource = "arn:${local.partition}:kms:${local.region}:${local.bucket_account}:key/*"
+        Condition = { StringLike = {
+          "kms:EncryptionContext:aws:s3:arn" = [local.bucket_arn, "${local.bucket_arn}/*"]
+          "kms:ViaService"                   = "s3.*.amazonaws.com"
+        } }
+      }] : statement if local.of_another_account && local.decrypts
+    ]
+
     derived-files = [for files in var.derived_files[*] : {
       Action   = "s3:PutObject"
       Resource = "arn:${local.partition}:s3:::${files.bucket_name}/${files.prefix}*"
@@ -62,6 +87,9 @@ locals {
     # With a queue, SQS moves the dead letters itself.
     dead-letter = var.queue == null ? [{ Action = "sqs:SendMessage", Resource = aws_sqs_queue.dead_letter.arn }] : []
   }
+
+  # Manifests are made of objects' content, and HeadObject returns checksums only to callers who may decrypt the object.
+  decrypts = var.object_metadata.enabled || var.derived_files != null
 
   # DynamoDB uses the key on behalf of whoever reads or writes the table.
   through_dynamodb = { StringLike = { "kms:ViaService" = "dynamodb.*.amazonaws.com" } }

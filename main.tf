@@ -26,15 +26,24 @@ locals {
   # function refreshes the record: it reads it, and then the object.
   refreshes = var.bucket.versioned || var.object_metadata.enabled
 
+  # A batch of new objects takes few requests if the function inserts their records before it puts any. That needs batches,
+  # and events that say all that a record holds.
+  inserts_first = var.queue != null && !local.refreshes && var.derived_files == null
+
   kms_key_arn = var.kms_key == null ? null : var.kms_key.arn
+
+  # The owner's account, and whether it is another one than the deployment's.
+  bucket_account     = coalesce(var.bucket.account, local.account_id)
+  of_another_account = var.bucket.account != null
 }
 
 # --- Bucket, created if asked for ---
 
 # A missing bucket, or one in another Region or account, would never send an event. The provider refuses most of these
-# when it reads the bucket, but some releases follow S3 to another Region.
+# when it reads the bucket, but some releases follow S3 to another Region. A bucket of another account is not read, because
+# the deployer need not have access to it.
 data "aws_s3_bucket" "watched" {
-  count = var.bucket.create ? 0 : 1
+  count = var.bucket.create || local.of_another_account ? 0 : 1
 
   bucket = var.bucket.name
 
@@ -170,11 +179,13 @@ locals {
       TABLE_PARTITIONS = tostring(local.partitions)
       TOMBSTONE_DAYS   = tostring(var.table.tombstone_days)
     },
+    local.of_another_account ? { BUCKET_ACCOUNT = local.bucket_account } : {},
     var.derived_files == null ? {} : {
       DERIVED_BUCKET    = var.derived_files.bucket_name
       DERIVED_MAX_BYTES = tostring(var.derived_files.max_mb * 1024 * 1024)
       DERIVED_PREFIX    = var.derived_files.prefix
     },
+    local.inserts_first ? { INSERT_FIRST = "true" } : {},
   )
 }
 

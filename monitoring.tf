@@ -72,7 +72,7 @@ locals {
     lost-by-rule = {
       metric    = local.metrics.lost_by_rule
       statistic = "Sum", limit = 0, minutes = 1, of = 1, no_data = "notBreaching"
-      wanted    = var.trigger == "eventbridge"
+      wanted    = local.has_rule
       about     = "EventBridge could not put a failed event into the dead-letter queue. If the queue was changed, apply again; then run file-index verify --repair."
       section   = "an-event-is-lost"
     }

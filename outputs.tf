@@ -8,6 +8,32 @@ output "bucket" {
   depends_on = [aws_s3_bucket_notification.bucket, aws_s3_bucket_policy.watched]
 }
 
+output "bucket_owner_adds" {
+  description = <<-EOT
+    What the owner of a bucket of another account (`bucket.account`) adds there; null otherwise.
+    - `notification`: as the output `notification`.
+    - `rule`, `target`, `role`: with `trigger = "eventbridge"` an EventBridge rule with this name and pattern, its target
+      with the dead-letter queue, and the target's role; otherwise null.
+    - `bucket_policy_statements`: the statements of the bucket's policy that let the function and the workers of
+      `reconciliation` read objects; none if nothing reads them.
+    - `key_policy_statements`: the same for the policy of the KMS key that encrypts the objects, if there is one.
+  EOT
+  value       = local.bucket_owner_adds
+
+  precondition {
+    condition     = local.owners_rule == null || length(local.event_patterns["length"]) <= 2048
+    error_message = "The filters make an event pattern of ${length(local.event_patterns["length"])} characters, but EventBridge allows 2,048: use fewer or shorter filters, such as one prefix for several."
+  }
+
+  # Events flow as soon as the owner applies this.
+  depends_on = [
+    aws_lambda_event_source_mapping.queue,
+    aws_lambda_function_event_invoke_config.function,
+    aws_lambda_permission.bucket,
+    aws_lambda_permission.owners_role,
+  ]
+}
+
 output "dead_letter_queue" {
   description = "The queue of events that could not be processed: name, ARN and URL."
   value = {
@@ -102,13 +128,7 @@ output "notification" {
       and `suffix`, encoded for S3, or null), all with `function_arn` (`queue_arn`) and `events`.
     - With `trigger = "eventbridge"` and a bucket that the module does not create: `eventbridge = true`, and nothing else.
   EOT
-  value = length(aws_s3_bucket_notification.bucket) > 0 ? null : {
-    eventbridge  = var.trigger == "eventbridge"
-    events       = [for event in local.events : event if var.trigger == "external"]
-    filters      = [for filter in local.encoded_filters : filter if var.trigger == "external"]
-    function_arn = var.trigger == "external" && var.queue == null ? aws_lambda_function.function.arn : null
-    queue_arn    = var.trigger == "external" ? one(aws_sqs_queue.queue[*].arn) : null
-  }
+  value       = local.notification
 
   # Events flow as soon as the owner applies this, so the way to the function and the dead letters must be ready.
   depends_on = [
@@ -116,6 +136,7 @@ output "notification" {
     aws_lambda_event_source_mapping.queue,
     aws_lambda_function_event_invoke_config.function,
     aws_lambda_permission.bucket,
+    aws_lambda_permission.owners_role,
   ]
 }
 

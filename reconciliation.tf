@@ -76,6 +76,7 @@ locals {
       } if local.repairs],
     )
 
+    bucket-key    = [for statement in local.grants.bucket-key : statement if local.repairs]
     derived-files = [for statement in local.grants.derived-files : statement if local.repairs]
 
     logs = [for group in aws_cloudwatch_log_group.worker : {

@@ -2,6 +2,8 @@ variable "bucket" {
   description = <<-EOT
     The bucket to watch.
     - `name`: an existing bucket, or the name of the one to create. Left out when creating: `<name>-<account id>`.
+    - `account`: the id of the account that owns an existing bucket, if it is another account. Its owner configures the
+      bucket with the output `bucket_owner_adds`. Whether it is null must be known at plan.
     - `create`: let the module create it, hardened.
     - `versioned`: for a created bucket, whether to keep versions; for an existing one, whether it has versioning
       enabled or ever had (suspended versioning counts). The function then reads each object with HeadObject, because
@@ -12,6 +14,7 @@ variable "bucket" {
   EOT
   type = object({
     name          = optional(string)
+    account       = optional(string)
     create        = optional(bool, false)
     versioned     = optional(bool, true)
     force_destroy = optional(bool, false)
@@ -54,6 +57,16 @@ variable "bucket" {
   }
 
   validation {
+    condition     = var.bucket.account == null || can(regex("^[0-9]{12}$", var.bucket.account))
+    error_message = "bucket.account must be the id of an AWS account, 12 digits in quotation marks, such as \"111122223333\"."
+  }
+
+  validation {
+    condition     = !var.bucket.create || var.bucket.account == null
+    error_message = "The module creates buckets only in the deployment's own account: remove bucket.account, or name a bucket that exists in that account and remove bucket.create."
+  }
+
+  validation {
     condition     = var.bucket.create || !var.bucket.force_destroy
     error_message = "bucket.force_destroy is for a bucket that the module creates: remove it, or set bucket.create = true."
   }
@@ -85,6 +98,11 @@ variable "derived_files" {
   }
 
   validation {
+    condition     = var.bucket.account == null || alltrue([for bucket in var.derived_files[*].bucket_name : bucket != var.bucket.name])
+    error_message = "derived_files.bucket_name is the watched bucket, which belongs to another account (bucket.account): name a bucket of the deployment's account."
+  }
+
+  validation {
     condition     = alltrue([for prefix in var.derived_files[*].prefix : can(regex("^[ !-#%-)+->@-~]{0,500}$", prefix))])
     error_message = "derived_files.prefix must have at most 500 printable ASCII characters, without $, * and ?, which have a special meaning in the role's policy."
   }
@@ -97,8 +115,10 @@ variable "derived_files" {
 
 variable "filters" {
   description = <<-EOT
-    Which objects to index: those whose key begins with the `prefix` and ends with the `suffix` of any filter. Empty: all
-    objects. Write plain keys, because the module encodes them for S3. Keys normally begin without a slash.
+    Which objects to index: those whose key matches any filter. Empty: all objects. Write plain keys, because the module
+    encodes them for S3. Keys normally begin without a slash.
+    - `prefix`: how the key begins.
+    - `suffix`: how the key ends.
   EOT
   type = list(object({
     prefix = optional(string, "")
@@ -199,6 +219,7 @@ variable "kms_key" {
     Your own KMS key for table and log group: `{ arn = … }`; null: keys that AWS owns. The key policy must let CloudWatch
     Logs (`logs.<region>.amazonaws.com`) use the key and leave other permissions to IAM. Whether `kms_key` is null must be
     known at plan.
+    - `arn`: the key's ARN, not an alias.
   EOT
   type = object({
     arn = string
@@ -216,13 +237,16 @@ variable "monitoring" {
     Alarms, a dashboard and queries of the function's log.
     - `enabled`: `false` for none of them. It must be known at plan.
     - `sns_topics`: ARNs of the SNS topics to notify when an alarm fires and when it ends.
-    - `limits`: an alarm fires above
+    - `limits`: the number above which an alarm fires.
       - `dead_letters`: messages in the dead-letter queue,
       - `drift`: differences that a proof finds in a minute,
-      - `errors`, `failed_events`, `permission_denied`: in a minute,
+      - `errors`: failed invocations in a minute,
+      - `failed_events`: failed events in a minute,
+      - `permission_denied`: denied calls in a minute,
       - `event_age_seconds`: age of the oldest waiting event,
       - `lag_seconds`: 90th percentile of the time from an event to its record, in two of three minutes,
-      - `throttles`: of the function in each of five minutes, `table_throttles`: of the table in three of five.
+      - `table_throttles`: throttled writes to the table, in three of five minutes,
+      - `throttles`: throttled invocations of the function, in each of five minutes.
   EOT
   type = object({
     enabled    = optional(bool, true)
@@ -476,7 +500,8 @@ variable "replace_bucket_notifications" {
   nullable    = false
 
   validation {
-    condition     = var.replace_bucket_notifications || var.bucket.create || var.trigger != "notification"
+    # The variable trigger has an error of its own for a bucket of another account.
+    condition     = var.replace_bucket_notifications || var.bucket.create || var.bucket.account != null || var.trigger != "notification"
     error_message = "The module would replace all notifications that bucket.name already has. Set trigger = \"eventbridge\" to leave them alone, or trigger = \"external\" to add the output `notification` to their owner's configuration, or replace_bucket_notifications = true if there are none to lose and nothing else configures the bucket's notifications, such as a second index: each apply of one would remove those of the other."
   }
 
@@ -569,7 +594,7 @@ variable "trigger" {
     How the bucket's events reach the function.
     - "notification": the module configures the bucket's notifications.
     - "eventbridge": an EventBridge rule, beside other notifications of the bucket. The owner of a bucket that the module
-      does not create enables EventBridge on it.
+      does not create enables EventBridge on it. With `bucket.account`, the owner also creates the rule.
     - "external": the bucket's owner configures its notifications with the output `notification`.
   EOT
   type        = string
@@ -579,6 +604,11 @@ variable "trigger" {
   validation {
     condition     = contains(["notification", "eventbridge", "external"], var.trigger)
     error_message = "trigger must be \"notification\", \"eventbridge\" or \"external\"."
+  }
+
+  validation {
+    condition     = var.bucket.account == null || var.trigger != "notification"
+    error_message = "The module cannot configure a bucket of another account (bucket.account). Set trigger = \"external\", or \"eventbridge\" to leave the bucket's other notifications alone, and give the output `bucket_owner_adds` to the bucket's owner."
   }
 }
 

@@ -18,11 +18,11 @@ from .function.ranges import Range
 from .function.reconciliation.comparison import merged
 from .function.reconciliation.failures import CALL_ERRORS, Failure
 from .function.reconciliation.filling import Filled, Filling
-from .function.reconciliation.insertion import MOST_AT_ONCE
 from .function.reconciliation.reconciler import Reconciler
 from .function.reconciliation.sides import BucketAlone
 from .function.reconciliation.workers import each
 from .function.record import FileRecord, Unreadable
+from .function.repository import MOST_INSERTS
 from .interruption import Interruption, deferred
 from .progress import Work
 from .report_file import ReportFile, opened
@@ -256,7 +256,7 @@ def _failed(checkpoint: Checkpoint, left: Left) -> Iterator[tuple[list[str], int
     retried = left.retried
     for failure, retried in checkpoint.failures(left):
         keys.append(failure.key)
-        if len(keys) == MOST_AT_ONCE:
+        if len(keys) == MOST_INSERTS:
             yield keys, retried
             keys = []
     if keys:

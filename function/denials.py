@@ -31,6 +31,9 @@ _CODES = {"AccessDenied", "AccessDeniedException", "403"}
 _READS = "if bucket.versioned, object_metadata.enabled or derived_files is set"
 _GRANTS = {  # action: how the module grants it to the function, or to readers of the index
     "dynamodb:GetItem": "if bucket.versioned or object_metadata.enabled is set",
+    "dynamodb:PartiQLInsert": (
+        "if queue is set without bucket.versioned, object_metadata.enabled or derived_files"
+    ),
     "dynamodb:PutItem": "always",
     "dynamodb:Query": "to roles that are given its output index_read_policy",
     "kms:Decrypt": "if kms_key is set",
@@ -56,6 +59,18 @@ _GRANTS_TO_WORKERS = {
 }
 _WORKERS_SETTING = "REPAIR"
 """An environment variable that only workers of reconciliation have."""
+
+_OWNERS_SETTING = "BUCKET_ACCOUNT"
+"""An environment variable that is set if the watched bucket belongs to another account."""
+
+# Action: the end of its statement's name in the output `bucket_owner_adds`.
+_OWNERS_STATEMENTS = {
+    "kms:Decrypt": "decrypt",
+    "s3:GetObject": "get",
+    "s3:GetObjectTagging": "get",
+    "s3:ListBucket": "list",
+}
+_DECRYPTS = "if object_metadata.enabled or derived_files is set"
 
 # How AWS ends: "because no REASON allows the … action", or "with an explicit deny in a REASON".
 _REASON = re.compile(
@@ -119,18 +134,42 @@ def _denied(error: ClientError, action: str, resource: str) -> PermissionDeniedE
 
 
 def _advice(action: str, resource: str, message: str) -> str:
-    reason = _REASON.search(message)
-    advice = (
-        _KEY if action.startswith("kms:") else _ADVICE.get(reason[1] if reason else "", _OUTSIDE)
-    )
+    found = _REASON.search(message)
+    reason = found[1] if found else ""
+    advice = _KEY if action.startswith("kms:") else _ADVICE.get(reason, _OUTSIDE)
     if "explicit deny" in message:
         return f"A policy denies it explicitly: {advice}."
-    grants = _GRANTS_TO_WORKERS if _WORKERS_SETTING in os.environ else _GRANTS
-    granted = grants.get(action.partition(" or ")[0])
-    # The module grants permissions on the table's key only.
-    if granted is None or resource.startswith("the key of object"):
+    by_worker = _WORKERS_SETTING in os.environ
+    granted = (_GRANTS_TO_WORKERS if by_worker else _GRANTS).get(action.partition(" or ")[0])
+    owner = _owner_of(action, resource)
+    if owner and action.startswith("kms:"):
+        granted = _REPAIR if by_worker else _DECRYPTS
+    # Of other keys, the module grants permissions on the table's only.
+    elif granted is None or resource.startswith("the key of object"):
         return f"The module does not grant it: {_OUTSIDE}."
+    if owner and reason in ("", "resource-based policy"):
+        advice = _advice_to(owner, action)
     return f"The module grants it {granted}. If it should be granted here, {advice}."
+
+
+def _owner_of(action: str, resource: str) -> str | None:
+    """Return the other account that must allow the action too; None if there is none."""
+    account = os.environ.get(_OWNERS_SETTING)
+    if action.startswith("kms:"):
+        of_object = f"the key of object {os.environ.get('BUCKET_NAME')}/"
+        is_owners = resource.startswith(of_object) or f":{account}:key/" in resource
+        return account if is_owners else None
+    return account if action.partition(" or ")[0] in _OWNERS_STATEMENTS else None
+
+
+def _advice_to(owner: str, action: str) -> str:
+    role = os.environ.get("AWS_LAMBDA_FUNCTION_NAME", "")  # the role has the function's name
+    names = [f"{role}-{_OWNERS_STATEMENTS[one]}" for one in action.split(" or ")]
+    whose = "KMS key" if action.startswith("kms:") else "bucket"
+    return (
+        f"check the policy of the {whose} in account {owner}: it needs the statement"
+        f"{'s' if names[1:] else ''} {' and '.join(names)} of the output bucket_owner_adds"
+    )
 
 
 def _role(user: str | None) -> str:

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -26,7 +25,9 @@ from .errors import (
 )
 from .event_parser import parse
 from .events import Change, Message, ObjectEvent, Outcome
+from .groups import Group
 from .indexer import Indexer, Maker
+from .insert_first import InsertFirst
 from .objects import Objects
 from .report import Report, set_up
 from .repository import FileIndex
@@ -45,22 +46,22 @@ _TIME = (
 )
 
 
-@dataclass(slots=True)
-class _Group:
-    """Events that are processed together, the messages they came with, and why they failed."""
-
-    events: list[ObjectEvent] = field(default_factory=list)
-    messages: set[int] = field(default_factory=set)
-    error: Exception | None = None
-
-
 class Function:
     """The function, independent of its environment: what the handler does with an indexer."""
 
-    def __init__(self, indexer: Indexer, bucket: str | None = None) -> None:
-        """Fail events about any bucket other than `bucket`; None accepts every bucket."""
+    def __init__(
+        self,
+        indexer: Indexer,
+        bucket: str | None = None,
+        insert_first: InsertFirst | None = None,
+    ) -> None:
+        """Fail events about any bucket other than `bucket`; None accepts every bucket.
+
+        `insert_first` is None if records of new objects are put like all others.
+        """
         self._indexer = indexer
         self._bucket = bucket
+        self._insert_first = insert_first
         self._pool = ThreadPoolExecutor(WORKERS)
 
     def handle(self, payload: object, context: Context) -> dict[str, Any]:
@@ -87,48 +88,61 @@ class Function:
         """
         for number, message in enumerate(messages):
             for event in message.events:
-                if event.change is Change.UNRELATED and self._bucket in (None, event.bucket):
+                if event.change is Change.UNRELATED and self._is_indexed(event.bucket):
                     report.done(event, Outcome.IGNORED)
                 else:
                     yield number, event
 
-    def _group(self, events: Iterable[tuple[int, ObjectEvent]]) -> list[_Group]:
-        groups: dict[object, _Group] = {}
+    def _group(self, events: Iterable[tuple[int, ObjectEvent]]) -> list[Group]:
+        groups: dict[object, Group] = {}
         for number, event in events:
-            group = groups.setdefault(self._indexer.group_of(event), _Group())
+            group = groups.setdefault(self._indexer.group_of(event), Group())
             group.events.append(event)
             group.messages.add(number)
         return list(groups.values())
 
     def _process(
-        self, groups: Sequence[_Group], remaining_ms: Callable[[], int], report: Report
+        self, groups: Sequence[Group], remaining_ms: Callable[[], int], report: Report
     ) -> None:
-        """Process the groups side by side, and note in each why it failed."""
-        under_way = {
-            self._pool.submit(self._outcomes, group.events, remaining_ms): group for group in groups
-        }
+        """Process the groups side by side, and note in each its outcomes or why it failed."""
+        self._insert(groups, remaining_ms)
+        under_way = {}
+        for group in groups:
+            if group.is_done:
+                _report(group, report)
+            else:
+                under_way[self._pool.submit(self._outcomes, group, remaining_ms)] = group
         with suppress(TimeoutError):
-            for future in as_completed(under_way, max(0, remaining_ms() - REPORTING_MS) / 1000):
+            for future in as_completed(under_way, _seconds_left(remaining_ms)):
                 group = under_way.pop(future)
                 try:
-                    outcomes = future.result()
+                    group.outcomes = future.result()
                 except Exception as error:  # noqa: BLE001 # one key fails alone
                     group.error = error
-                    report.failed(group.events, error)
-                    continue
-                for event, outcome in zip(group.events, outcomes, strict=True):
-                    report.done(event, outcome)
+                _report(group, report)
         for future, group in under_way.items():
             # A write that still happens is conditional, so the redelivered events are superseded.
             future.cancel()
             group.error = OutOfTimeError(f"not finished{_TIME}")
-            report.failed(group.events, group.error)
+            _report(group, report)
 
-    def _outcomes(
-        self, events: Sequence[ObjectEvent], remaining_ms: Callable[[], int]
-    ) -> Sequence[Outcome]:
-        bucket = events[0].bucket
-        if self._bucket not in (None, bucket):
+    def _insert(self, groups: Sequence[Group], remaining_ms: Callable[[], int]) -> None:
+        """Insert the records of new objects if there are several; the other groups are left."""
+        if self._insert_first is None:
+            return
+        candidates = self._insert_first.candidates(
+            group for group in groups if self._is_indexed(group.events[0].bucket)
+        )
+        if len(candidates) > 1:
+            inserting = self._pool.submit(
+                self._insert_first.insert, candidates, lambda: remaining_ms() >= RESERVED_MS
+            )
+            with suppress(TimeoutError):
+                inserting.result(_seconds_left(remaining_ms))
+
+    def _outcomes(self, group: Group, remaining_ms: Callable[[], int]) -> Sequence[Outcome]:
+        bucket = group.events[0].bucket
+        if not self._is_indexed(bucket):
             raise OtherBucketError(
                 f"the event is about bucket {bucket}, and this function indexes only "
                 f"{self._bucket}: remove the notification, rule or subscription that sends it "
@@ -136,7 +150,10 @@ class Function:
             )
         if remaining_ms() < RESERVED_MS:
             raise OutOfTimeError(f"not started{_TIME}")
-        return self._indexer.process(events)
+        return self._indexer.process(group.events, group.record)
+
+    def _is_indexed(self, bucket: str) -> bool:
+        return self._bucket in (None, bucket)
 
 
 def _parse(payload: object, report: Report) -> Sequence[Message]:
@@ -153,8 +170,20 @@ def _parse(payload: object, report: Report) -> Sequence[Message]:
     return messages
 
 
+def _seconds_left(remaining_ms: Callable[[], int]) -> float:
+    return max(0, remaining_ms() - REPORTING_MS) / 1000
+
+
+def _report(group: Group, report: Report) -> None:
+    if group.error:
+        report.failed(group.events, group.error)
+        return
+    for event, outcome in zip(group.events, group.outcomes or (), strict=True):
+        report.done(event, outcome)
+
+
 def _response(
-    messages: Sequence[Message], groups: Sequence[_Group], outcomes: Mapping[Outcome, int]
+    messages: Sequence[Message], groups: Sequence[Group], outcomes: Mapping[Outcome, int]
 ) -> dict[str, Any]:
     failures = {
         number: list[Exception](message.errors)
@@ -202,17 +231,19 @@ def create_function(settings: Settings) -> Function:
         from .derived_files import DerivedFiles  # noqa: PLC0415 # keeps other cold starts fast
 
         derived_files = DerivedFiles.of(settings, objects.client)
+    index = FileIndex(
+        boto3.client("dynamodb", config=config), settings.table_name, settings.table_partitions
+    )
     indexer = Indexer(
-        index=FileIndex(
-            boto3.client("dynamodb", config=config), settings.table_name, settings.table_partitions
-        ),
+        index=index,
         objects=objects,
         settings=settings,
         now=lambda: datetime.now(UTC),
         pause=time.sleep,
         derived_files=derived_files,
     )
-    return Function(indexer, settings.bucket_name)
+    insert_first = InsertFirst(indexer, index) if settings.insert_first else None
+    return Function(indexer, settings.bucket_name, insert_first)
 
 
 set_up()

@@ -3,19 +3,21 @@
 There are two kinds of write:
 
 apply    the event alone decides. One conditional write without a read, ordered by S3's sequencer:
-         for the events of an unversioned bucket.
+         for the events of an unversioned bucket. `insert_first` may try an INSERT before it.
 refresh  read the record, HEAD the object, and write the object's state if the record has not
-         changed in between. Always right, so it serves every other case.
+         changed in between. Always right, so it serves every other case. A new object is expected
+         to have no record, and then the read is left out.
 
 docs/decisions.md explains each safeguard.
 """
 
 import random
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from .allowance import Allowance
 from .errors import ContentionError, EventTooOldError, PermissionDeniedError
 from .events import Change, ObjectEvent, Outcome
 from .record import DerivedFile, FileRecord, ObjectState, Source, WriteRefusedError
@@ -61,6 +63,8 @@ class Indexer:
     """Waits for a number of seconds."""
     derived_files: Maker | None = None
     """None if the deployment has no derived files."""
+    allowance: Allowance = field(default_factory=Allowance)
+    """Limits the writes that skip the read of the record and are refused."""
 
     def group_of(self, event: ObjectEvent) -> Hashable:
         """Return the group of the event; `process` takes the events of one group.
@@ -70,23 +74,45 @@ class Indexer:
         """
         return event.bucket, event.key, self.outlived_tombstones(event)
 
-    def process(self, events: Sequence[ObjectEvent]) -> list[Outcome]:
+    def process(
+        self, events: Sequence[ObjectEvent], record: FileRecord | None = None
+    ) -> list[Outcome]:
         """Update the record of the key that these events share.
 
+        `record` is the one that `creation` returned for them, if an INSERT may have written it.
         Returns an outcome for each event. Raises if the record could not be updated; then all of
         the events failed. The caller leaves out events that the index does not need
         (`Change.UNRELATED`).
         """
-        latest = max(events, key=lambda event: event.sequencer or "")
+        latest = _newest(events)
         if not any(self._needs_head(event) for event in events):
-            outcome = self._apply(latest)
+            outcome = self._apply(record or self._applied(latest))
             if outcome is not None:
-                return [outcome if event is latest else Outcome.SUPERSEDED for event in events]
+                return _outcomes(events, outcome)
         knows_versions = any(
             event.version_id is not None or event.change is Change.MARKED for event in events
         )
-        standing = self._read(latest, events)
+        standing = None if self._expects_no_record(events) else self._read(latest, events)
         return [self._refresh(latest, standing, knows_versions=knows_versions)] * len(events)
+
+    def creation(self, events: Sequence[ObjectEvent]) -> FileRecord | None:
+        """Return the record that `process` would write first, if it can be inserted instead.
+
+        It can if the newest of the events stores an object, no event needs a look at the object,
+        and no derived file has to be made before.
+        """
+        newest = _newest(events)
+        if (
+            newest.change is not Change.STORED
+            or self.derived_files is not None
+            or any(self._needs_head(event) for event in events)
+        ):
+            return None
+        return self._applied(newest)
+
+    def created(self, events: Sequence[ObjectEvent]) -> list[Outcome]:
+        """Return the outcome of each event after their record was inserted."""
+        return _outcomes(events, Outcome.INDEXED)
 
     def refresh(self, event: ObjectEvent, settled: Settled | None = None) -> Outcome:
         """Update a key's record without an event, from the object itself.
@@ -96,6 +122,23 @@ class Indexer:
         """
         standing = self.index.read(event.bucket, event.key)
         return self._refresh(event, standing, settled=settled)
+
+    def _expects_no_record(self, events: Sequence[ObjectEvent]) -> bool:
+        """Return whether to write as if a read had found no record, which saves the read.
+
+        DynamoDB refuses the write if there is one. Nothing can have changed the record since the
+        look at the object and be gone: a record disappears only when its tombstone expires, weeks
+        after it was written.
+        """
+        if self.derived_files is not None or not all(
+            event.change is Change.STORED
+            and self._needs_head(event)
+            and not self.outlived_tombstones(event)
+            for event in events
+        ):
+            return False
+        self.allowance.earn(1)
+        return self.allowance.covers(1)
 
     def _needs_head(self, event: ObjectEvent) -> bool:
         return (
@@ -115,18 +158,21 @@ class Indexer:
         happened = event.began_at or event.time
         return happened is None or self.now() - happened > age
 
-    def _apply(self, event: ObjectEvent) -> Outcome | None:
-        """Apply the event; return None if the record must be refreshed instead."""
+    def _applied(self, event: ObjectEvent) -> FileRecord:
+        """Return the record that the event alone describes."""
         removed = event.change is Change.REMOVED
         state = None if removed else ObjectState(etag=event.etag, size=event.size)
-        record = self._record(event, self._derive(event, state), sequencer=event.sequencer)
+        return self._record(event, self._derive(event, state), sequencer=event.sequencer)
+
+    def _apply(self, record: FileRecord) -> Outcome | None:
+        """Apply an event by its record; return None if the record must be refreshed instead."""
         try:
             self.index.put_newer(record)
         except WriteRefusedError as refused:
             if refused.standing and not refused.standing.observed:
                 return Outcome.SUPERSEDED
             return None
-        return Outcome.REMOVED if removed else Outcome.INDEXED
+        return Outcome.REMOVED if record.deleted else Outcome.INDEXED
 
     def _refresh(
         self,
@@ -162,6 +208,8 @@ class Indexer:
                 # that read an older state.
                 self.index.replace(record, standing)
             except WriteRefusedError as refused:
+                if standing is None:
+                    self.allowance.spend(1)
                 standing = refused.standing
             else:
                 return Outcome.INDEXED if state else Outcome.REMOVED
@@ -222,6 +270,16 @@ class Indexer:
             observed=observed,
             settled_at=settled_at,
         )
+
+
+def _newest(events: Sequence[ObjectEvent]) -> ObjectEvent:
+    return max(events, key=lambda event: event.sequencer or "")
+
+
+def _outcomes(events: Sequence[ObjectEvent], outcome: Outcome) -> list[Outcome]:
+    """Return the outcome of each event: the newest has this one, which supersedes the others."""
+    newest = _newest(events)
+    return [outcome if event is newest else Outcome.SUPERSEDED for event in events]
 
 
 def _is_made(before: ObjectState, state: ObjectState) -> bool:

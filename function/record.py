@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, is_dataclass
 from datetime import UTC, datetime, timedelta
+from enum import Enum, auto
 from functools import cache
 from types import NoneType, UnionType
 from typing import Any, get_args, get_type_hints
@@ -167,6 +168,16 @@ class Unreadable:
 
     key: str
     error: UnreadableRecordError
+
+
+class InsertResult(Enum):
+    """What became of a record that was to be inserted, unless it failed."""
+
+    WRITTEN = auto()
+    PRESENT = auto()
+    """The key already has a record or a tombstone."""
+    THROTTLED = auto()
+    """DynamoDB was throttling or had an error of its own; another attempt may succeed."""
 
 
 class WriteRefusedError(Exception):

@@ -61,6 +61,11 @@ def no_checksum(bucket: str, key: str, kms_key_id: str | None) -> None:
     _logger.info("no checksum", extra={"bucket": bucket, "key": key, "reason": reason})
 
 
+def not_inserted(records: int, error: Exception) -> None:
+    """Log why a request that inserts records failed; each record is then written by itself."""
+    _logger.warning("not inserted", extra={"records": records}, exc_info=error)
+
+
 class Report:
     """Logs and counts what one invocation does. For the thread that runs the invocation."""
 

@@ -1,17 +1,22 @@
 """The table, as the function reads and writes it."""
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any
 
+from botocore.exceptions import ClientError
+
 from .denials import explained_denial
-from .errors import TableMissingError
-from .record import FileRecord, WriteRefusedError, format_time
+from .errors import PermissionDeniedError, TableMissingError
+from .record import FileRecord, InsertResult, WriteRefusedError, format_time
 from .sequencer import CLOCKS_DIFFER, upload_began
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+
+MOST_INSERTS = 25
+"""https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchExecuteStatement.html"""
 
 # The key has no record, or its record is ordered by sequencer, has a smaller one, and no repair
 # settled it after the event.
@@ -23,6 +28,19 @@ _NEWER = (
 # An object that was stored after a multipart upload began takes precedence over it.
 _NOT_OVERTAKEN = " AND (attribute_not_exists(last_modified) OR last_modified <= :began)"
 _NO_TIME = "0"  # before every time
+
+_INSERT = "dynamodb:PartiQLInsert"
+_PRESENT = "DuplicateItem"
+_THROTTLED = {  # statements and requests have different codes
+    "InternalServerError",
+    "ProvisionedThroughputExceeded",
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "ThrottlingError",
+    "ThrottlingException",
+    "TransactionConflict",
+}
+_TABLE_MISSING = "ResourceNotFound"
 
 
 class FileIndex:
@@ -57,6 +75,25 @@ class FileIndex:
             self._put(record, "attribute_not_exists(#key)", {}, {"#key": "key"})
         else:
             self._put(record, "revision = :revision", {":revision": {"S": standing.revision}}, {})
+
+    def insert(self, records: Sequence[FileRecord]) -> list[InsertResult | Exception]:
+        """Insert up to 25 records, each only if its key has neither a record nor a tombstone.
+
+        Return what became of each, or why it failed. Raises BotoCoreError or ClientError if the
+        request failed as a whole; then any of the records may have been written.
+        """
+        try:
+            with self._explained(_INSERT):
+                response = self._client.batch_execute_statement(
+                    Statements=[self._statement(record) for record in records]
+                )
+        except (PermissionDeniedError, TableMissingError) as error:
+            return [error for _ in records]
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in _THROTTLED:
+                raise
+            return [InsertResult.THROTTLED for _ in records]
+        return [self._insert_result(result.get("Error")) for result in response["Responses"]]
 
     def read(self, bucket: str, key: str, *, consistent: bool = True) -> FileRecord | None:
         """Return the key's record, which may be a tombstone."""
@@ -93,6 +130,33 @@ class FileIndex:
             if standing is None or standing.revision != record.revision:
                 raise WriteRefusedError(standing) from None
             # Otherwise the response to this write was lost, and botocore sent it again.
+
+    def _statement(self, record: FileRecord) -> Any:
+        item = self.to_item(record)
+        attributes = ", ".join(f"'{name}': ?" for name in item)
+        return {
+            "Statement": f'INSERT INTO "{self._table_name}" VALUE {{{attributes}}}',
+            "Parameters": list(item.values()),
+        }
+
+    def _insert_result(self, error: Any) -> InsertResult | Exception:
+        if error is None:
+            return InsertResult.WRITTEN
+        code = error["Code"]
+        if code == _PRESENT:
+            return InsertResult.PRESENT
+        if code in _THROTTLED:
+            return InsertResult.THROTTLED
+        missing = self._client.exceptions.ResourceNotFoundException
+        kind = missing if code == _TABLE_MISSING else ClientError
+        try:
+            with self._explained(_INSERT):
+                raise kind(
+                    {"Error": {"Code": code, "Message": error.get("Message", "")}},
+                    "BatchExecuteStatement",
+                )
+        except (ClientError, PermissionDeniedError, TableMissingError) as explained:
+            return explained
 
     def to_item(self, record: FileRecord) -> dict[str, Any]:
         """Return the record as this table stores it."""

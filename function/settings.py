@@ -53,6 +53,8 @@ class Settings:
     derived_prefix: str = ""
     derived_max_bytes: int = DERIVED_MAX_BYTES
     """Larger objects get no derived file."""
+    insert_first: bool = False
+    """Whether records of new objects are inserted, many per request, before they are put."""
 
     def __post_init__(self) -> None:
         if not self.table_name:
@@ -99,6 +101,7 @@ class Settings:
                 derived_max_bytes=whole_number(
                     environment, "DERIVED_MAX_BYTES", DERIVED_MAX_BYTES, _DERIVED_MAX_BYTES
                 ),
+                insert_first=boolean(environment, "INSERT_FIRST"),
             )
         except InvalidSettingError as error:
             raise SettingsError(error.named(str.upper)) from None

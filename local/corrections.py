@@ -5,6 +5,7 @@ the emulator alone is still wrong. When that test fails, remove the correction.
 """
 
 import contextvars
+import dataclasses
 import json
 import queue
 import threading
@@ -17,11 +18,11 @@ from uuid import uuid4
 from xml.sax.saxutils import escape
 
 from ministack import app
-from ministack.core import lambda_runtime
-from ministack.core.iam_evaluator import enforce
-from ministack.core.responses import get_region, json_response
+from ministack.core import iam_evaluator, lambda_runtime
+from ministack.core.iam_evaluator import EvalContext, enforce, evaluate_resource_policy
+from ministack.core.responses import get_account_id, get_region, json_response, request_scope
 from ministack.core.router import extract_access_key_id
-from ministack.services import cloudwatch, cloudwatch_logs, eventbridge, lambda_svc, s3, sqs
+from ministack.services import cloudwatch, cloudwatch_logs, eventbridge, iam, lambda_svc, s3, sqs
 
 from local.authorization import authorize_calls_as_aws_does
 
@@ -44,7 +45,9 @@ def correct() -> None:
     let_events_wait_for_a_free_worker()
     measure_every_invocation()
     name_actions_in_cloudtrail()
+    name_callers_by_their_roles()
     name_versions_in_eventbridge_events()
+    notify_functions_of_other_accounts()
     reject_overlapping_notifications()
     retry_what_eventbridge_invokes()
     take_metrics_from_logs()
@@ -367,6 +370,43 @@ def name_actions_in_cloudtrail() -> None:
     app._maybe_record_cloudtrail = corrected
 
 
+def name_callers_by_their_roles() -> None:
+    """The condition key aws:PrincipalArn is the ARN of the caller's role, in any account.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
+    The emulator compares it with the ARN of the role's session or, if the bucket belongs to another
+    account, with that of the caller's account.
+    """
+    resolve, allows = iam_evaluator._resolve_condition_key, s3._foreign_bucket_allows
+    evaluate = iam_evaluator.evaluate_resource_policy
+    caller: contextvars.ContextVar[str | None] = contextvars.ContextVar("caller", default=None)
+
+    def corrected_resolve(key: str, context: Any) -> Any:
+        found = resolve(key, context)
+        if key.lower() != "aws:principalarn" or ":assumed-role/" not in found:
+            return found
+        name = found.split("/")[1]
+        role = iam._roles.get_scoped(context.principal_account, None, name)
+        return role["Arn"] if role else found
+
+    def corrected_allows(*call: Any) -> bool:
+        token = caller.set(iam_evaluator.caller_arn())
+        try:
+            return bool(allows(*call))
+        finally:
+            caller.reset(token)
+
+    def corrected_evaluate(document: Any, context: Any, *others: Any, **named: Any) -> Any:
+        known = caller.get()
+        if known and context.principal_type == "Root":
+            context = dataclasses.replace(context, principal_arn=known)
+        return evaluate(document, context, *others, **named)
+
+    iam_evaluator._resolve_condition_key = corrected_resolve
+    iam_evaluator.evaluate_resource_policy = corrected_evaluate
+    s3._foreign_bucket_allows = corrected_allows
+
+
 def name_versions_in_eventbridge_events() -> None:
     """EventBridge's events carry `version-id` if the bucket has versions.
 
@@ -390,6 +430,70 @@ def name_versions_in_eventbridge_events() -> None:
 
     s3._fire_s3_event = corrected_fire
     eventbridge._dispatch_event = corrected_dispatch
+
+
+def notify_functions_of_other_accounts() -> None:
+    """S3 notifies a function of another account whose policy allows it for bucket and owner.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/with-s3.html
+    The emulator accepts no such function.
+    """
+    parse, validate = s3._parse_notification_target_arn, s3._validate_notification_configs
+    deliver = s3._deliver_event_to_lambda
+
+    def of_another_account(kind: str, arn: str) -> bool:
+        return kind == "lambda" and arn.split(":")[4:5] != [get_account_id()]
+
+    def corrected_parse(kind: str, arn: str, region: str) -> Any:
+        if not of_another_account(kind, arn):
+            return parse(kind, arn, region)
+        with request_scope(arn.split(":")[4], region):
+            return parse(kind, arn, region)
+
+    def corrected_validate(
+        configurations: list[dict[str, Any]], region: str, bucket: str = "", skip: bool = False
+    ) -> Any:
+        denied = [
+            one["arn"]
+            for one in configurations
+            if of_another_account(one["type"], one["arn"])
+            and not _function_allows_s3(one["arn"], bucket, region)
+        ]
+        if denied and not skip:
+            message = "Unable to validate the following destination configurations: "
+            return s3._invalid_notification_config(message + ", ".join(denied))
+        return validate(configurations, region, bucket, skip)
+
+    def corrected_deliver(arn: str, event: dict[str, Any], region: str) -> None:
+        if not of_another_account("lambda", arn):
+            deliver(arn, event, region)
+        elif _function_allows_s3(arn, event["Records"][0]["s3"]["bucket"]["name"], region):
+            with request_scope(arn.split(":")[4], region):
+                deliver(arn, event, region)
+
+    s3._parse_notification_target_arn = corrected_parse
+    s3._validate_notification_configs = corrected_validate
+    s3._deliver_event_to_lambda = corrected_deliver
+
+
+def _function_allows_s3(arn: str, bucket: str, region: str) -> bool:
+    """Return whether the policy of a function of another account allows S3 for the bucket."""
+    context = EvalContext(
+        principal_arn="*",
+        principal_type="Service",
+        principal_account="",
+        action="lambda:InvokeFunction",
+        resource_arn=arn,
+        region=region,
+        service_context={
+            "aws:sourcearn": f"arn:aws:s3:::{bucket}",
+            "aws:sourceaccount": get_account_id(),  # the owner's
+        },
+    )
+    with request_scope(arn.split(":")[4], region):
+        policy, _ = lambda_svc.function_policy_for_arn(arn) or (None, None)
+    found = evaluate_resource_policy(policy, context, service="s3.amazonaws.com")
+    return bool(found.decision == "Allow")
 
 
 def reject_overlapping_notifications() -> None:

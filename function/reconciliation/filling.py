@@ -12,9 +12,10 @@ from ..listed import Listed
 from ..listing import Listing
 from ..ranges import Range
 from ..record import FileRecord, ObjectState
+from ..repository import MOST_INSERTS
 from ..settings import Settings
 from .failures import CALL_ERRORS, Failure
-from .insertion import MOST_AT_ONCE, Insertion
+from .insertion import Insertion
 from .verification import rest_of
 from .workers import each
 
@@ -98,8 +99,8 @@ class Filling:
         self, of: Range, is_spent: Callable[[int], bool]
     ) -> Iterator[tuple[Range | None, Sequence[Listed]]]:
         for page in self._listing.pages(self._prefix, of):
-            for first in range(0, len(page.objects), MOST_AT_ONCE):
-                objects = page.objects[first : first + MOST_AT_ONCE]
+            for first in range(0, len(page.objects), MOST_INSERTS):
+                objects = page.objects[first : first + MOST_INSERTS]
                 yield rest_of(of, objects[-1].key), objects
                 if is_spent(0):
                     return

@@ -86,9 +86,12 @@ class Reconciler:
         return Refreshing(self._indexer(), self.bucket, self.cause)
 
     def _inserting(self) -> Writer:
-        insertion = Insertion(self.dynamodb, self.settings.table_name, self._index())
         return Inserting(
-            insertion, self.bucket, self.settings, versioned=self.versioned, cause=self.cause
+            Insertion(self._index()),
+            self.bucket,
+            self.settings,
+            versioned=self.versioned,
+            cause=self.cause,
         )
 
     def _index(self) -> FileIndex:

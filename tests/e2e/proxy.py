@@ -7,9 +7,9 @@ import threading
 import time
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -37,6 +37,26 @@ class Fault(StrEnum):
     KILLED_BEFORE = "killed before the call"
     KILLED_AFTER = "killed after the call"
     """The call is made, but its caller is killed before the response arrives."""
+    STATEMENTS_THROTTLED = "statements throttled"
+    """Every other statement of a batch; the others are executed."""
+    STATEMENTS_DENIED = "statements denied"
+    STATEMENTS_FAILED = "statements failed"
+    STATEMENTS_LATE = "statements executed late"
+    """Every other statement is executed after its caller was told that it failed."""
+    ANSWER_LOST_HALFWAY = "answer lost after some statements"
+    """Every other statement is executed, but the connection is dropped instead of a response."""
+
+
+OF_STATEMENTS = {
+    Fault.STATEMENTS_THROTTLED: "ThrottlingError",
+    Fault.STATEMENTS_DENIED: "AccessDenied",
+    Fault.STATEMENTS_FAILED: "ValidationError",
+    Fault.STATEMENTS_LATE: "InternalServerError",
+    Fault.ANSWER_LOST_HALFWAY: "",
+}
+"""The failures of batches of statements, and what a statement that is not executed answers."""
+
+_STATEMENTS = "BatchExecuteStatement"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,18 +90,22 @@ The call waits for the decision, so a decision may wait for a point of the progr
 """
 
 
-def at_random(rates: Mapping[Fault, float], seed: int) -> Decide:
+def at_random(rates: Mapping[Fault, float], statements_rate: float, seed: int) -> Decide:
     """Each fault at its rate, at most one per call; and one write in a hundred is always throttled.
 
-    Each of its retries is throttled too; the next delivery of the event makes a new write.
+    Each of its retries is throttled too; the next delivery of the event makes a new write. Each
+    fault of statements happens at `statements_rate` to a batch of them.
     """
     chance = random.Random(seed)  # noqa: S311 # no secret
-    faults, weights = list(rates), list(rates.values())
+    of_statements = {**rates, **dict.fromkeys(OF_STATEMENTS, statements_rate)}
 
     def decide(call: Call) -> Fault | None:
         if call.operation == "PutItem" and zlib.crc32(call.body) % 100 == 0:
             return Fault.THROTTLED
-        return chance.choices([*faults, None], [*weights, 1 - sum(weights)])[0]
+        possible = of_statements if call.operation == _STATEMENTS else rates
+        weights = [*possible.values(), 1 - sum(possible.values())]
+        faults: list[Fault | None] = [*possible, None]
+        return chance.choices(faults, weights)[0]
 
     return decide
 
@@ -153,12 +177,43 @@ class Proxy:
             case Fault.INTERNAL_ERROR | Fault.UNAVAILABLE | Fault.THROTTLED:
                 handler.answer(_REFUSALS[decided][call.to_s3])
             case Fault.DELAYED:
-                time.sleep(random.uniform(0.05, 0.5))  # noqa: S311 # no secret
+                _take_a_moment()
                 handler.answer(self._pass_on(handler, call))
+            case Fault() if decided in OF_STATEMENTS:
+                self._split(handler, call, decided)
             case _:
                 self._break_off(handler, call, decided)
         if isinstance(decided, Fault):
             self.injected[decided] += 1
+
+    def _split(self, handler: "_Handler", call: Call, fault: Fault) -> None:
+        """Execute every other statement of a batch; the fault decides about the first, third, …"""
+        statements = json.loads(call.body)["Statements"]
+        answer = self._execute(handler, call, statements[1::2])
+        if fault is Fault.ANSWER_LOST_HALFWAY:
+            handler.drop()
+            return
+        error = {"Error": {"Code": OF_STATEMENTS[fault], "Message": "injected"}}
+        responses = [error for _ in statements]
+        responses[1::2] = answer
+        body = json.dumps({"Responses": responses}).encode()
+        handler.answer(Answer(200, body, {"content-type": "application/x-amz-json-1.0"}))
+        if fault is Fault.STATEMENTS_LATE:
+            _take_a_moment()
+            self._execute(handler, call, statements[::2])
+
+    def _execute(
+        self, handler: "_Handler", call: Call, statements: Sequence[Any]
+    ) -> list[dict[str, Any]]:
+        """Execute some of the statements of a call, and return the response to each."""
+        if not statements:
+            return []
+        body = json.dumps(json.loads(call.body) | {"Statements": statements}).encode()
+        answer = self._pass_on(handler, replace(call, body=body))
+        if answer.status != 200:
+            raise RuntimeError(f"the emulator refuses a part of a batch: {answer.body!r}")
+        responses: list[dict[str, Any]] = json.loads(answer.body)["Responses"]
+        return responses
 
     def _break_off(self, handler: "_Handler", call: Call, fault: Fault) -> None:
         """Let the caller never see a response."""
@@ -175,7 +230,7 @@ class Proxy:
             handler.command,
             call.path,
             body=call.body,
-            headers=dict(handler.headers),
+            headers=dict(handler.headers) | {"Content-Length": str(len(call.body))},
             redirect=False,
             decode_content=False,
         )
@@ -238,6 +293,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002 # http.server's name
         pass
+
+
+def _take_a_moment() -> None:
+    time.sleep(random.uniform(0.05, 0.5))  # noqa: S311 # no secret
 
 
 def dynamodb_error(status: int, code: str, message: str) -> Answer:

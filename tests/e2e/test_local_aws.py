@@ -41,8 +41,10 @@ T = TypeVar("T")
 Call = tuple[str, str, dict[str, Any]]
 """Service, operation and arguments."""
 
+CREATED, REMOVED = "s3:ObjectCreated:*", "s3:ObjectRemoved:*"
 FUNCTIONS: Final = "arn:aws:lambda:us-east-1:000000000000:function"
 KEY: Final = "arn:aws:kms:us-east-1:000000000000:key/none"
+OTHER_ACCOUNT: Final = "444455556666"  # also the access key of its root
 STATE_MACHINE: Final = "arn:aws:states:us-east-1:000000000000:stateMachine:none"
 TABLE: Final = "arn:aws:dynamodb:us-east-1:000000000000:table/none"
 
@@ -126,12 +128,7 @@ def statuses_of_an_absent_key(emulator: Emulator, *, may_list: bool) -> list[obj
     if may_list:
         arn = f"arn:aws:s3:::{bucket}"
         statements.append({"Effect": "Allow", "Action": "s3:ListBucket", "Resource": arn})
-    role = create_role(emulator, "lambda.amazonaws.com", statements)
-    credentials = emulator.client("sts").assume_role(RoleArn=role, RoleSessionName="probe")
-    given = credentials["Credentials"]
-    s3: S3Client = emulator.client_as(
-        "s3", given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"]
-    )
+    s3 = s3_as(emulator, create_role(emulator, "lambda.amazonaws.com", statements))
     answers: list[object] = []
     for look in (s3.head_object, s3.get_object):
         try:
@@ -139,6 +136,69 @@ def statuses_of_an_absent_key(emulator: Emulator, *, may_list: bool) -> list[obj
         except ClientError as error:
             answers.append(error.response["ResponseMetadata"]["HTTPStatusCode"])
     return answers
+
+
+def s3_as(emulator: Emulator, role: str) -> "S3Client":
+    """Return a client with the credentials of a role's session."""
+    given = emulator.client("sts").assume_role(RoleArn=role, RoleSessionName="probe")["Credentials"]
+    client: S3Client = emulator.client_as(
+        "s3", given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"]
+    )
+    return client
+
+
+def code_of_a_read(emulator: Emulator, owner: str, *, named: bool) -> str | None:
+    """Let a role read an object of another account, or of its own; return the error's code.
+
+    The bucket's policy names the role, or else another one, in a condition.
+    """
+    bucket = new_name()
+    theirs = emulator.client_as("s3", owner, SECRET_KEY)
+    theirs.create_bucket(Bucket=bucket)
+    theirs.put_object(Bucket=bucket, Key="a")
+    objects = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{bucket}/*"}
+    role = create_role(emulator, "lambda.amazonaws.com", [objects])
+    among = {"AWS": "arn:aws:iam::000000000000:root"}
+    arns = {"aws:PrincipalArn": role if named else f"{role}-of-others"}
+    statements: list[dict[str, Any]] = [
+        objects | {"Principal": among, "Condition": {"ArnEquals": arns}}
+    ]
+    if owner == ACCESS_KEY:  # in the role's own account, only a Deny makes a difference
+        statements = [
+            objects | {"Effect": "Deny", "Principal": among, "Condition": {"ArnNotEquals": arns}}
+        ]
+    theirs.put_bucket_policy(Bucket=bucket, Policy=policy(statements))
+    try:
+        s3_as(emulator, role).get_object(Bucket=bucket, Key="a")
+    except ClientError as error:
+        return error.response["Error"]["Code"]
+    return None
+
+
+def notify_function_of_another_account(emulator: Emulator, source_account: str) -> object:
+    """Notify a function whose permission names an account; return what it said, or the error."""
+    function = create_function(emulator, COUNTING_FUNCTION, [])
+    bucket = new_name()
+    emulator.client("lambda").add_permission(
+        FunctionName=function,
+        StatementId="bucket",
+        Action="lambda:InvokeFunction",
+        Principal="s3.amazonaws.com",
+        SourceArn=f"arn:aws:s3:::{bucket}",
+        SourceAccount=source_account,
+    )
+    theirs = emulator.client_as("s3", OTHER_ACCOUNT, SECRET_KEY)
+    theirs.create_bucket(Bucket=bucket)
+    notification = {"LambdaFunctionArn": f"{FUNCTIONS}:{function}", "Events": [CREATED]}
+    try:
+        theirs.put_bucket_notification_configuration(
+            Bucket=bucket,
+            NotificationConfiguration={"LambdaFunctionConfigurations": [notification]},
+        )
+    except ClientError as error:
+        return error.response["Error"]["Message"].partition(":")[0]
+    theirs.put_object(Bucket=bucket, Key="a")
+    return wait_for(lambda: said(emulator, function), lambda: None)
 
 
 SAY = """
@@ -498,6 +558,29 @@ def test_an_absent_object_is_forbidden_without_list_bucket(
     assert statuses_of_an_absent_key(uncorrected, may_list=False) == [404, 404]
 
 
+@pytest.mark.parametrize("owner", [OTHER_ACCOUNT, ACCESS_KEY])
+def test_a_condition_on_the_caller_names_its_role(
+    emulator: Emulator, uncorrected: Emulator, owner: str
+) -> None:
+    assert code_of_a_read(emulator, owner, named=True) is None
+    assert code_of_a_read(emulator, owner, named=False) == "AccessDenied"
+    assert code_of_a_read(uncorrected, owner, named=True) == "AccessDenied"
+
+
+def test_a_function_of_another_account_is_notified_if_its_policy_allows_it(
+    emulator: Emulator, uncorrected: Emulator
+) -> None:
+    assert notify_function_of_another_account(emulator, OTHER_ACCOUNT) == ["1"]
+    assert (
+        notify_function_of_another_account(emulator, "000000000000")
+        == "Unable to validate the following destination configurations"
+    )
+    assert (
+        notify_function_of_another_account(uncorrected, OTHER_ACCOUNT)
+        == "Unable to validate destination configuration"
+    )
+
+
 def test_alarms_are_described_as_they_were_put(emulator: Emulator, uncorrected: Emulator) -> None:
     described = alarm_in_xml(emulator)
     assert (described["ExtendedStatistic"], described["TreatMissingData"]) == ("p90", "ignore")
@@ -522,9 +605,6 @@ def test_a_log_group_gets_a_key_and_loses_it(emulator: Emulator, uncorrected: Em
     assert key_of_a_log_group(emulator, None) is None
     assert key_of_a_log_group(uncorrected, key) != key
     assert key_of_a_log_group(uncorrected, None) is not None
-
-
-CREATED, REMOVED = "s3:ObjectCreated:*", "s3:ObjectRemoved:*"
 
 
 @pytest.mark.parametrize(

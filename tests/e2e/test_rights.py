@@ -9,6 +9,7 @@ from local.deployment import without_events
 from tests.e2e.deployments import PREFIX
 from tests.e2e.stack import Stack
 from tests.e2e.worker import Worker
+from tests.payloads import sqs
 
 APPLIES = {"dynamodb:PutItem"}
 LOOKS = APPLIES | {"dynamodb:GetItem", "s3:GetObject", "s3:ListBucket"}
@@ -16,9 +17,9 @@ LOOKS = APPLIES | {"dynamodb:GetItem", "s3:GetObject", "s3:ListBucket"}
 GRANTED = {  # by deployment: on table and buckets
     "derived": APPLIES | {"s3:GetObject", "s3:ListBucket", "s3:PutObject"},
     "eventbridge": LOOKS,
-    "eventbridge_queued": APPLIES,
+    "eventbridge_queued": APPLIES | {"dynamodb:PartiQLInsert"},
     "external": APPLIES,
-    "external_queued": APPLIES,
+    "external_queued": APPLIES | {"dynamodb:PartiQLInsert"},
     "metadata": LOOKS | {"s3:GetObjectTagging"},
     "queued": LOOKS,
     "unversioned": APPLIES,
@@ -80,6 +81,29 @@ def test_every_granted_action_is_needed_and_its_absence_is_explained(
 
     assert stack.invoke(event)[0] is None
     assert stack.record(key)
+
+
+def test_the_permission_to_insert_is_needed_and_its_absence_is_explained(
+    external_queued: Stack,
+) -> None:
+    stack = external_queued
+    keys = [f"{PREFIX}without the permission to insert {number}.csv" for number in range(2)]
+    batch = sqs(*(stack.upload_event(key) for key in keys))
+
+    with stack.without("dynamodb:PartiQLInsert"):
+        _, answer = stack.invoke(batch)
+
+    assert len(answer["batchItemFailures"]) == len(keys)
+    line = stack.wait_for_line(key=keys[0], outcome="failed")
+    assert line["errorMessage"].startswith(
+        f"role {stack.role} is not authorized to perform: dynamodb:PartiQLInsert on resource:"
+        f" table {stack.name}. The module grants it if queue is set without bucket.versioned,"
+        " object_metadata.enabled or derived_files."
+    )
+    assert [stack.record(key) for key in keys] == [None, None]
+
+    assert stack.invoke(batch)[1] == {"batchItemFailures": []}
+    assert all(stack.record(key) for key in keys)
 
 
 def test_manifests_are_the_only_objects_that_are_written(derived: Stack) -> None:

@@ -39,7 +39,7 @@ def test_files_below_a_prefix_are_listed_in_order(
 ) -> None:
     monkeypatch.setattr(list_files, "MOST", 2)
     index = FileIndex(dynamodb, TABLE, 2)
-    for key in ("2026/c", "2026/b", "2026/a", "2025/z", "2026/deleted"):
+    for key in ("2026/c", "2026/b", "2026/a", "2025/z", "2026/a deleted"):
         state = None if key.endswith("deleted") else ObjectState(etag=f"e-{key}", size=len(key))
         record = FileRecord(
             bucket=BUCKET, key=key, indexed_at=datetime.now(UTC), revision="r", state=state

@@ -5,9 +5,12 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import TYPE_CHECKING
 
-from function.record import FileRecord, ObjectState, WriteRefusedError
+import boto3
+
+from function.record import FileRecord, InsertResult, ObjectState, WriteRefusedError
 from function.repository import FileIndex
 from tests.integration.conftest import BUCKET, TABLE
+from tests.integration.partiql import Statements
 from tests.unit.rule.model_table import ModelTable
 
 if TYPE_CHECKING:
@@ -19,20 +22,23 @@ KEYS = ("a", "b")
 BEGAN = f"00{int(NOW.timestamp()) - 30:X}"  # between the two times at which an object was stored
 SEQUENCERS = ("0055AE", "0055AE8", "0055AF", "0", BEGAN, f"{BEGAN}8")
 
-Answer = FileRecord | tuple[str, FileRecord | None] | None
+Answer = FileRecord | tuple[str, FileRecord | None] | list[InsertResult | Exception] | None
 
 
 def test_the_model_table_behaves_like_the_table(
-    dynamodb: "DynamoDBClient", index: FileIndex
+    dynamodb: "DynamoDBClient",
 ) -> None:
+    with Statements().running():
+        index = FileIndex(boto3.client("dynamodb"), TABLE)
     random = Random(0)  # noqa: S311 # no secret
     model = ModelTable()
     read: dict[str, list[FileRecord | None]] = {key: [None] for key in KEYS}
     sent: dict[str, FileRecord] = {}
     answers = []
+    inserted: list[InsertResult | Exception] = []
     for number in range(OPERATIONS):
         key = random.choice(KEYS)
-        operation = random.choice(("put_newer", "replace", "replace", "read", "resend", "remove"))
+        operation = random.choice(("put_newer", "replace", "insert", "read", "resend", "remove"))
         record = _record(key, number, random)
         if operation == "resend":
             record = sent.get(key, record)
@@ -48,12 +54,14 @@ def test_the_model_table_behaves_like_the_table(
         answer = _answer(index, operation, record, standing)
         assert answer == expected, (number, operation, record, standing)
         answers.append((operation, type(answer)))
+        inserted += answer if isinstance(answer, list) else []
         if operation == "read":
             read[key].append(model.read(BUCKET, key))
 
     # The test has seen both writes that succeed and writes that are refused.
     for operation in ("put_newer", "replace", "resend"):
         assert {(operation, type(None)), (operation, tuple)} <= set(answers)
+    assert set(inserted) == {InsertResult.WRITTEN, InsertResult.PRESENT}
 
 
 def _answer(
@@ -68,6 +76,8 @@ def _answer(
                 table.put_newer(record)
             case "replace" | "resend":
                 table.replace(record, standing)
+            case "insert":
+                return table.insert([record])
             case "read":
                 return table.read(record.bucket, record.key)
     except WriteRefusedError as refused:

@@ -93,6 +93,23 @@ run "the_function_may_read_a_versioned_bucket" {
   }
 }
 
+run "with_a_queue_the_function_may_insert_new_records" {
+  command = plan
+
+  variables {
+    queue = {}
+  }
+
+  assert {
+    condition = jsondecode(aws_iam_role_policy.function["table"].policy).Statement == [{
+      Effect   = "Allow"
+      Action   = ["dynamodb:PutItem", "dynamodb:PartiQLInsert"]
+      Resource = "arn:aws:dynamodb:eu-west-1:111122223333:table/files"
+    }]
+    error_message = "The function may insert and put items into its own table."
+  }
+}
+
 run "the_function_may_read_object_metadata_in_an_unversioned_bucket" {
   command = plan
 

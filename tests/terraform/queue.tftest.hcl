@@ -46,6 +46,32 @@ run "one_file_is_indexed_within_seconds_and_a_burst_in_a_few_hundred_invocations
   }
 }
 
+run "records_of_new_objects_are_inserted_before_any_is_put" {
+  command = plan
+
+  variables {
+    bucket = { create = true, versioned = false }
+  }
+
+  assert {
+    condition     = aws_lambda_function.function.environment[0].variables["INSERT_FIRST"] == "true"
+    error_message = "With a queue, an unversioned bucket's new objects must be inserted many at once."
+  }
+}
+
+run "a_record_that_needs_a_look_at_the_object_is_not_inserted_first" {
+  command = plan
+
+  variables {
+    bucket = { create = true, versioned = true }
+  }
+
+  assert {
+    condition     = !contains(keys(aws_lambda_function.function.environment[0].variables), "INSERT_FIRST")
+    error_message = "The events of a versioned bucket do not say what a record holds."
+  }
+}
+
 run "only_this_queue_moves_failed_messages_to_the_dead_letter_queue" {
   command = plan
 

@@ -4,7 +4,7 @@ import json
 import re
 from typing import Any
 
-from function.denials import _GRANTS, _GRANTS_TO_WORKERS
+from function.denials import _DECRYPTS, _GRANTS, _GRANTS_TO_WORKERS
 from tests.terraform.terraform import Configuration
 from tools.module_copy import ROOT
 
@@ -25,8 +25,12 @@ _SET: dict[str, dict[str, Any]] = {
     },
     "object_metadata.enabled": {"object_metadata": {"enabled": True}},
     "object_metadata.tags": {"object_metadata": {"enabled": True, "tags": True}},
+    "queue": {"queue": {}},
 }
 _NEEDED = {"object_metadata.tags": {"object_metadata.enabled"}}
+_OF_ANOTHER_ACCOUNT: dict[str, Any] = {
+    "bucket": {"name": "watched", "versioned": False, "account": "444455556666"}
+}
 
 # The inputs that do not grant anything, all set at once.
 _OTHERS: dict[str, Any] = {
@@ -35,7 +39,6 @@ _OTHERS: dict[str, Any] = {
     "function": {"reserved_concurrency": 10},
     "monitoring": {"sns_topics": ["arn:aws:sns:eu-west-1:111122223333:on-call"]},
     "name": "others",
-    "queue": {},
     "reconciliation": {"repair": True},
     "replace_bucket_notifications": False,
     "role": {"path": "/service/"},
@@ -59,19 +62,27 @@ _GRANTED, _GRANTED_TO_WORKERS = (
 )
 
 
-def _named(words: str) -> set[str]:
-    """Return the inputs that words such as "if A, B or C is set" name."""
+def _named(words: str) -> tuple[set[str], set[str]]:
+    """Return the inputs that words such as "if A, B or C is set without D or E" name."""
     if words in ("always", _READERS):
-        return set()
-    (inputs,) = re.findall(r"^if (.+) is set$", words)
-    return set(re.split(r", | or ", inputs))
+        return set(), set()
+    found = re.fullmatch(r"if (.+?) is set(?: without (.+))?", words)
+    assert found, words
+    with_any, without = (
+        set(re.split(r", | or ", inputs or "")) - {""} for inputs in found.groups()
+    )
+    return with_any, without
+
+
+def _grants(words: str, inputs: set[str]) -> bool:
+    """Return whether the words say that these inputs grant an action."""
+    with_any, without = _named(words)
+    return words == "always" or bool(with_any & inputs and not without & inputs)
 
 
 def _run(inputs: set[str], values: dict[str, Any]) -> dict[str, Any]:
     """Return a run that fails unless these inputs grant what the words say."""
-    said = [
-        action for action, words in _GRANTS.items() if words == "always" or _named(words) & inputs
-    ]
+    said = [action for action, words in _GRANTS.items() if _grants(words, inputs)]
     return _asserting(_GRANTED, said, values)
 
 
@@ -90,6 +101,16 @@ def test_the_words_name_the_inputs_that_grant_an_action(module: Configuration) -
     runs = {"nothing": _run(set(), {}), "others": _run(set(), _OTHERS)}
     for name, values in _SET.items():
         runs[name.replace(".", "_")] = _run({name} | _NEEDED.get(name, set()), values)
+    for name in ("object_metadata.enabled", "derived_files", "kms_key"):
+        decrypts = ["kms:Decrypt"] if name in _named(_DECRYPTS)[0] else []
+        said = [action for action, words in _GRANTS.items() if _grants(words, {name})]
+        runs[f"another_account_{name.replace('.', '_')}"] = _asserting(
+            _GRANTED, said + decrypts, _SET[name] | _OF_ANOTHER_ACCOUNT
+        )
+    for name in sorted(_named(_GRANTS["dynamodb:PartiQLInsert"])[1]):
+        runs[f"queue_and_{name.replace('.', '_')}"] = _run(
+            {name, "queue"}, _SET[name] | _SET["queue"]
+        )
     with_key = _SET["kms_key"] | {"reconciliation": {}}
     reading = [action for action, words in _GRANTS_TO_WORKERS.items() if words != _REPAIR]
     runs["workers"] = _asserting(_GRANTED_TO_WORKERS, reading, with_key)
@@ -126,7 +147,9 @@ def test_the_words_name_the_inputs_that_grant_an_action(module: Configuration) -
 
 
 def test_the_words_name_existing_inputs() -> None:
-    assert set().union(*map(_named, _GRANTS.values())) <= _SET.keys()
+    named = [inputs for words in _GRANTS.values() for inputs in _named(words)]
+
+    assert set().union(*named) <= _SET.keys()
 
 
 def test_every_input_is_tried() -> None:

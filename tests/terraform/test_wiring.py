@@ -27,7 +27,7 @@ def earlier(module: Configuration) -> dict[str, set[str]]:
 
 @pytest.fixture(scope="module")
 def changes(module: Configuration) -> dict[str, dict[str, str]]:
-    """For each run of wiring.tftest.hcl, what its plan does to each resource that it changes."""
+    """For each run of the files in wiring/, what its plan does to each resource that it changes."""
     # Not as JSON, which repeats the provider's schemas, 14 MB, in each run.
     said = module.succeed("test", "-verbose", "-test-directory=tests/terraform/wiring")
     plans = by_heading(said, re.compile(r'^  run "(.+)"\.\.\. pass$', re.MULTILINE))
@@ -187,6 +187,7 @@ def test_another_number_of_partitions_replaces_the_table(
         ("function_replaced", "aws_lambda_permission.bucket[0]"),
         ("function_replaced", "aws_lambda_function_event_invoke_config.function[0]"),
         ("function_of_a_rule_replaced", "aws_lambda_permission.rule[0]"),
+        ("function_of_an_owners_rule_replaced", "aws_lambda_permission.owners_role[0]"),
     ],
 )
 def test_resources_that_aws_deletes_with_the_function_are_replaced_with_it(

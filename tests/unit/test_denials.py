@@ -155,6 +155,89 @@ def test_a_denial_without_a_message_names_both_permissions_that_may_be_missing(
     assert denied.value.said == ""
 
 
+@pytest.fixture
+def other_account(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The function's environment, with a bucket of another account."""
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "files")
+    monkeypatch.setenv("BUCKET_ACCOUNT", "444455556666")
+    monkeypatch.setenv("BUCKET_NAME", "theirs")
+
+
+@pytest.mark.usefixtures("other_account")
+def test_a_denied_read_across_accounts_names_the_statements_to_add() -> None:
+    with pytest.raises(PermissionDeniedError) as denied, explained_read_denial("theirs", "a"):
+        raise error("403")
+
+    assert str(denied.value).endswith(
+        "If it should be granted here, check the policy of the bucket in account 444455556666: it"
+        " needs the statements files-get and files-list of the output bucket_owner_adds."
+    )
+
+
+@pytest.mark.usefixtures("other_account")
+@pytest.mark.parametrize(
+    ("action", "statement"), [("s3:ListBucket", "list"), ("s3:GetObjectTagging", "get")]
+)
+def test_a_denied_action_across_accounts_names_its_statement(action: str, statement: str) -> None:
+    denial = DENIAL.replace("dynamodb:PutItem", action).replace("identity", "resource")
+
+    assert (
+        "check the policy of the bucket in account 444455556666: it needs the statement"
+        f" files-{statement} of the output bucket_owner_adds. AWS says"
+    ) in refused(denial, "AccessDenied")
+
+
+@pytest.mark.usefixtures("other_account")
+def test_a_denial_by_the_roles_own_policy_is_not_blamed_on_the_owner() -> None:
+    said = refused(DENIAL.replace("dynamodb:PutItem", "s3:ListBucket"), "AccessDenied")
+
+    assert "apply the module again" in said
+    assert "bucket_owner_adds" not in said
+
+
+@pytest.mark.usefixtures("other_account")
+@pytest.mark.parametrize("action", ["dynamodb:PutItem", "s3:PutObject"])
+def test_a_denial_that_the_owner_cannot_mend_is_not_blamed_on_them(action: str) -> None:
+    said = refused(DENIAL.partition(" because")[0].replace("dynamodb:PutItem", action))
+
+    assert "check outside the module" in said
+    assert "bucket_owner_adds" not in said
+
+
+OWNERS_KEY = "arn:aws:kms:us-east-1:444455556666:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+
+
+@pytest.mark.usefixtures("other_account")
+@pytest.mark.parametrize("named", [f'"{OWNERS_KEY}"', None])
+def test_a_denial_by_the_owners_key_names_the_statement_of_its_policy(
+    named: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    denial = DENIAL.partition(" on resource")[0].replace("dynamodb:PutItem", "kms:Decrypt")
+    denial += f" on resource: {named}" if named else " on the resource associated with this"
+
+    def said() -> str:
+        with pytest.raises(PermissionDeniedError) as denied, explained_read_denial("theirs", "a"):
+            raise error("AccessDenied", denial)
+        return str(denied.value)
+
+    assert (
+        "The module grants it if object_metadata.enabled or derived_files is set. If it should be"
+        " granted here, check the policy of the KMS key in account 444455556666: it needs the"
+        " statement files-decrypt of the output bucket_owner_adds. AWS says"
+    ) in said()
+
+    monkeypatch.setenv("REPAIR", "true")
+    assert "The module grants it if reconciliation.repair is set." in said()
+
+
+@pytest.mark.usefixtures("other_account")
+def test_a_denial_by_the_tables_key_is_not_blamed_on_the_owner() -> None:
+    said = refused(f"{KMS}{KMS_DENIAL}on resource: {KEY} because no resource-based policy allows")
+
+    assert "The module grants it if kms_key is set" in said
+    assert "bucket_owner_adds" not in said
+
+
 def test_a_denial_without_a_message_names_the_role_that_sts_returns(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

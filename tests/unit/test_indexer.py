@@ -1,11 +1,13 @@
 """The rule, one decision at a time; tests/unit/rule tests it under any history."""
 
 import dataclasses
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from function.allowance import RECORDS_PER_REFUSAL, REFUSALS_AT_START
 from function.errors import ContentionError, EventTooOldError, PermissionDeniedError
 from function.events import ObjectEvent, Outcome
 from function.indexer import LONGEST_PAUSE, REFRESH_ATTEMPTS, Indexer
@@ -590,3 +592,90 @@ def test_an_object_is_looked_at_if_the_event_does_not_decide(
     rule.process([about])
 
     assert (table.written[0].known.etag == "seen") is is_looked_at
+
+
+class Keys:
+    """A table of many keys and their objects, which counts the calls."""
+
+    def __init__(self) -> None:
+        self.records: dict[str, FileRecord] = {}
+        self.calls: Counter[str] = Counter()
+
+    def put_newer(self, record: FileRecord) -> None:
+        raise NotImplementedError
+
+    def replace(self, record: FileRecord, standing: FileRecord | None) -> None:
+        self.calls["write"] += 1
+        found = self.records.get(record.key)
+        if (found and found.revision) != (standing and standing.revision):
+            raise WriteRefusedError(found)
+        self.records[record.key] = record
+
+    def read(self, bucket: str, key: str) -> FileRecord | None:
+        del bucket
+        self.calls["read"] += 1
+        return self.records.get(key)
+
+    def head(self, bucket: str, key: str) -> ObjectState:
+        del bucket, key
+        self.calls["head"] += 1
+        return ObjectState(etag="e", version_id="v")
+
+
+def stored(key: int, **changes: Any) -> ObjectEvent:
+    values: dict[str, Any] = {"name": "ObjectCreated:Put", "version_id": "v", "sequencer": "00AA"}
+    return ObjectEvent(bucket="b", key=str(key), time=NOW, **(values | changes))
+
+
+def started(keys: Keys) -> Indexer:
+    return Indexer(
+        index=keys,
+        objects=keys,
+        settings=Settings(table_name="files"),
+        now=lambda: NOW,
+        pause=lambda _: None,
+    )
+
+
+def test_a_new_version_of_a_new_key_takes_a_look_and_a_write() -> None:
+    keys = Keys()
+    rule = started(keys)
+
+    for key in range(200):
+        assert rule.process([stored(key)]) == [Outcome.INDEXED]
+
+    assert keys.calls == {"head": 200, "write": 200}
+
+
+def test_new_versions_of_known_keys_take_few_writes_in_vain() -> None:
+    keys = Keys()
+    for key in range(1000):
+        started(keys).process([stored(key)])
+    keys.calls.clear()
+
+    for first in range(0, 1000, 500):  # in two processes
+        rule = started(keys)
+        for key in range(first, first + 500):
+            assert rule.process([stored(key)]) == [Outcome.INDEXED]
+
+    refused = keys.calls["write"] - 1000
+    assert refused <= 2 * (REFUSALS_AT_START + 500 / RECORDS_PER_REFUSAL)
+    assert keys.calls["read"] == 1000 - refused
+    assert keys.calls["head"] == 1000 + refused  # a refused write is followed by another look
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"name": "ObjectRemoved:DeleteMarkerCreated"},
+        {"name": "ObjectTagging:Put"},
+        {"name": "ObjectRemoved:Delete"},
+        {"time": NOW - timedelta(days=29, seconds=1)},  # the record must be read to say too old
+    ],
+)
+def test_other_events_read_the_record_before_they_look(changes: dict[str, Any]) -> None:
+    keys = Keys()
+
+    started(keys).process([dataclasses.replace(stored(1), **changes)])
+
+    assert keys.calls == {"read": 1, "head": 1, "write": 1}

@@ -60,7 +60,7 @@ def test_an_unwritable_checkpoint_is_reported_and_does_not_stop_the_backfill(
 class Inserting:
     """An insertion as DynamoDB does it; moto cannot."""
 
-    def __init__(self, _client: object, _table_name: str, index: FileIndex) -> None:
+    def __init__(self, index: FileIndex) -> None:
         self._index = index
 
     def insert(self, records: Sequence[FileRecord]) -> Inserted:

@@ -137,7 +137,7 @@ def test_an_error_of_the_run_stops_it_and_it_can_be_resumed(
     error: str | BaseException,
     message: str,
 ) -> None:
-    monkeypatch.setattr("cli.function.reconciliation.filling.MOST_AT_ONCE", 1)
+    monkeypatch.setattr("cli.function.reconciliation.filling.MOST_INSERTS", 1)
     faults.fail(operation, error, "c")
 
     said = file_index(*command, "--json")
@@ -183,7 +183,7 @@ def test_if_the_first_objects_are_denied_the_run_stops_and_can_resume_past_them(
     command: tuple[str, ...],
 ) -> None:
     monkeypatch.setattr(failures, "MOST_DENIED", 2)
-    monkeypatch.setattr("cli.function.reconciliation.filling.MOST_AT_ONCE", 1)
+    monkeypatch.setattr("cli.function.reconciliation.filling.MOST_INSERTS", 1)
     faults.fail("HeadObject", "403", "a", "b", "c")
 
     said = file_index(*command)
@@ -207,7 +207,7 @@ def test_a_denial_among_successful_objects_does_not_stop_the_run(
     command: tuple[str, ...],
 ) -> None:
     monkeypatch.setattr(failures, "MOST_DENIED", 2)
-    monkeypatch.setattr("cli.function.reconciliation.filling.MOST_AT_ONCE", 1)
+    monkeypatch.setattr("cli.function.reconciliation.filling.MOST_INSERTS", 1)
     faults.fail("HeadObject", "403", "b", "c", "d")
 
     said = file_index(*command, "--json")

@@ -120,6 +120,72 @@ run "force_destroy_is_asked_for_an_existing_bucket" {
   expect_failures = [var.bucket]
 }
 
+run "an_account_has_too_few_digits" {
+  command = plan
+
+  variables {
+    bucket  = { name = "theirs", account = "11112222333" }
+    trigger = "external"
+  }
+
+  expect_failures = [var.bucket]
+}
+
+run "an_account_is_an_arn" {
+  command = plan
+
+  variables {
+    bucket  = { name = "theirs", account = "arn:aws:iam::111122223333:root" }
+    trigger = "external"
+  }
+
+  expect_failures = [var.bucket]
+}
+
+run "a_bucket_is_to_be_created_in_another_account" {
+  command = plan
+
+  variables {
+    bucket  = { name = "theirs", account = "111122223333", create = true }
+    trigger = "external"
+  }
+
+  expect_failures = [var.bucket]
+}
+
+run "the_notifications_of_another_accounts_bucket_are_to_be_configured" {
+  command = plan
+
+  variables {
+    bucket = { name = "theirs", account = "111122223333" }
+  }
+
+  expect_failures = [var.trigger]
+}
+
+run "the_notifications_of_another_accounts_bucket_are_to_be_replaced" {
+  command = plan
+
+  variables {
+    bucket                       = { name = "theirs", account = "111122223333" }
+    replace_bucket_notifications = true
+  }
+
+  expect_failures = [var.trigger]
+}
+
+run "manifests_are_to_be_stored_in_another_accounts_bucket" {
+  command = plan
+
+  variables {
+    bucket        = { name = "theirs", account = "111122223333" }
+    derived_files = { bucket_name = "theirs" }
+    trigger       = "external"
+  }
+
+  expect_failures = [var.derived_files]
+}
+
 run "workers_wait_no_time" {
   command = plan
 

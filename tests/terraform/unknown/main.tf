@@ -11,6 +11,7 @@ terraform {
 
 resource "terraform_data" "later" {
   input = {
+    account = "444455556666"
     arch    = "x86_64"
     arn     = "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
     bucket  = "existing"
@@ -118,6 +119,20 @@ module "notified" {
   bucket                       = { name = local.later.bucket }
   filters                      = [{ prefix = local.later.filters[0] }]
   replace_bucket_notifications = !local.later.flag
+}
+
+module "theirs" {
+  source   = "../../.."
+  for_each = toset(["external", "eventbridge"])
+
+  name           = "${local.later.name}-theirs"
+  bucket         = { name = local.later.bucket, account = format("%s", local.later.account) } # never null
+  filters        = [{ prefix = local.later.filters[0] }]
+  queue          = {}
+  reconciliation = { repair = true }
+  trigger        = each.key
+
+  object_metadata = { enabled = true, tags = local.later.flag }
 }
 
 module "absent" {

@@ -178,8 +178,8 @@ def run(
         redirect_stderr(messages),
         patch.dict(os.environ, {"XDG_STATE_HOME": str(home)}),
         patch.object(checkpoint, "_SECONDS", 0),
-        patch.object(backfill, "MOST_AT_ONCE", 2),
-        patch.object(filling, "MOST_AT_ONCE", 2),
+        patch.object(backfill, "MOST_INSERTS", 2),
+        patch.object(filling, "MOST_INSERTS", 2),
         patch.object(engine, "cores", lambda: 1),
         # The data to be synchronized has already left the process.
         patch.object(os, "fsync", points.before(os.fsync)),

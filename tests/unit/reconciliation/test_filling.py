@@ -60,7 +60,7 @@ class Writes:
 
 @pytest.fixture(autouse=True)
 def two_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(filling, "MOST_AT_ONCE", 2)
+    monkeypatch.setattr(filling, "MOST_INSERTS", 2)
     monkeypatch.setattr("function.reconciliation.workers.WORKERS", 1)
 
 

@@ -44,7 +44,7 @@ class Table:
         self._stubber.activate()
         self.pauses: list[float] = []
         monkeypatch.setattr("time.sleep", self.pauses.append)
-        self.insertion = Insertion(client, "my-files.v2", FileIndex(client, "my-files.v2"))
+        self.insertion = Insertion(FileIndex(client, "my-files.v2"))
 
     def answers(self, **errors: str | None) -> None:
         """Expect a request for the keys; the response has an error code for each, or None."""

@@ -3,13 +3,14 @@
 import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
 from function import event_parser, indexer
 from function.events import ObjectEvent, Outcome
-from function.indexer import Indexer
-from function.record import FileRecord, ObjectState
+from function.indexer import Bucket, Indexer
+from function.record import FileRecord, InsertResult, ObjectState
 from function.repair import Settled
 from function.sequencer import is_ahead
 from tests.unit.rule import simulation
@@ -63,6 +64,20 @@ class OrdersByEventTime(ModelTable):
 class AppliesOvertakenUploads(ModelTable):
     def _is_overtaken(self, record: FileRecord, standing: FileRecord) -> bool:  # noqa: ARG002
         return False
+
+
+class CountsDuplicatesAsWritten(ModelTable):
+    def _insert(self, record: FileRecord) -> InsertResult | Exception:
+        super()._insert(record)
+        return InsertResult.WRITTEN
+
+
+class InsertsOverTombstones(ModelTable):
+    def _insert(self, record: FileRecord) -> InsertResult | Exception:
+        standing = self.read(record.bucket, record.key)
+        if standing and standing.deleted:
+            self.remove(record.bucket, record.key)
+        return super()._insert(record)
 
 
 class RepairSettlesNothing(ModelTable):
@@ -150,10 +165,66 @@ def leave_no_margin(patch: pytest.MonkeyPatch) -> None:
 def apply_the_first_event_of_a_group(patch: pytest.MonkeyPatch) -> None:
     process = Indexer.process
 
-    def first(indexer: Indexer, events: Sequence[ObjectEvent]) -> list[Outcome]:
-        return process(indexer, events[:1])
+    def first(
+        indexer: Indexer, events: Sequence[ObjectEvent], record: FileRecord | None = None
+    ) -> list[Outcome]:
+        return process(indexer, events[:1], record)
 
     patch.setattr(Indexer, "process", first)
+
+
+def insert_without_a_look(patch: pytest.MonkeyPatch) -> None:
+    creation = Indexer.creation
+
+    def created(indexer: Indexer, events: Sequence[ObjectEvent]) -> FileRecord | None:
+        with pytest.MonkeyPatch.context() as inner:
+            inner.setattr(Indexer, "_needs_head", lambda _self, _event: False)
+            return creation(indexer, events)
+
+    patch.setattr(Indexer, "creation", created)
+
+
+def insert_the_first_event_of_a_group(patch: pytest.MonkeyPatch) -> None:
+    creation = Indexer.creation
+
+    def created(indexer: Indexer, events: Sequence[ObjectEvent]) -> FileRecord | None:
+        return creation(indexer, events[:1])
+
+    patch.setattr(Indexer, "creation", created)
+
+
+def put_with_another_revision_after_an_insert(patch: pytest.MonkeyPatch) -> None:
+    process = Indexer.process
+
+    def processed(
+        indexer: Indexer,
+        events: Sequence[ObjectEvent],
+        record: FileRecord | None = None,  # noqa: ARG001
+    ) -> list[Outcome]:
+        return process(indexer, events)
+
+    patch.setattr(Indexer, "process", processed)
+
+
+def look_once(patch: pytest.MonkeyPatch) -> None:
+    refresh = Indexer._refresh
+
+    def refresh_with_one_look(indexer: Indexer, *arguments: Any, **named: Any) -> Outcome:
+        looking = _LooksOnce(indexer.objects)
+        return refresh(dataclasses.replace(indexer, objects=looking), *arguments, **named)
+
+    patch.setattr(Indexer, "_refresh", refresh_with_one_look)
+
+
+class _LooksOnce:
+    def __init__(self, objects: Bucket) -> None:
+        self._objects = objects
+        self._seen: list[ObjectState | None] = []
+
+    def head(self, bucket: str, key: str) -> ObjectState | None:
+        if not self._seen:
+            self._seen.append(self._objects.head(bucket, key))
+        return self._seen[0]
 
 
 def leave_alone(_patch: pytest.MonkeyPatch) -> None:
@@ -280,6 +351,31 @@ APPLIES_THE_FIRST_EVENT_OF_A_GROUP = BrokenRule(
     name="of a group the first event is applied, not the one with the greatest sequencer",
     why="the newest event of the group is lost",
     patch=apply_the_first_event_of_a_group,
+)
+COUNTS_DUPLICATES_AS_WRITTEN = BrokenRule(
+    name="an INSERT that found a record counts as written",
+    why="the record is older than the event, and nothing else will write the event",
+    table=CountsDuplicatesAsWritten,
+)
+INSERTS_OVER_TOMBSTONES = BrokenRule(
+    name="an INSERT replaces a tombstone",
+    why="the object may have been deleted after the event",
+    table=InsertsOverTombstones,
+)
+INSERTS_WITHOUT_A_LOOK = BrokenRule(
+    name="events that need a look at the object are inserted",
+    why="a version is recorded as if the key had none, and a null version that expires removes it",
+    patch=insert_without_a_look,
+)
+INSERTS_THE_FIRST_EVENT_OF_A_GROUP = BrokenRule(
+    name="of a group the first event is inserted, not the newest",
+    why="the INSERT serves the whole group, so its newest event is lost",
+    patch=insert_the_first_event_of_a_group,
+)
+LOOKS_ONCE = BrokenRule(
+    name="refresh does not look again after a refused write",
+    why="what it saw is older than what stands",
+    patch=look_once,
 )
 REPLACES_WHATEVER_STANDS = BrokenRule(
     name="refresh writes without comparing the revision",

@@ -3,9 +3,10 @@
 tests/integration/test_model_table.py compares the two.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 
-from function.record import FileRecord, WriteRefusedError
+from function.record import FileRecord, InsertResult, WriteRefusedError
 from function.sequencer import CLOCKS_DIFFER, upload_began
 
 
@@ -29,6 +30,9 @@ class ModelTable:
         else:
             self._refuse(record, found)
 
+    def insert(self, records: Sequence[FileRecord]) -> list[InsertResult | Exception]:
+        return [self._insert(record) for record in records]
+
     def read(self, bucket: str, key: str) -> FileRecord | None:
         return self._records.get((bucket, key))
 
@@ -40,6 +44,12 @@ class ModelTable:
 
     def remove(self, bucket: str, key: str) -> None:
         self._records.pop((bucket, key), None)
+
+    def _insert(self, record: FileRecord) -> InsertResult | Exception:
+        if self.read(record.bucket, record.key):
+            return InsertResult.PRESENT
+        self._store(record)
+        return InsertResult.WRITTEN
 
     def _is_newer(self, record: FileRecord, standing: FileRecord) -> bool:
         return (

@@ -14,11 +14,21 @@ from functools import partial
 from random import Random
 from typing import Any
 
+from function.allowance import Allowance
 from function.errors import FileIndexError, PermissionDeniedError
 from function.event_parser import parse
 from function.events import BACKFILL, REPAIR, ObjectEvent, Outcome
+from function.groups import Group
 from function.indexer import Indexer
-from function.record import DerivedFile, FileRecord, ObjectState, Source, WriteRefusedError
+from function.insert_first import InsertFirst
+from function.record import (
+    DerivedFile,
+    FileRecord,
+    InsertResult,
+    ObjectState,
+    Source,
+    WriteRefusedError,
+)
 from function.repair import Settled
 from function.sequencer import CLOCKS_DIFFER
 from function.settings import Settings
@@ -68,6 +78,8 @@ class Steps:
         self._answers: list[_Answer] = []
         self._position = 0
         self._call: Callable[[], Any] = lambda: None
+        self._revision: str | None = None
+        self._inserted: FileRecord | None = None
         self.pending = ""
         """The name of the call to be answered next."""
 
@@ -95,7 +107,18 @@ class Steps:
     def name(self, source: Source) -> str:
         return source.etag
 
+    def insert(self, records: Sequence[FileRecord]) -> list[InsertResult | Exception]:
+        (self._inserted,) = records
+        # Each run of the code makes the record again. The one that counts is the first.
+        self._revision = self._revision or self._inserted.revision
+        results: list[InsertResult | Exception] = self._step(
+            "insert", lambda: self._table.insert(records)
+        )
+        return results
+
     def put_newer(self, record: FileRecord) -> None:
+        if self._inserted and self._revision and record.revision == self._inserted.revision:
+            record = replace(record, revision=self._revision)
         self._step("write", lambda: self._table.put_newer(record))
 
     def replace(self, record: FileRecord, standing: FileRecord | None) -> None:
@@ -122,6 +145,10 @@ class Steps:
             self._answers.append(_Answer(self._call()))
         except WriteRefusedError as refused:
             self._answers.append(_Answer(error=refused))
+
+    def answer_with(self, value: Any) -> None:
+        """Answer the open call without making it."""
+        self._answers.append(_Answer(value))
 
     def lose_answer(self) -> None:
         """Make the open call, but lose the response: botocore will send it again."""
@@ -160,6 +187,9 @@ class Steps:
 _Work = Callable[[Steps], Callable[[], Sequence[Outcome]]]
 """Makes the code of a handler."""
 
+_FATES = (*["made"] * 6, "throttled", "denied", "response lost", "late")
+"""What happens to an INSERT."""
+
 _NO_EVENT = ObjectEvent(bucket=BUCKET, key=KEY, name=REPAIR)
 
 
@@ -183,6 +213,18 @@ class Handler:
     """The outcomes of the events."""
 
 
+class _Fixed(Allowance):
+    """The same answer each time, because the code of a handler runs once for each of its steps."""
+
+    def __init__(self, covers: bool) -> None:
+        super().__init__()
+        self._covers = covers
+
+    def covers(self, writes: int) -> bool:
+        del writes
+        return self._covers
+
+
 @dataclass(slots=True, kw_only=True)
 class Simulation:
     """One history. Every method is an event that may happen at any time."""
@@ -191,6 +233,9 @@ class Simulation:
     versioning: Versioning = Versioning.NEVER
     object_metadata: bool = False
     derived_files: bool = False
+    insert_first: bool = False
+    expects_no_record: bool = False
+    """Whether a refresh after an upload leaves out the read of the record."""
     deployed: bool = True
     """Before the deployment, no events of the bucket are received."""
 
@@ -216,7 +261,7 @@ class Simulation:
         self.bucket = ModelBucket(self.clock.now, self.versioning)
         self._note(
             f"{self.versioning.value} {self.object_metadata=} {self.derived_files=}"
-            f" {self.deployed=}"
+            f" {self.insert_first=} {self.expects_no_record=} {self.deployed=}"
         )
 
     # Changes of the bucket.
@@ -381,10 +426,43 @@ class Simulation:
         handler.steps.answer()
         self._go_on(handler)
 
+    def advance_or_fail(self, handler: Handler, random: Random) -> None:
+        """Let a handler take its next step; an INSERT often fails in one of its ways."""
+        fate = random.choice(_FATES) if handler.steps.pending == "insert" else "made"
+        match fate:
+            case "made":
+                self.advance(handler)
+            case "throttled":
+                self.throttle(handler)
+            case "denied":
+                self.deny(handler)
+            case "response lost":
+                self.lose_answer(handler)
+                self.give_up(handler)
+            case "late":
+                self.send_again(handler)
+                self.give_up(handler)
+
     def deny(self, handler: Handler) -> None:
         """A handler's next call is refused by AWS."""
         self._note(f"  {handler.name} may not {handler.steps.pending}")
-        handler.steps.fail(PermissionDeniedError("denied by the model"))
+        denied = PermissionDeniedError("denied by the model")
+        if handler.steps.pending == "insert":
+            handler.steps.answer_with([denied])
+        else:
+            handler.steps.fail(denied)
+        self._go_on(handler)
+
+    def throttle(self, handler: Handler) -> None:
+        """A handler's INSERT is throttled; all other calls are retried by botocore."""
+        self._note(f"  {handler.name} may not {handler.steps.pending} yet")
+        handler.steps.answer_with([InsertResult.THROTTLED])
+        self._go_on(handler)
+
+    def give_up(self, handler: Handler) -> None:
+        """A handler gets no response to its INSERT, and does without."""
+        self._note(f"  {handler.name} gives up to {handler.steps.pending}")
+        handler.steps.fail(TimeoutError("no response from the model"))
         self._go_on(handler)
 
     def lose_answer(self, handler: Handler) -> None:
@@ -458,7 +536,8 @@ class Simulation:
             elif self.late_requests and (not self.handlers or random.random() < 0.2):
                 self.arrive()
             elif self.handlers:
-                self.advance(self.handlers[-1] if overtakes else random.choice(self.handlers))
+                chosen = self.handlers[-1] if overtakes else random.choice(self.handlers)
+                self.advance_or_fail(chosen, random)
 
     def _old_handlers(self) -> list[Handler]:
         return [h for h in self.handlers if h.object_metadata is not self.object_metadata]
@@ -495,7 +574,13 @@ class Simulation:
         return work
 
     def _processing(self, events: Sequence[ObjectEvent]) -> _Work:
-        return lambda steps: partial(self._indexer(steps).process, events)
+        def work(steps: Steps) -> Callable[[], Sequence[Outcome]]:
+            indexer = self._indexer(steps)
+            if not self.insert_first:
+                return lambda: indexer.process(events)
+            return lambda: _insert_first(steps, indexer, events)
+
+        return work
 
     def _indexer(self, steps: Steps) -> Indexer:
         return Indexer(
@@ -509,6 +594,7 @@ class Simulation:
             now=steps.now,
             pause=lambda _seconds: None,
             derived_files=steps if self.derived_files else None,
+            allowance=_Fixed(self.expects_no_record),
         )
 
     def _start(
@@ -575,6 +661,18 @@ def divergence(
         and record.known.derived.key == (state.etag if derived_files else None)
     )
     return None if equal else f"mismatch: {state}, {record}"
+
+
+def _insert_first(
+    steps: Steps, indexer: Indexer, events: Sequence[ObjectEvent]
+) -> Sequence[Outcome]:
+    """Do what `function.handler` does with a group of events among others."""
+    group = Group(list(events))
+    first = InsertFirst(indexer, steps)
+    first.insert(first.candidates([group]), lambda: True)
+    if group.error:
+        raise group.error
+    return group.outcomes or indexer.process(group.events, group.record)
 
 
 def _insertion(*, observed: bool) -> _Work:

@@ -48,14 +48,24 @@ class Histories(RuleBasedStateMachine):
     @initialize(
         versioning=st.sampled_from(Versioning),
         object_metadata=st.booleans(),
+        insert_first=st.booleans(),
         deployed=st.booleans(),
         seed=st.integers(0, 255),
     )
     def begin(
-        self, *, versioning: Versioning, object_metadata: bool, deployed: bool, seed: int
+        self,
+        *,
+        versioning: Versioning,
+        object_metadata: bool,
+        insert_first: bool,
+        deployed: bool,
+        seed: int,
     ) -> None:
         self.simulation = Simulation(
-            versioning=versioning, object_metadata=object_metadata, deployed=deployed
+            versioning=versioning,
+            object_metadata=object_metadata,
+            insert_first=insert_first,
+            deployed=deployed,
         )
         self.random = Random(seed)  # noqa: S311 # no secret
 

@@ -5,18 +5,20 @@ covers what may happen between the steps of one.
 """
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor, Future
 from random import Random
 from typing import Any
 
 import pytest
 
-from function.errors import ObjectEventsFailedError
+from function.errors import ObjectEventsFailedError, PermissionDeniedError
 from function.events import ObjectEvent
-from function.handler import Function, _Group
+from function.groups import Group
+from function.handler import Function
 from function.indexer import Indexer
-from function.record import FileRecord, ObjectState
+from function.insert_first import InsertFirst
+from function.record import FileRecord, InsertResult, ObjectState
 from function.settings import Settings
 from tests.payloads import s3_document, sqs
 from tests.unit.rule.model_bucket import ModelBucket, Versioning
@@ -37,11 +39,18 @@ Body = dict[str, Any]
 class ReportsHalfAGroup(Function):
     """Reports only one of the messages that gave an event to a failed group."""
 
-    def _group(self, events: Iterable[tuple[int, ObjectEvent]]) -> list[_Group]:
+    def _group(self, events: Iterable[tuple[int, ObjectEvent]]) -> list[Group]:
         groups = super()._group(events)
         for group in groups:
             group.messages.intersection_update({min(group.messages)})
         return groups
+
+
+REFUSALS = (
+    InsertResult.THROTTLED,
+    PermissionDeniedError("denied by the model"),
+    ValueError("the model does not like it"),
+)
 
 
 class FailingTable(ModelTable):
@@ -50,6 +59,20 @@ class FailingTable(ModelTable):
     def __init__(self) -> None:
         super().__init__()
         self.failing: set[str] = set()
+        self.refusal: InsertResult | Exception = InsertResult.THROTTLED
+        """The result of an INSERT that fails."""
+        self.answers_lost_after: int | None = None
+        """How many of its INSERTs a request makes before it is broken off; None: all, and it ends.
+        """
+
+    def insert(self, records: Sequence[FileRecord]) -> list[InsertResult | Exception]:
+        results = super().insert(records[: self.answers_lost_after])
+        if self.answers_lost_after is not None:
+            raise TimeoutError("no answer to the INSERTs")
+        return results
+
+    def _insert(self, record: FileRecord) -> InsertResult | Exception:
+        return self.refusal if record.key in self.failing else super()._insert(record)
 
     def _store(self, record: FileRecord) -> None:
         if record.key in self.failing:
@@ -57,14 +80,29 @@ class FailingTable(ModelTable):
         super()._store(record)
 
 
+class FailsTheBatch(FailingTable):
+    """A table whose request fails if one of its statements does."""
+
+    def insert(self, records: Sequence[FileRecord]) -> list[InsertResult | Exception]:
+        results = super().insert(records)
+        return next(([one] * len(results) for one in results if one is self.refusal), results)
+
+
 class Deployment:
     """A bucket whose events wait in a queue, the function, and the table."""
 
-    def __init__(self, function: type[Function], versioning: Versioning) -> None:
+    def __init__(
+        self,
+        function: type[Function],
+        versioning: Versioning,
+        table: type[FailingTable] = FailingTable,
+        *,
+        insert_first: bool = True,
+    ) -> None:
         self._clock = Clock()
         self._remaining_ms = ENOUGH_MS
         self.bucket = ModelBucket(self._clock.now, versioning)
-        self.table = FailingTable()
+        self.table = table()
         self.queue: list[Body] = []
         indexer = Indexer(
             index=self.table,
@@ -73,7 +111,8 @@ class Deployment:
             now=self._clock.now,
             pause=lambda _seconds: None,
         )
-        self._function = function(indexer)
+        first = InsertFirst(indexer, self.table) if insert_first else None
+        self._function = function(indexer, insert_first=first)
 
     def head(self, _bucket: str, key: str) -> ObjectState | None:
         return self.bucket.head(key, metadata=False)
@@ -125,7 +164,9 @@ def first_divergence(seeds: Iterable[int], function: type[Function]) -> str | No
 
 def _divergence(seed: int, function: type[Function]) -> str | None:
     random = Random(seed)  # noqa: S311 # no secret
-    deployment = Deployment(function, random.choice(list(Versioning)))
+    deployment = Deployment(
+        function, random.choice(list(Versioning)), insert_first=random.random() < 0.7
+    )
     for _ in range(random.randint(2, 6)):
         deployment.send(*(_change(deployment, random) for _ in range(random.randint(1, 2))))
     for _ in range(random.randint(0, 2)):
@@ -135,6 +176,8 @@ def _divergence(seed: int, function: type[Function]) -> str | None:
         deployment.table.failing = set(
             random.sample(KEYS, random.randint(0, 2)) if attempts else ()
         )
+        deployment.table.refusal = random.choice(REFUSALS)
+        deployment.table.answers_lost_after = random.choice((None, None, 0, 1, 2))
         attempts = max(0, attempts - 1)
         if random.random() < 0.2:
             deployment.invoke(random.choice(deployment.queue))
@@ -196,6 +239,26 @@ def test_a_half_reported_group_loses_its_newest_event() -> None:
 
     assert not end.queue
     assert end.divergence()
+
+
+@pytest.mark.parametrize(("table", "left"), [(FailingTable, 1), (FailsTheBatch, 3)])
+@pytest.mark.parametrize("refusal", REFUSALS[1:], ids=str)
+def test_an_insert_that_fails_fails_its_key_alone(
+    refusal: Exception, table: type[FailingTable], left: int
+) -> None:
+    deployment = Deployment(Function, Versioning.NEVER, table)
+    for key in KEYS:
+        deployment.send(deployment.bucket.put(key, "A"))
+    deployment.table.failing = {KEYS[1]}
+    deployment.table.refusal = refusal
+
+    deployment.receive(*deployment.queue)
+
+    assert len(deployment.queue) == left  # the broken table fails all of them
+    deployment.table.failing = set()
+    deployment.receive(*deployment.queue)
+    assert not deployment.queue
+    assert not deployment.divergence()
 
 
 def test_messages_converge() -> None:
