@@ -223,7 +223,7 @@ resource "aws_lambda_function" "function" {
     log_format            = "JSON"
     application_log_level = var.function.log_level
     log_group             = aws_cloudwatch_log_group.function.name
-    system_log_level      = "INFO"
+    system_log_level      = var.function.system_log_level
   }
 
   lifecycle {

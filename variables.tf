@@ -173,6 +173,8 @@ variable "function" {
     - `memory_mb`: 128 to 10240.
     - `timeout_seconds`: 15 to 900.
     - `log_level`: "DEBUG", "INFO" (a line for each object) or "WARN".
+    - `system_log_level`: "DEBUG", "INFO" or "WARN", for Lambda's own lines. "WARN" has only those of invocations that
+      timed out or crashed; "INFO" adds two to each invocation.
     - `log_retention_days`: one of the values that CloudWatch Logs offers.
     - `reserved_concurrency`: the function's limit of concurrent executions, reserved from the account's; null: none.
   EOT
@@ -183,6 +185,7 @@ variable "function" {
     log_level            = optional(string, "INFO")
     log_retention_days   = optional(number, 30)
     reserved_concurrency = optional(number)
+    system_log_level     = optional(string, "WARN")
   })
   default  = {}
   nullable = false

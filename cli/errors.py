@@ -3,15 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    NoCredentialsError,
-    NoRegionError,
-    PartialCredentialsError,
-    ProfileNotFound,
-)
-
 from .function.errors import FileIndexError, PermissionDeniedError, TableMissingError
 
 OK = 0
@@ -32,12 +23,18 @@ def as_command_errors() -> Iterator[None]:
     """Raise errors of AWS and of the index as CommandError, with a line for the user."""
     try:
         yield
-    except (FileIndexError, BotoCoreError, ClientError) as error:
-        raise CommandError(cause(error)) from error
+    except Exception as error:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        if isinstance(error, (FileIndexError, BotoCoreError, ClientError)):
+            raise CommandError(cause(error)) from error
+        raise
 
 
 def cause(error: Exception) -> str:
     """Return a line that says what went wrong and what to do."""
+    from botocore import exceptions
+
     match error:
         case PermissionDeniedError():
             advice = "The policy of whoever runs this must allow it."
@@ -45,7 +42,12 @@ def cause(error: Exception) -> str:
         case TableMissingError():
             missing = str(error).partition(":")[0]
             return f"{missing}: check Region and account"
-        case NoCredentialsError() | NoRegionError() | PartialCredentialsError() | ProfileNotFound():
+        case (
+            exceptions.NoCredentialsError()
+            | exceptions.NoRegionError()
+            | exceptions.PartialCredentialsError()
+            | exceptions.ProfileNotFound()
+        ):
             return f"{str(error).rstrip('.')} (credentials and Region are as for the AWS CLI)"
         case _:
             return str(error)

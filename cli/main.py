@@ -1,4 +1,7 @@
-"""The commands of `file-index`."""
+"""The commands of `file-index`.
+
+Each imports what it needs when it runs, because boto3 is slow to load.
+"""
 
 import io
 import math
@@ -9,23 +12,14 @@ import traceback
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from . import backfill as backfill_command
-from . import du as du_command
-from . import errors, step_functions
-from . import get as get_command
-from . import ls as ls_command
-from . import redrive as redrive_command
-from . import status as status_command
-from . import verify as verify_command
+from . import errors
 from .errors import FAILED, INTERRUPTED, PIPE_CLOSED, CommandError
-from .function import denials
 from .options import (
     STEP_FUNCTIONS,
-    Chosen,
     connection_options,
     deployment_options,
     engine_option,
@@ -37,8 +31,10 @@ from .options import (
     resume_option,
     writing_options,
 )
-from .target import Target
 from .terminal import write_stderr
+
+if TYPE_CHECKING:
+    from .target import Target
 
 GRACE_SECONDS = 120.0
 
@@ -52,8 +48,11 @@ def app() -> None:
     """
 
 
-def _target(**chosen: Any) -> Target:
+def _target(**chosen: Any) -> "Target":
     """Return the index that the options choose. Denials name the caller of its connection."""
+    from .chosen import Chosen
+    from .function import denials
+
     target = Chosen(**chosen).target()
     denials.ask_who_with(partial(target.client, "sts"))
     return target
@@ -65,8 +64,10 @@ def _target(**chosen: Any) -> Target:
 @index_options
 def get(key: str, *, as_json: bool, **chosen: Any) -> int:
     """Show the record of an object."""
+    from . import get as command
+
     target = _target(**chosen)
-    return get_command.get(target, target.objects(key), as_json=as_json)
+    return command.get(target, target.objects(key), as_json=as_json)
 
 
 @app.command()
@@ -86,8 +87,10 @@ def ls(
     **chosen: Any,
 ) -> int:
     """List records, as `aws s3 ls` lists objects."""
+    from . import ls as command
+
     target = _target(**chosen)
-    return ls_command.ls(
+    return command.ls(
         target,
         target.prefixes(prefix),
         recursive=recursive,
@@ -115,8 +118,10 @@ def du(prefix: str, *, depth: int, human_readable: bool, as_json: bool, **chosen
     A directory comes after those that it contains, and its total includes them. The last line is
     the prefix.
     """
+    from . import du as command
+
     target = _target(**chosen)
-    return du_command.du(
+    return command.du(
         target,
         target.prefixes(prefix),
         depth=depth,
@@ -155,6 +160,9 @@ def backfill(
     and what events write meanwhile, are left alone. Exit code 0: done; 1: no object has the prefix;
     2: some objects failed, or the command stopped.
     """
+    from . import backfill as command
+    from . import step_functions
+
     target = _target(**chosen)
     if target.filters_are_chosen:
         raise CommandError(
@@ -169,7 +177,7 @@ def backfill(
         return step_functions.backfill(target, address, resume=resume, as_json=as_json)
     target.check_partitions(address.bucket)
     target.check_derived_files(address.bucket)
-    return backfill_command.backfill(
+    return command.backfill(
         target, address, resume=resume, dry_run=dry_run, report=report, as_json=as_json
     )
 
@@ -211,6 +219,9 @@ def verify(
     Exit code 0: no difference; 1: differences, repaired or not; 2: some keys could not be compared
     or repaired, or the command stopped. Lines are not in key order if several cores work.
     """
+    from . import step_functions
+    from . import verify as command
+
     if grace is not None and not math.isfinite(grace):
         raise CommandError(f"--grace is {grace}: expected a number of seconds")
     target = _target(**chosen)
@@ -233,7 +244,7 @@ def verify(
     target.check_partitions(address.bucket)
     if repair:
         target.check_derived_files(address.bucket)
-    return verify_command.verify(
+    return command.verify(
         target,
         address,
         repair=repair,
@@ -253,8 +264,10 @@ def verify(
 @no_table_option
 def redrive(*, dry_run: bool, as_json: bool, **chosen: Any) -> int:
     """Show the messages of the dead-letter queue by cause, then replay them."""
+    from . import redrive as command
+
     target = _target(**chosen)
-    return redrive_command.redrive(target, dry_run=dry_run, as_json=as_json)
+    return command.redrive(target, dry_run=dry_run, as_json=as_json)
 
 
 @app.command()
@@ -268,7 +281,9 @@ def status(*, as_json: bool, **chosen: Any) -> int:
     The last proof that index and bucket are equal, dead letters, waiting events, and alarms. Exit
     code 0: all is as it should be; 1: something is not; 2: some of it could not be found out.
     """
-    return status_command.status(_target(**chosen), as_json=as_json)
+    from . import status as command
+
+    return command.status(_target(**chosen), as_json=as_json)
 
 
 def _check_local(options: Mapping[str, object]) -> None:

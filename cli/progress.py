@@ -16,6 +16,7 @@ from rich.progress import (
 from .terminal import stderr_console, write_stderr
 
 _SAID_EVERY_SECONDS = 15
+_SHOWN_EVERY_SECONDS = 0.1
 
 
 class Work:
@@ -27,7 +28,7 @@ class Work:
         self._total = total
         self._done = 0
         self._began = time.monotonic()
-        self._said = self._began
+        self._said = self._shown = self._began
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -50,6 +51,7 @@ class Work:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._show()
         self._bar.stop()
 
     @property
@@ -71,10 +73,17 @@ class Work:
     def advance(self, count: int = 1) -> None:
         """Count things as done."""
         self._done += count
-        self._bar.update(self._task, advance=count, rate=f"{self.rate:,.0f}/s")
+        now = time.monotonic()
+        if now - self._shown < _SHOWN_EVERY_SECONDS:
+            return
+        self._shown = now
+        self._show()
         if self._is_time_to_say():
             of = f" of {self._total:,}" if self._total else ""
             write_stderr("{}: {:,}{}, {:,.0f}/s", self._what, self._done, of, self.rate)
+
+    def _show(self) -> None:
+        self._bar.update(self._task, completed=self._done, rate=f"{self.rate:,.0f}/s")
 
     def _is_time_to_say(self) -> bool:
         is_time = self._bar.disable and time.monotonic() - self._said > _SAID_EVERY_SECONDS

@@ -14,6 +14,7 @@ from .errors import CommandError, cause
 from .function.errors import PartitionsError
 from .function.filters import Filters
 from .function.indexer import Index
+from .function.pages import parse_pages
 from .function.reader import IndexReader
 from .function.reconciliation.reconciler import Reconciler
 from .function.record import FileRecord
@@ -104,6 +105,7 @@ class Target:
 
     def _dynamodb(self) -> "DynamoDBClient":
         client: DynamoDBClient = self.client("dynamodb", Config(parameter_validation=False))
+        parse_pages(client)
         return client
 
     def check_partitions(self, bucket: str) -> None:
@@ -154,6 +156,7 @@ class Target:
     def s3(self) -> "S3Client":
         """Return a client of S3."""
         client: S3Client = self.client("s3")
+        parse_pages(client)
         return client
 
     def objects(self, text: str) -> list[Address]:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -185,7 +184,13 @@ class _Identity:
     """Makes the STS client that identifies the caller."""
 
 
-_identity = _Identity(lambda config: boto3.Session().client("sts", config=config))
+def _sts(config: Config) -> Any:
+    import boto3  # noqa: PLC0415 # slow to import, and only a denial needs it
+
+    return boto3.Session().client("sts", config=config)
+
+
+_identity = _Identity(_sts)
 
 
 def ask_who_with(connect: Callable[[Config], Any]) -> None:

@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
-import boto3
 from botocore.config import Config
 
+from .clients import connector
 from .context import Context
 from .errors import (
     MalformedEventError,
@@ -32,6 +33,7 @@ from .objects import Objects
 from .report import Report, set_up
 from .repository import FileIndex
 from .settings import Settings
+from .time_limit import can_limit_time, within
 
 WORKERS = 8
 RESERVED_MS = 5000
@@ -70,14 +72,29 @@ class Function:
         Returns `{"batchItemFailures": […]}` for a batch of SQS messages, otherwise the number of
         object events by outcome. Raises MalformedEventError or ObjectEventsFailedError.
         """
-        report = Report(self._indexer.now)
-        messages = _parse(payload, report)
+        messages, report = self._parse(payload)
         groups = self._group(self._related(messages, report))
         self._process(groups, context.get_remaining_time_in_millis, report)
         report.summary(
             messages=len(messages), test_events=sum(message.test_events for message in messages)
         )
         return _response(messages, groups, report.outcomes)
+
+    def _parse(self, payload: object) -> tuple[Sequence[Message], Report]:
+        """Parse the payload, and report whatever cannot be read."""
+        try:
+            messages = parse(payload)
+        except MalformedEventError as error:
+            Report(self._indexer.now, expected=1).malformed(error)
+            raise
+        report = Report(
+            self._indexer.now,
+            expected=sum(len(message.events) + len(message.errors) for message in messages),
+        )
+        for message in messages:
+            for malformed in message.errors:
+                report.malformed(malformed, message.id)
+        return messages, report
 
     def _related(
         self, messages: Sequence[Message], report: Report
@@ -106,24 +123,28 @@ class Function:
     ) -> None:
         """Process the groups side by side, and note in each its outcomes or why it failed."""
         self._insert(groups, remaining_ms)
-        under_way = {}
+        left = []
         for group in groups:
             if group.is_done:
                 _report(group, report)
             else:
-                under_way[self._pool.submit(self._outcomes, group, remaining_ms)] = group
+                left.append(group)
+        late = OutOfTimeError(f"not finished{_TIME}")
+        if len(left) == 1 and can_limit_time():
+            # Another thread would cost a fifth of the CPU of an event.
+            outcomes = partial(self._outcomes, left[0], remaining_ms)
+            _finish(left[0], partial(within, _seconds_left(remaining_ms), outcomes, late), report)
+            return
+        under_way = {
+            self._pool.submit(self._outcomes, group, remaining_ms): group for group in left
+        }
         with suppress(TimeoutError):
             for future in as_completed(under_way, _seconds_left(remaining_ms)):
-                group = under_way.pop(future)
-                try:
-                    group.outcomes = future.result()
-                except Exception as error:  # noqa: BLE001 # one key fails alone
-                    group.error = error
-                _report(group, report)
+                _finish(under_way.pop(future), future.result, report)
         for future, group in under_way.items():
             # A write that still happens is conditional, so the redelivered events are superseded.
             future.cancel()
-            group.error = OutOfTimeError(f"not finished{_TIME}")
+            group.error = late
             _report(group, report)
 
     def _insert(self, groups: Sequence[Group], remaining_ms: Callable[[], int]) -> None:
@@ -156,22 +177,18 @@ class Function:
         return self._bucket in (None, bucket)
 
 
-def _parse(payload: object, report: Report) -> Sequence[Message]:
-    """Parse the payload, and report whatever cannot be read."""
-    try:
-        messages = parse(payload)
-    except MalformedEventError as error:
-        report.malformed(error)
-        report.summary(messages=1)
-        raise
-    for message in messages:
-        for malformed in message.errors:
-            report.malformed(malformed, message.id)
-    return messages
-
-
 def _seconds_left(remaining_ms: Callable[[], int]) -> float:
+    """Return the seconds until unfinished objects are reported."""
     return max(0, remaining_ms() - REPORTING_MS) / 1000
+
+
+def _finish(group: Group, outcomes: Callable[[], Sequence[Outcome]], report: Report) -> None:
+    """Note and report the outcomes of a group, or why it failed."""
+    try:
+        group.outcomes = outcomes()
+    except Exception as error:  # noqa: BLE001 # one key fails alone
+        group.error = error
+    _report(group, report)
 
 
 def _report(group: Group, report: Report) -> None:
@@ -213,16 +230,18 @@ def _response(
 
 def create_function(settings: Settings) -> Function:
     """Return the function that a deployment with these settings runs."""
-    config = Config(
-        connect_timeout=2,
-        read_timeout=5,
-        retries={"mode": "standard", "total_max_attempts": 4},
-        # Both save a tenth of the CPU of a write. Only this package builds requests.
-        parameter_validation=False,
-        user_agent="terraform-aws-file-index",
+    connect = connector(
+        Config(
+            connect_timeout=2,
+            read_timeout=5,
+            retries={"mode": "standard", "total_max_attempts": 4},
+            # Both save a tenth of the CPU of a write. Only this package builds requests.
+            parameter_validation=False,
+            user_agent="terraform-aws-file-index",
+        )
     )
     objects = Objects(
-        lambda: boto3.client("s3", config=config),
+        lambda: connect("s3"),
         metadata=settings.object_metadata,
         tags=settings.object_tags,
     )
@@ -231,9 +250,7 @@ def create_function(settings: Settings) -> Function:
         from .derived_files import DerivedFiles  # noqa: PLC0415 # keeps other cold starts fast
 
         derived_files = DerivedFiles.of(settings, objects.client)
-    index = FileIndex(
-        boto3.client("dynamodb", config=config), settings.table_name, settings.table_partitions
-    )
+    index = FileIndex(connect("dynamodb"), settings.table_name, settings.table_partitions)
     indexer = Indexer(
         index=index,
         objects=objects,

@@ -4,6 +4,7 @@ Needs only boto3, so that an application can import it without the command line'
 """
 
 import heapq
+import re
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from functools import partial
@@ -68,9 +69,10 @@ class IndexReader:
     ) -> Iterator[FileRecord | Unreadable]:
         """Yield what the table holds in a range below a prefix: tombstones too, in key order.
 
-        An item that is not a record does not end the listing.
+        Records have only what a listing of the bucket has too, and their revision. An item that is
+        not a record does not end the listing.
         """
-        return map(_record_or_unreadable, self._list(bucket, of, prefix, {}))
+        return map(_record_or_unreadable, self._list(bucket, of, prefix, _COMPARED))
 
     def next_key(self, bucket: str, of: Range, prefix: str = "") -> str | None:
         """Return a range's first key in one of the table's partitions; a tombstone counts."""
@@ -202,7 +204,7 @@ class IndexReader:
             return self._client.query(
                 TableName=self._table_name,
                 KeyConditionExpression=" AND ".join(filter(None, (_PARTITION, condition))),
-                ExpressionAttributeNames=_NAMES if condition else _NAME_OF_PARTITION,
+                ExpressionAttributeNames=_names(condition, options.get("ProjectionExpression", "")),
                 ExpressionAttributeValues={":partition": {"S": partition}, **values},
                 **self._options,
                 **options,
@@ -226,9 +228,18 @@ def _started(fetch: Callable[[], Any]) -> "Future[Any]":
     return future
 
 
+_LISTED = (
+    *("bucket", "key", "indexed_at", "revision", "deleted"),
+    *("etag", "size", "last_modified", "version_id", "storage_class"),
+)
+_COMPARED = {"ProjectionExpression": ", ".join(f"#{name}" for name in _LISTED)}
 _PARTITION = "#partition = :partition"
-_NAME_OF_PARTITION = {"#partition": "partition"}
-_NAMES = {**_NAME_OF_PARTITION, "#key": "key"}
+
+
+def _names(*expressions: str) -> dict[str, str]:
+    """Return the names that the expressions use; DynamoDB refuses others."""
+    used = re.findall(r"#(\w+)", " ".join((_PARTITION, *expressions)))
+    return {f"#{name}": name for name in used}
 
 
 def _bounds(of: Range, prefix: str) -> tuple[str, dict[str, Any]] | None:

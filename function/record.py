@@ -258,15 +258,14 @@ def _attribute(value: object) -> dict[str, Any]:
 
 
 def _value(attribute: Mapping[str, Any], type_: object) -> Any:
-    match attribute:
-        case {"S": text} if type_ is datetime:
-            return datetime.fromisoformat(text)
-        case {"N": number}:
-            return int(number)
-        case {"M": entries}:
-            return {key: _value(entry, str) for key, entry in entries.items()}
-        case _:
-            return next(iter(attribute.values()))
+    ((kind, value),) = attribute.items()
+    if kind == "S" and type_ is datetime:
+        return datetime.fromisoformat(value)
+    if kind == "N":
+        return int(value)
+    if kind == "M":
+        return {key: _value(entry, str) for key, entry in value.items()}
+    return value
 
 
 def format_time(time: datetime) -> str:

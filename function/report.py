@@ -1,7 +1,8 @@
 """The package's logging module: what an invocation did, as log lines and as metrics.
 
-Each object event and each unreadable message has a line of its own; the last line of an invocation
-is its summary. The summary carries the metrics in the embedded metric format, so they cost no call:
+Each object event and each unreadable message has a line of its own. The last line of an invocation
+carries the metrics in the embedded metric format, so they cost no call: the line of the only event,
+otherwise a summary.
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 
 In Lambda the runtime writes every line as JSON (log format JSON) and decides the level. Elsewhere,
@@ -15,7 +16,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
@@ -30,8 +31,10 @@ MAX_VALUES = 100
 
 _DEPLOYMENT = os.environ.get("AWS_LAMBDA_FUNCTION_NAME", "local")
 _PERMISSION_DENIED = "PermissionDenied"
+"""A metric whose alarm waits for a 0 to end (monitoring.tf), so a 0 is written too."""
 _LAG = "Lag"
 _WRITTEN = {Outcome.INDEXED, Outcome.REMOVED}
+_MILLISECOND = timedelta(milliseconds=1)
 _LEVELS = {Outcome.IGNORED: logging.WARNING, Outcome.FAILED: logging.ERROR}
 _LOG_RECORD_FIELDS = set(vars(logging.makeLogRecord({}))) | {"message", "aws_request_id"}
 
@@ -69,10 +72,15 @@ def not_inserted(records: int, error: Exception) -> None:
 class Report:
     """Logs and counts what one invocation does. For the thread that runs the invocation."""
 
-    def __init__(self, now: Callable[[], datetime]) -> None:
+    def __init__(self, now: Callable[[], datetime], expected: int) -> None:
+        """`expected` is how many object events and unreadable messages will be reported.
+
+        If there is only one, its line carries the metrics.
+        """
         self.outcomes: Counter[Outcome] = Counter()
         """Object events and unreadable messages, by outcome."""
         self._now = now
+        self._is_one_line = expected == 1
         self._started = time.monotonic()
         self._permission_denied = 0
         self._lags_ms: list[int] = []
@@ -80,53 +88,54 @@ class Report:
     def done(self, event: ObjectEvent, outcome: Outcome) -> None:
         """Report an object event that did not fail."""
         self.outcomes[outcome] += 1
-        lag_ms = self._log(event, outcome)
+        lag_ms = self._lag_ms(event)
         if lag_ms is not None and outcome in _WRITTEN:
             # Clocks may differ, and CloudWatch computes no percentiles if a value is negative.
             self._lags_ms.append(max(0, lag_ms))
+        self._event_line(event, outcome, lag_ms)
 
     def failed(self, events: Sequence[ObjectEvent], error: Exception) -> None:
         """Report object events that failed for the same reason."""
         self._count_failures(len(events), error)
         for event in events:
-            self._log(event, Outcome.FAILED, error)
+            self._event_line(event, Outcome.FAILED, self._lag_ms(event), error)
 
     def malformed(self, error: Exception, message_id: str | None = None) -> None:
         """Report a message, or a part of one, that cannot be read."""
         self._count_failures(1, error)
-        _logger.error(
-            "malformed",
-            extra={"outcome": Outcome.FAILED} | ({"message_id": message_id} if message_id else {}),
-            exc_info=error,
-        )
+        fields = {"outcome": Outcome.FAILED, "message_id": message_id}
+        self._line(logging.ERROR, "malformed", fields, error)
 
-    def summary(self, *, messages: int, test_events: int = 0) -> None:
-        """Report the end of the invocation, with its metrics.
+    def summary(self, *, messages: int, test_events: int) -> None:
+        """Report the end of the invocation, with its metrics, unless its only line has them.
 
         The line is wanted even if the lines of object events are not.
         """
+        if self._is_one_line:
+            return
         seconds = time.monotonic() - self._started
-        _logger.log(
-            wanted_level(),
-            "summary",
-            extra=self._metrics()
-            | {
-                "messages": messages,
-                "test_events": test_events,
-                "duration_ms": round(seconds * 1000, 1),
-            },
-        )
+        fields = {
+            "messages": messages,
+            "test_events": test_events or None,
+            "duration_ms": round(seconds * 1000, 1),
+        }
+        _log(wanted_level(), "summary", fields | self._metrics())
 
     def _count_failures(self, events: int, error: Exception) -> None:
         self.outcomes[Outcome.FAILED] += events
         self._permission_denied += events * isinstance(error, PermissionDeniedError)
 
-    def _log(
-        self, event: ObjectEvent, outcome: Outcome, error: Exception | None = None
-    ) -> int | None:
-        """Write the event's line; return the milliseconds since it happened, if that is known."""
-        lag = self._now() - event.time if event.time else None
-        lag_ms = None if lag is None else round(lag.total_seconds() * 1000)
+    def _lag_ms(self, event: ObjectEvent) -> int | None:
+        """Return the milliseconds since the event happened, if that is known."""
+        return round((self._now() - event.time) / _MILLISECOND) if event.time else None
+
+    def _event_line(
+        self,
+        event: ObjectEvent,
+        outcome: Outcome,
+        lag_ms: int | None,
+        error: Exception | None = None,
+    ) -> None:
         fields = {
             "outcome": outcome,
             "bucket": event.bucket,
@@ -137,19 +146,30 @@ class Report:
             "lag_ms": lag_ms,
             "s3_request_id": event.request_id,
         }
-        _logger.log(
-            _LEVELS.get(outcome, logging.INFO),
-            outcome.value,
-            extra={name: value for name, value in fields.items() if value is not None},
-            exc_info=error,
-        )
-        return lag_ms
+        self._line(_LEVELS.get(outcome, logging.INFO), outcome.value, fields, error)
+
+    def _line(
+        self, level: int, message: str, fields: Mapping[str, Any], error: Exception | None = None
+    ) -> None:
+        if not self._is_one_line:
+            _log(level, message, fields, error)
+        elif _logger.isEnabledFor(level):
+            _log(level, message, {**fields, **self._metrics()}, error)
+        else:
+            _log(wanted_level(), message, self._metrics())
 
     def _metrics(self) -> dict[str, Any]:
-        counts = {outcome.capitalize(): self.outcomes[outcome] for outcome in Outcome}
+        counts = {outcome.capitalize(): count for outcome, count in self.outcomes.items()}
         counts[_PERMISSION_DENIED] = self._permission_denied
         lags = {_LAG: _thinned(self._lags_ms)} if self._lags_ms else {}
         return metric_fields(self._now(), _DEPLOYMENT, counts, lags)
+
+
+def _log(
+    level: int, message: str, fields: Mapping[str, Any], error: Exception | None = None
+) -> None:
+    known = {name: value for name, value in fields.items() if value is not None}
+    _logger.log(level, message, extra=known, exc_info=error)
 
 
 def wanted_level() -> int:

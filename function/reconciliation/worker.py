@@ -10,16 +10,17 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from itertools import islice
 from typing import Any
 
-import boto3
 from botocore.config import Config
 
+from ..clients import connector
 from ..context import Context
 from ..errors import FileIndexError, OutOfTimeError, WorkerFailedError
 from ..filters import Filters
+from ..pages import parse_pages
 from ..ranges import Range
 from ..report import set_up
 from ..settings import Settings, boolean, whole_number
@@ -287,6 +288,12 @@ def _example(one: Drift | Failure) -> dict[str, str]:
     return {"kind": one.kind or "unread", "key": one.key} | cause
 
 
+def _client(connect: Callable[[str], Any], service: str) -> Any:
+    client = connect(service)
+    parse_pages(client)
+    return client
+
+
 def create_worker(environment: Mapping[str, str]) -> Worker:
     """Return the worker of a deployment with these environment variables."""
     config = Config(
@@ -301,7 +308,7 @@ def create_worker(environment: Mapping[str, str]) -> Worker:
         Settings.from_environment(environment),
         WorkerSettings.from_environment(environment),
         # Later invocations of this process use the clients again.
-        connect=cache(lambda service: boto3.client(service, config=config)),
+        connect=cache(partial(_client, connector(config))),
         now=lambda: datetime.now(UTC),
     )
 

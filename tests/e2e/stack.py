@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -305,6 +306,14 @@ class Stack:
         """The function's own lines that have these fields, oldest first."""
         lines = [json.loads(line) for line in self.log(since) if line.startswith("{")]
         return [line for line in lines if fields.items() <= line.items()]
+
+    def counts(self, since: float = 0) -> list[Counter[str]]:
+        """What the lines with metrics count, an invocation each, oldest first."""
+        return [
+            Counter({name: value for name, value in line.items() if isinstance(value, int)})
+            for line in self.log_lines(since)
+            if "_aws" in line
+        ]
 
     def wait_for_line(self, **fields: Any) -> dict[str, Any]:
         """Wait until the log has a line with these fields; the latest of them."""

@@ -34,12 +34,27 @@ Cause = Callable[[Stack], Iterator[None]]
 """Makes an alarm fire; yields at the end of each minute that this takes."""
 
 
+def measure_every_outcome(stack: Stack) -> None:
+    """Let the function write each of its metrics: a count of 0 is not written."""
+    key = f"{PREFIX}measured.csv"
+    stack.put(key)
+    stack.wait_until_indexed(key)
+    stack.delete(key)
+    stack.wait_until_removed(key)
+    twice = stack.upload_event(f"{PREFIX}measured twice.csv")
+    stack.invoke(twice)
+    stack.invoke(twice)
+    ignored = stack.upload_event(key)
+    ignored["Records"][0]["eventName"] = "ObjectAcl:Put"
+    stack.invoke(ignored)
+    stack.invoke({"not": "an event of S3"})
+
+
 @pytest.mark.parametrize(
     "stack", ["unversioned", "external_queued", "eventbridge", "eventbridge_queued"], indirect=True
 )
 def test_nothing_watches_a_metric_that_does_not_exist(stack: Stack) -> None:
-    stack.put(f"{PREFIX}measured.csv")
-    stack.wait_until_indexed(f"{PREFIX}measured.csv")
+    measure_every_outcome(stack)
     if "reconciliation" in stack.outputs:
         write_result(stack, dict.fromkeys(PROOF, 0))
     monitoring = Monitoring(stack)

@@ -33,8 +33,7 @@ def test_a_backlog_takes_few_invocations(external_queued: Stack, number: int) ->
         wait_for(lambda: stack.waiting_messages() == number, stack.waiting_messages)
 
     def batches() -> list[int]:
-        summaries = stack.log_lines(started, message="summary")
-        return [line["Indexed"] for line in summaries if line["Indexed"]]
+        return [counts["Indexed"] for counts in stack.counts(started) if counts["Indexed"]]
 
     wait_for(lambda: sum(batches()) == number, batches)
     assert max(batches()) == 100
@@ -64,8 +63,7 @@ def test_a_poison_message_fails_alone(external_queued: Stack) -> None:
         sqs.purge_queue(QueueUrl=stack.queue_url)
 
     assert indexed() == dict.fromkeys(good, 1)
-    summaries = stack.log_lines(started, message="summary")
-    assert any(line["messages"] > line["Failed"] == 1 for line in summaries)
+    assert any(counts["messages"] > counts["Failed"] == 1 for counts in stack.counts(started))
 
 
 def test_a_poison_message_is_tried_five_times_and_keeps_its_body(external_queued: Stack) -> None:
@@ -73,7 +71,7 @@ def test_a_poison_message_is_tried_five_times_and_keeps_its_body(external_queued
     started = time.time()
 
     def failed() -> int:
-        return sum(line["Failed"] for line in stack.log_lines(started, message="summary"))
+        return sum(counts["Failed"] for counts in stack.counts(started))
 
     with stack.redelivering_after(1):
         stack.emulator.client("sqs").send_message(QueueUrl=stack.queue_url, MessageBody=POISON)
@@ -120,9 +118,7 @@ def test_an_invocation_short_of_time_starts_no_key_and_the_rest_is_redelivered(
                 wait_for(lambda: stack.waiting_messages() == len(keys), stack.waiting_messages)
             first = wait_for(
                 lambda: [
-                    line
-                    for line in stack.log_lines(started, message="summary")
-                    if line["messages"] == len(keys)
+                    counts for counts in stack.counts(started) if counts["messages"] == len(keys)
                 ],
                 lambda: stack.log(started)[-5:],
             )[0]

@@ -12,6 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from cli.function.reader import IndexReader
+from function import handler
 from function.errors import MalformedEventError, ObjectEventsFailedError, PermissionDeniedError
 from function.handler import Function, create_function
 from function.record import FileRecord, format_time
@@ -282,9 +283,9 @@ def test_an_unreadable_direct_payload_raises_so_that_lambda_keeps_it(
     with pytest.raises(MalformedEventError, match=reason):
         function.handle(payload, Invocation())
 
-    malformed, summary = lines()
+    (malformed,) = lines()
     assert (malformed["message"], malformed["errorType"]) == ("malformed", "MalformedEventError")
-    assert (summary["message"], summary["Failed"]) == ("summary", 1)
+    assert malformed["Failed"] == 1
 
 
 def test_a_direct_invocation_raises_after_everything_else_was_processed(
@@ -473,6 +474,47 @@ def test_only_unfinished_events_are_reported_as_failed(
     assert "raise function.timeout_seconds" in failed["errorMessage"]
 
 
+def _call(call: Callable[[], Any]) -> Any:
+    return call()
+
+
+def _call_in_another_thread(call: Callable[[], Any]) -> Any:
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(call).result()
+
+
+@pytest.mark.parametrize("run", [_call, _call_in_another_thread])
+def test_a_single_event_that_gets_no_answer_is_reported_before_the_invocation_ends(
+    function: Function,
+    index: FileIndex,
+    lines: Callable[[], list[Any]],
+    monkeypatch: pytest.MonkeyPatch,
+    run: Callable[[Callable[[], Any]], Any],
+) -> None:
+    answers = threading.Event()
+    put_newer = FileIndex.put_newer
+
+    def put(self: FileIndex, record: FileRecord) -> None:
+        answers.wait(HANG_SECONDS)
+        put_newer(self, record)
+
+    monkeypatch.setattr(FileIndex, "put_newer", put)
+    monkeypatch.setattr(handler, "RESERVED_MS", 0)
+    event = s3_document(recent(created("a")))
+
+    try:
+        with pytest.raises(ObjectEventsFailedError, match="OutOfTimeError: not finished"):
+            run(lambda: function.handle(event, Invocation(handler.REPORTING_MS + 10)))
+    finally:
+        answers.set()
+    answer = run(lambda: function.handle(event, Invocation()))
+
+    failed, _ = lines()
+    assert (failed["key"], failed["errorType"], failed["Failed"]) == ("a", "OutOfTimeError", 1)
+    assert answer["failed"] == 0
+    assert index.read(BUCKET, "a")
+
+
 def test_a_missing_table_fails_with_a_line_that_names_the_variable(
     s3: "S3Client",  # noqa: ARG001 # the bucket exists
     lines: Callable[[], list[Any]],
@@ -563,7 +605,7 @@ def test_every_setting_takes_effect(dynamodb: "DynamoDBClient", s3: "S3Client") 
 # Logs.
 
 
-def test_every_object_has_a_line_and_every_invocation_a_summary(
+def test_every_object_has_a_line_and_an_invocation_about_several_a_summary(
     function: Function, lines: Callable[[], list[Any]]
 ) -> None:
     before = datetime.now(UTC)
@@ -590,12 +632,12 @@ def test_every_object_has_a_line_and_every_invocation_a_summary(
     }
     assert outcomes(objects) == {"indexed": ["a"], "removed": ["b"]}
     assert summary["message"] == "summary"
-    assert {name: summary[name] for name in ("Indexed", "Removed", "Failed", "messages")} == {
+    assert {name: summary[name] for name in ("Indexed", "Removed", "messages")} == {
         "Indexed": 1,
         "Removed": 1,
-        "Failed": 0,
         "messages": 1,
     }
+    assert "Failed" not in summary
     assert len(summary["Lag"]) == 2
 
 
@@ -604,9 +646,19 @@ def test_the_summary_is_written_even_if_the_lines_of_objects_are_not(
 ) -> None:
     caplog.set_level(logging.WARNING)
 
-    function.handle(s3_document(recent(created())), Invocation())
+    function.handle(s3_document(recent(created("a")), recent(created("b"))), Invocation())
 
     assert [record.message for record in caplog.records] == ["summary"]
+
+
+@pytest.mark.parametrize("wrap", [s3_document, lambda *records: sqs(s3_document(*records))])
+def test_an_invocation_about_one_event_has_one_line(
+    function: Function, lines: Callable[[], list[Any]], wrap: Callable[..., Any]
+) -> None:
+    function.handle(wrap(recent(created("a"))), Invocation())
+
+    (line,) = lines()
+    assert (line["message"], line["key"], line["Indexed"]) == ("indexed", "a", 1)
 
 
 @pytest.mark.parametrize("key", ['"\n{"level": "ERROR"}', "\u2028\x1b[31m", "\x00\r\n"])
@@ -615,7 +667,7 @@ def test_a_key_from_outside_cannot_break_a_line(
 ) -> None:
     function.handle(s3_document(recent(created(key))), Invocation())
 
-    assert [line.get("key") for line in lines()] == [key, None]
+    assert [line["key"] for line in lines()] == [key]
 
 
 def test_text_from_outside_cannot_break_the_line_of_a_malformed_payload(
@@ -623,6 +675,6 @@ def test_text_from_outside_cannot_break_the_line_of_a_malformed_payload(
 ) -> None:
     function.handle(sqs('\n{"level":"ERROR"}\u2028 is not JSON'), Invocation())
 
-    malformed, _ = lines()
+    (malformed,) = lines()
     assert malformed["errorMessage"].isprintable()
     assert malformed["message_id"] == "m0"

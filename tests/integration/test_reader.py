@@ -16,7 +16,13 @@ from hypothesis import strategies as st
 from function.errors import PartitionsError, PermissionDeniedError, TableMissingError
 from function.ranges import Range
 from function.reader import IndexReader
-from function.record import FileRecord, ObjectState, Unreadable
+from function.record import (
+    DerivedFile,
+    FileRecord,
+    ObjectMetadata,
+    ObjectState,
+    Unreadable,
+)
 from function.repository import FileIndex, partition_of
 from local.waiting import HANG_SECONDS, wait_for
 from tests.integration.conftest import BUCKET, TABLE
@@ -172,6 +178,25 @@ def test_an_item_that_is_not_a_record_does_not_end_a_range(
     assert isinstance(second, Unreadable)
     assert second.key == "b"
     assert "an item that is not a record" in str(second.error)
+
+
+def test_a_range_reads_of_a_record_what_a_bucket_lists_too(
+    index: FileIndex, reader: IndexReader
+) -> None:
+    state = ObjectState(
+        etag="e",
+        size=1,
+        last_modified=NOW,
+        version_id="v",
+        metadata=ObjectMetadata(storage_class="STANDARD"),
+    )
+    metadata = ObjectMetadata(storage_class="STANDARD", user_metadata={"a": "b"})
+    full = replace(state, metadata=metadata, derived=DerivedFile(key="a.json"))
+    index.replace(record(state=full, event_name="ObjectCreated:Put", sequencer="01"), None)
+    tombstone = record("b", state=None)
+    index.replace(replace(tombstone, expires_at=1766000000), None)
+
+    assert list(reader.list_range(BUCKET, Range())) == [record(state=state), tombstone]
 
 
 def test_a_listing_continues_over_pages(index: FileIndex, reader: IndexReader) -> None:

@@ -10,6 +10,7 @@ import queue
 import subprocess
 import sys
 import threading
+import time
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -20,11 +21,14 @@ from typing import Any
 
 import pytest
 
+from function.handler import RESERVED_MS
 from tests.payloads import created, s3_document, sqs
 from tools.package import PACKAGE
 
 HANG_SECONDS = 600
 """No working machine is that slow."""
+MOST_BYTES = 700
+"""CloudWatch Logs charges by the byte, and the line would otherwise cost more than the write."""
 
 
 @dataclass
@@ -35,6 +39,9 @@ class LambdaApi:
     events: "queue.Queue[Any]" = field(default_factory=queue.Queue)
     answers: "queue.Queue[tuple[str, Any]]" = field(default_factory=queue.Queue)
     written: list[Any] = field(default_factory=list)
+    answers_writes: threading.Event = field(default_factory=threading.Event)
+    seconds: float = HANG_SECONDS
+    """The time that an invocation has."""
 
 
 @pytest.fixture
@@ -48,7 +55,7 @@ def api() -> Iterator[LambdaApi]:
                 event,
                 {
                     "Lambda-Runtime-Aws-Request-Id": "8476a536-e9f4-11e8-9739-2dfe598c3fcd",
-                    "Lambda-Runtime-Deadline-Ms": str(10**14),
+                    "Lambda-Runtime-Deadline-Ms": str(round((time.time() + state.seconds) * 1000)),
                     "Lambda-Runtime-Invoked-Function-Arn": "arn:aws:lambda:us-east-1:1:function:f",
                 },
             )
@@ -56,6 +63,7 @@ def api() -> Iterator[LambdaApi]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             if self.path == "/":
+                state.answers_writes.wait(HANG_SECONDS)
                 state.written.append(json.loads(body))
                 self.reply({}, {})
             else:
@@ -76,17 +84,19 @@ def api() -> Iterator[LambdaApi]:
             pass
 
         def handle(self) -> None:
-            with suppress(ConnectionResetError):  # the runtime was killed
+            with suppress(ConnectionError):  # the runtime was killed, or gave up
                 super().handle()
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Endpoints)
     server.daemon_threads = True
     state = LambdaApi(url=f"127.0.0.1:{server.server_port}")
+    state.answers_writes.set()
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
         yield state
     finally:
+        state.answers_writes.set()
         server.shutdown()
         thread.join()
         server.server_close()
@@ -149,7 +159,7 @@ def test_the_package_runs_as_lambda_runs_it(api: LambdaApi, tmp_path: Path) -> N
         ("response", {"indexed": 1, "removed": 0, "superseded": 0, "ignored": 0, "failed": 0}),
     ]
     assert [put["Item"]["key"] for put in api.written] == [{"S": "a b+ü"}]
-    indexed, summary = package.lines()[-2:]
+    indexed = package.lines()[-1]
     assert (indexed["message"], indexed["level"], indexed["bucket"], indexed["key"]) == (
         "indexed",
         "INFO",
@@ -157,10 +167,10 @@ def test_the_package_runs_as_lambda_runs_it(api: LambdaApi, tmp_path: Path) -> N
         "a b+ü",
     )
     assert indexed["requestId"] == "8476a536-e9f4-11e8-9739-2dfe598c3fcd"
-    assert (summary["message"], summary["Indexed"]) == ("summary", 1)
+    assert indexed["Indexed"] == 1
 
 
-def test_without_the_lines_of_objects_the_summary_remains(api: LambdaApi, tmp_path: Path) -> None:
+def test_without_the_lines_of_objects_the_metrics_remain(api: LambdaApi, tmp_path: Path) -> None:
     api.events.put(s3_document(created()))
 
     with running(
@@ -168,11 +178,40 @@ def test_without_the_lines_of_objects_the_summary_remains(api: LambdaApi, tmp_pa
     ) as package:
         api.answers.get(timeout=HANG_SECONDS)
 
-    (summary,) = package.lines()
-    assert (summary["message"], summary["level"], summary["Indexed"]) == ("summary", "WARNING", 1)
-    # The summary has the metrics, so alarms still work.
-    (directive,) = summary["_aws"]["CloudWatchMetrics"]
-    assert {metric["Name"] for metric in directive["Metrics"]} <= summary.keys()
+    (line,) = package.lines()
+    assert (line["message"], line["level"], line["Indexed"]) == ("indexed", "WARNING", 1)
+    assert "key" not in line
+    (directive,) = line["_aws"]["CloudWatchMetrics"]
+    assert {metric["Name"] for metric in directive["Metrics"]} <= line.keys()
+
+
+def test_the_line_of_a_single_event_is_short(api: LambdaApi, tmp_path: Path) -> None:
+    api.events.put(s3_document(created()))
+
+    with running(api, tmp_path, TABLE_NAME="files", TOMBSTONE_DAYS="99999") as package:
+        api.answers.get(timeout=HANG_SECONDS)
+
+    (line,) = package.log.read_bytes().splitlines()
+    assert len(line) <= MOST_BYTES
+
+
+def test_a_table_that_never_answers_ends_in_a_line_before_the_time_out(
+    api: LambdaApi, tmp_path: Path
+) -> None:
+    api.answers_writes.clear()
+    api.seconds = RESERVED_MS / 1000 + 1  # the least with which an event is started, and a margin
+    api.events.put(s3_document(created("a")))
+
+    with running(api, tmp_path, TABLE_NAME="files", TOMBSTONE_DAYS="99999") as package:
+        kind, answer = api.answers.get(timeout=HANG_SECONDS)
+        api.answers_writes.set()
+        api.events.put(s3_document(created("b")))
+        next_kind, _ = api.answers.get(timeout=HANG_SECONDS)
+
+    assert (kind, answer["errorType"]) == ("error", "ObjectEventsFailedError")
+    failed, indexed = [line for line in package.lines() if line.get("logger") == "file_index"]
+    assert (failed["key"], failed["errorType"]) == ("a", "OutOfTimeError")
+    assert (next_kind, indexed["key"]) == ("response", "b")
 
 
 def test_a_wrong_setting_fails_the_cold_start_with_its_name(api: LambdaApi, tmp_path: Path) -> None:

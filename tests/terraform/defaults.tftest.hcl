@@ -157,6 +157,7 @@ run "the_function_runs_the_package_with_logs_of_its_own" {
     condition = alltrue([
       aws_lambda_function.function.logging_config[0].log_format == "JSON",
       aws_lambda_function.function.logging_config[0].application_log_level == "INFO",
+      aws_lambda_function.function.logging_config[0].system_log_level == "WARN",
       aws_lambda_function.function.logging_config[0].log_group == aws_cloudwatch_log_group.function.name,
       aws_cloudwatch_log_group.function.name == "/aws/lambda/files",
       aws_cloudwatch_log_group.function.retention_in_days == 30,

@@ -156,6 +156,7 @@ run "function_and_role_follow_the_options" {
       log_retention_days   = 365
       memory_mb            = 512
       reserved_concurrency = 10
+      system_log_level     = "INFO"
       timeout_seconds      = 120
     }
     role = { path = "/service/", permissions_boundary = "arn:aws:iam::111122223333:policy/team/boundary" }
@@ -167,6 +168,7 @@ run "function_and_role_follow_the_options" {
       aws_lambda_function.function.memory_size == 512,
       aws_lambda_function.function.timeout == 120,
       aws_lambda_function.function.logging_config[0].application_log_level == "WARN",
+      aws_lambda_function.function.logging_config[0].system_log_level == "INFO",
       aws_lambda_function.function.reserved_concurrent_executions == 10,
       aws_cloudwatch_log_group.function.retention_in_days == 365,
       aws_iam_role.function.path == "/service/",

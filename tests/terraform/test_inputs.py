@@ -54,7 +54,9 @@ def test_the_provider_rejects_at_plan_the_values_that_the_module_does_not_check(
     directory.mkdir()
     wrong: dict[str, dict[str, Any]] = {
         # In two files: after an error, Terraform does not check the function, which depends on it.
-        "function": {"function": {"architecture": "riscv", "memory_mb": 127}},
+        "function": {
+            "function": {"architecture": "riscv", "memory_mb": 127, "system_log_level": "OFF"}
+        },
         "before": {"function": {"log_retention_days": 31}, "table": {"stream": "NEW"}},
     }
     for name, inputs in wrong.items():
@@ -69,8 +71,9 @@ def test_the_provider_rejects_at_plan_the_values_that_the_module_does_not_check(
 
     assert code != 0
     words = " ".join(said.replace("│", " ").split())
-    assert words.count("Error:") == 4
+    assert words.count("Error:") == 5
     assert 'expected architectures to be one of ["x86_64" "arm64"], got riscv' in words
+    assert 'system_log_level to be one of ["DEBUG" "INFO" "WARN"], got OFF' in words
     assert "expected memory_size to be in the range (128 - " in words
     assert "expected retention_in_days to be one of [0 1 3 5 7 14 30" in words
     assert 'expected stream_view_type to be one of ["NEW_IMAGE"' in words

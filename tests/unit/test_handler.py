@@ -1,13 +1,13 @@
 """How long the function waits, without AWS; tests/integration/test_handler.py has the rest."""
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import Future, as_completed
 from datetime import UTC, datetime
 from typing import Any
 
-import boto3
 import pytest
 from botocore.config import Config
+from botocore.session import Session
 
 from function import handler
 from function.handler import Function, create_function
@@ -83,14 +83,14 @@ def test_a_call_without_a_response_ends_before_the_function_does(
     service: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     configs: dict[str, Config] = {}
-    connect: Callable[..., Any] = boto3.client
+    create_client = Session.create_client
 
-    def client(name: str, *, config: Config | None = None) -> Any:
-        made = connect(name, config=config)
+    def client(session: Session, name: str, **settings: Any) -> Any:
+        made: Any = create_client(session, name, **settings)
         configs[name] = made.meta.config
         return made
 
-    monkeypatch.setattr(boto3, "client", client)
+    monkeypatch.setattr(Session, "create_client", client)
     objects: Any = create_function(Settings(table_name="files"))._indexer.objects
     objects.client()
 

@@ -87,3 +87,17 @@ def test_reading_and_deciding_load_no_boto3(module: str) -> None:
         [sys.executable, "-c", program], check=True, capture_output=True, text=True, cwd=ROOT
     )
     assert loaded.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["verify", "--help"], ["ls"]])
+def test_the_command_line_explains_itself_without_loading_boto3(arguments: list[str]) -> None:
+    slow = {"boto3", "botocore", "cli.target", "rich.progress"}
+    program = (
+        f"import sys; from cli.main import execute; execute({arguments});"
+        f"print(sorted({slow} & set(sys.modules)), file=sys.stderr)"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True, cwd=ROOT
+    )
+    assert "Usage: file-index" in ran.stdout + ran.stderr
+    assert ran.stderr.splitlines()[-1] == "[]"

@@ -124,6 +124,17 @@ def test_a_repair_leaves_no_drift(
     assert index.read(BUCKET, "in/phantom").sequencer == "0055"  # type: ignore[union-attr]
 
 
+def test_botocore_parses_neither_the_bucket_nor_the_table(
+    s3: "S3Client", store: Store, file_index: FileIndexCommand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for key in ("a", "b"):
+        s3.put_object(Bucket=BUCKET, Key=key, Body=b"x")
+        store(record_of(s3, key))
+    monkeypatch.setattr("botocore.parsers.ResponseParser._handle_list", None)
+
+    assert verified(file_index).lines == [SUMMARY | {"compared": 2}]
+
+
 def test_only_the_prefix_is_verified(
     file_index: FileIndexCommand, s3: "S3Client", store: Store
 ) -> None:

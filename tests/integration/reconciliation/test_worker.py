@@ -608,12 +608,9 @@ def test_a_missing_table_or_setting_is_explained(
     assert "table files does not exist" in result["causes"][0]
 
 
-def test_a_worker_is_made_from_its_environment(
-    s3: "S3Client", dynamodb: "DynamoDBClient", monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("dynamodb")
+def test_a_worker_is_made_from_its_environment(s3: "S3Client") -> None:
     put(s3, "a")
-    clients = {"s3": s3, "dynamodb": dynamodb}
-    monkeypatch.setattr("boto3.client", lambda service, **_: clients[service])
     environment = {"TABLE_NAME": TABLE, "BUCKET_NAME": BUCKET, "GRACE_SECONDS": "1"}
 
     result = Machine(create_worker(environment | {"REPAIR": "true"})).run()
@@ -622,6 +619,20 @@ def test_a_worker_is_made_from_its_environment(
     for wrong in ({"GRACE_SECONDS": "0"}, {"GRACE_SECONDS": "301"}, {"REPAIR": "yes"}):
         with pytest.raises(SettingsError, match=next(iter(wrong))):
             create_worker(environment | wrong)
+
+
+def test_botocore_parses_neither_the_bucket_nor_the_table(
+    s3: "S3Client", store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(s3, "a", "b")
+    for key in ("a", "b"):
+        store(key)
+    worker = Machine(create_worker({"TABLE_NAME": TABLE, "BUCKET_NAME": BUCKET}))
+    monkeypatch.setattr("botocore.parsers.ResponseParser._handle_list", None)
+
+    result = worker.work(EVERYTHING)
+
+    assert (result["counts"]["compared"], result["keys"]) == (2, [])
 
 
 # --- Runs that nobody asked to repair ---

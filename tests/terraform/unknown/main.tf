@@ -71,6 +71,7 @@ module "for_each" {
     log_retention_days   = local.later.days
     memory_mb            = local.later.memory
     reserved_concurrency = local.later.memory
+    system_log_level     = local.later.level
     timeout_seconds      = local.later.days
   }
 

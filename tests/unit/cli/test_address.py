@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cli.address import Address, meanings
+from cli.chosen import filters_of
 from cli.errors import CommandError
 from cli.function.filters import Filter, Filters
-from cli.options import filters_of
 from cli.terminal import escaped
 from tests.unit.cli.test_terminal import hard_texts
 

@@ -6,11 +6,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from cli.chosen import Chosen
 from cli.connection import Connection, Credentials
 from cli.deployment import Deployment
 from cli.errors import CommandError
 from cli.main import execute
-from cli.options import Chosen
 from tests.unit.cli.deployments import OUTPUT
 from tests.unit.cli.sqs import refusal
 
@@ -133,7 +133,7 @@ def chosen(table: str | None, region: str | None) -> Connection:
 def test_the_region_is_the_one_given_or_the_deployments_or_the_environments(
     table: str | None, given: str | None, region: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cli.options.find", lambda *_: Deployment.of(OUTPUT, "deployment"))
+    monkeypatch.setattr("cli.chosen.find", lambda *_: Deployment.of(OUTPUT, "deployment"))
     monkeypatch.setenv("AWS_REGION", "eu-west-3")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-4")
 
@@ -150,6 +150,7 @@ def test_a_denial_without_a_name_asks_the_same_connection_for_the_caller(
 
     class Client:
         exceptions = SimpleNamespace(ResourceNotFoundException=KeyError)
+        meta = SimpleNamespace(events=SimpleNamespace(register=lambda *_: None))
 
         def get_item(self, **_: object) -> None:
             raise refusal("AccessDenied")

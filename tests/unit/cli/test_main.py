@@ -80,7 +80,7 @@ def test_wrong_usage_is_exit_code_2(
         (ZeroDivisionError(), 2, "Traceback (most recent call last):"),
     ],
 )
-@pytest.mark.parametrize("where", ["cli.main.get_command.get", "cli.main.app.resolve_command"])
+@pytest.mark.parametrize("where", ["cli.get.get", "cli.main.app.resolve_command"])
 def test_interrupts_and_errors_do_not_exit_with_1(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],

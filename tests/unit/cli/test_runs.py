@@ -15,6 +15,7 @@ from cli import backfill, verify
 from cli.address import Address
 from cli.backfill import Counts, write_counts
 from cli.checkpoint import Checkpoint, Left, identity
+from cli.chosen import filters_of
 from cli.connection import Connection
 from cli.errors import CommandError
 from cli.function.errors import ContentionError, UnreadableRecordError
@@ -26,7 +27,6 @@ from cli.function.reconciliation.failures import Failure
 from cli.function.reconciliation.filling import Filled
 from cli.function.reconciliation.findings import Drift, Findings
 from cli.function.record import FileRecord, ObjectMetadata, ObjectState, Unreadable
-from cli.options import filters_of
 from cli.progress import Work
 from cli.target import Target
 from local.waiting import HANG_SECONDS

@@ -4,11 +4,11 @@ import os
 
 import pytest
 
+from cli.chosen import filters_of
 from cli.deployment import Deployment
 from cli.errors import CommandError
 from cli.function.filters import Filter, Filters
 from cli.main import execute
-from cli.options import filters_of
 from cli.target import Target
 from tests.unit.cli.deployments import CONNECTION, deployed, table
 
@@ -84,7 +84,7 @@ def test_options_that_do_not_go_together_are_refused(
         assert TARGET.deployment
         return TARGET.deployment
 
-    monkeypatch.setattr("cli.options.find", find)
+    monkeypatch.setattr("cli.chosen.find", find)
 
     environment = dict(os.environ)
     code = execute(arguments)
