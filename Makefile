@@ -69,7 +69,7 @@ lint: $(DEV) ## Check style and types
 security: .venv-security/installed ## Check the Terraform files with checkov
 	@LOG_LEVEL=ERROR .venv-security/bin/checkov --config-file .checkov.yaml
 
-package: $(BIN)/python ## Write function.zip from function/
+package: $(BIN)/python ## Write function.zip from function/, and the packages of the examples
 	@$(BIN)/python -m tools.package
 
 tables: $(DEV) ## Write the tables of inputs and outputs into README.md

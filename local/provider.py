@@ -85,7 +85,7 @@ class KeptProvider:
         with output.open("wb") as written:
             return subprocess.Popen(
                 ["/bin/sh", "-c", _WATCHED, self._binary],
-                cwd=_where_the_package_is_found(directory),
+                cwd=_where_the_packages_are_found(directory),
                 env=variables,
                 stdin=subprocess.PIPE,
                 stdout=written,
@@ -109,15 +109,18 @@ class KeptProvider:
             raise ProviderError(f"{self._binary} did not start: {error}") from None
 
 
-def _where_the_package_is_found(directory: Path) -> Path:
-    """Create a directory from which `function.zip` and `../../function.zip` lead to the package.
+def _where_the_packages_are_found(directory: Path) -> Path:
+    """Create a directory from which the paths of all packages lead to them.
 
-    The module's root and the stacks in examples/ name it by these paths, and the provider reads it.
+    The provider reads `function.zip` for the module's root, `../../function.zip` for the stacks in
+    examples/, and for some of those a package of their own.
     """
     example = directory / "examples" / "stack"
     example.mkdir(parents=True)
     for folder in (directory, example):
         (folder / _PACKAGE.name).symlink_to(_PACKAGE)
+    for package in ROOT.glob("examples/*/*.zip"):
+        (example / package.name).symlink_to(package)
     return example
 
 

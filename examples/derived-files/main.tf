@@ -1,16 +1,5 @@
 # An index whose records point to a manifest of each object's content.
 
-terraform {
-  required_version = ">= 1.9"
-
-  required_providers {
-    aws = {
-      source  = "hashicorp/aws"
-      version = ">= 5.83, < 7.0"
-    }
-  }
-}
-
 module "file_index" {
   source = "../.." # or "git::https://github.com/YOUR-ORG/terraform-aws-file-index.git"
 

@@ -1,17 +1,6 @@
 # An index of a bucket that belongs to another account. `aws` is the account of the index, `aws.owner` the bucket's.
 # If the two accounts have stacks of their own, give the output `bucket_owner_adds` to the bucket's stack.
 
-terraform {
-  required_version = ">= 1.9"
-
-  required_providers {
-    aws = {
-      source  = "hashicorp/aws"
-      version = ">= 5.83, < 7.0"
-    }
-  }
-}
-
 provider "aws" {
   alias   = "owner"
   profile = "bucket-owner"

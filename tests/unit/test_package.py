@@ -1,4 +1,4 @@
-"""function.zip: the deployed package is the committed one, byte for byte."""
+"""function.zip and the packages of the examples: the deployed one is the committed one."""
 
 import ast
 import os
@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from tools.package import PACKAGE, ROOT, build
+from tools.package import PACKAGE, ROOT, SOURCES, build
 
 
-def test_the_committed_package_is_built_from_the_sources(tmp_path: Path) -> None:
-    build(tmp_path / "function.zip")
+@pytest.mark.parametrize("package", SOURCES, ids=lambda path: path.name)
+def test_the_committed_package_is_built_from_the_sources(tmp_path: Path, package: Path) -> None:
+    build(tmp_path / package.name, SOURCES[package])
 
-    assert (tmp_path / "function.zip").read_bytes() == PACKAGE.read_bytes(), "run `make package`"
+    assert (tmp_path / package.name).read_bytes() == package.read_bytes(), "run `make package`"
 
 
 def test_umask_and_file_modes_do_not_change_the_package(tmp_path: Path) -> None:
