@@ -2,8 +2,8 @@
 
 python -m benchmarks [SECTION ...]
 
-Without a section, it measures all of them and writes results.json and the chart. With sections, it
-only prints their tables. It exits with 1 if a measurement misses its target.
+Without a section, it measures all of them. It writes the results of each to results.json, and draws
+the chart once results.json has all sections. It exits with 1 if a measurement misses its target.
 """
 
 import sys
@@ -34,19 +34,22 @@ def main() -> int:
         console = Console(stderr=True)
         console.print(f"unknown: {', '.join(unknown)}. Sections: {', '.join(SECTIONS)}")
         return 2
-    sections = [_measured(name) for name in chosen]
     console = Console(highlight=False)
-    for section in sections:
+    sections = []
+    for name in chosen:
+        section = _measured(name)
+        write(section)
+        sections.append(section)
         for table in tables(section):
             console.print(table)
-    if not sys.argv[1:]:
-        write(sections)
-        note(f"wrote {RESULTS}")
-        draw(read())
+    note(f"wrote {RESULTS}")
+    if len(results := read()) == len(SECTIONS):
+        draw(results)
         note(f"wrote {CHART}")
-    for missed in (measured for section in sections for measured in section.missed):
-        console.print(f"missed its target: {missed.name}, {missed.unit}", style="red", markup=False)
-    return int(any(section.missed for section in sections))
+    missed = [one for section in sections for one in section.missed]
+    for one in missed:
+        console.print(f"missed its target: {one.name}, {one.unit}", style="red", markup=False)
+    return int(bool(missed))
 
 
 def _measured(name: str) -> Section:

@@ -5,7 +5,7 @@ python -m benchmarks.chart
 It reads results.json.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import matplotlib as mpl
@@ -19,7 +19,7 @@ from tools.package import ROOT
 from .function.bench import FLOOR, GET_THEN_PUT, HEAD_THEN_PUT, PLAIN_PUT, POWERTOOLS
 from .function.deployments import Deployment
 from .progress import note
-from .results import Figure, Ratio, Results, read
+from .results import Figure, Ratio, Section, read
 
 CHART = ROOT / "docs" / "benchmarks.svg"
 
@@ -45,12 +45,12 @@ _OFFSET = 0.17
 _SHARES = (0.1, 0.2, 0.5, 1, 2, 5, 10)
 
 
-def draw(results: Results, path: Path = CHART) -> None:
+def draw(sections: Sequence[Section], path: Path = CHART) -> None:
     """Draw the results. Raises KeyError if they lack a measurement that the chart shows."""
-    ratios = {ratio.name: ratio for section in results.sections for ratio in section.ratios}
+    ratios = {ratio.name: ratio for section in sections for ratio in section.ratios}
     prices = {
         figure.name: figure
-        for section in results.sections
+        for section in sections
         for figure in section.figures
         if figure.unit == _PER_MILLION
     }

@@ -5,7 +5,7 @@ import os
 import platform
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -62,6 +62,8 @@ class Section:
     title: str
     ratios: Sequence[Ratio] = ()
     figures: Sequence[Figure] = ()
+    machine: Mapping[str, Any] | None = None
+    """The machine that measured them; None until they are written."""
 
     @property
     def missed(self) -> list[Ratio | Figure]:
@@ -70,37 +72,28 @@ class Section:
         return [one for one in measured if one.missed]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Results:
-    """The sections of one run, and the machine that ran it."""
-
-    machine: Mapping[str, Any]
-    sections: Sequence[Section]
-
-
-def write(sections: Sequence[Section], path: Path = RESULTS) -> None:
-    """Write the sections as JSON, with this machine described."""
-    document = {"machine": _machine(), "sections": [asdict(section) for section in sections]}
+def write(section: Section, path: Path = RESULTS) -> None:
+    """Write a section as JSON, with this machine described, in place of its former results."""
+    sections = {one.title: one for one in read(path)} if path.exists() else {}
+    sections[section.title] = replace(section, machine=_machine())
+    document = [asdict(one) for one in sections.values()]
     path.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
 
 
-def read(path: Path = RESULTS) -> Results:
+def read(path: Path = RESULTS) -> list[Section]:
     """Read what `write` wrote."""
-    document = json.loads(path.read_text())
-    return Results(
-        machine=document["machine"],
-        sections=[
-            Section(
-                title=section["title"],
-                ratios=[
-                    Ratio(**ratio | {"quartiles": tuple(ratio["quartiles"])})
-                    for ratio in section["ratios"]
-                ],
-                figures=[Figure(**figure) for figure in section["figures"]],
-            )
-            for section in document["sections"]
-        ],
-    )
+    return [
+        Section(
+            title=section["title"],
+            ratios=[
+                Ratio(**ratio | {"quartiles": tuple(ratio["quartiles"])})
+                for ratio in section["ratios"]
+            ],
+            figures=[Figure(**figure) for figure in section["figures"]],
+            machine=section["machine"],
+        )
+        for section in json.loads(path.read_text())
+    ]
 
 
 def tables(section: Section) -> Iterator[Table]:

@@ -85,22 +85,22 @@ def test_a_default_that_the_module_does_not_have_is_an_error() -> None:
     assert default("memory_mb", "1") != "1"
 
 
-def test_results_survive_the_file(tmp_path: Path) -> None:
-    section = Section(
-        title="t",
-        ratios=[
-            Ratio(
-                name="r", ours=1, other=2, unit="ms", quartiles=(0.4, 0.5, 0.6), pairs=5, target=1
-            )
-        ],
-        figures=[Figure(name="f", value=3, unit="requests")],
+def test_each_section_replaces_its_former_results(tmp_path: Path) -> None:
+    path = tmp_path / "results.json"
+    ratio = Ratio(
+        name="r", ours=1, other=2, unit="ms", quartiles=(0.4, 0.5, 0.6), pairs=5, target=1
     )
+    figure = Figure(name="f", value=3, unit="requests")
 
-    write([section], tmp_path / "results.json")
+    write(Section(title="t", ratios=[ratio]), path)
+    write(Section(title="u", figures=[figure]), path)
+    write(Section(title="t", ratios=[ratio, ratio]), path)
 
-    results = read(tmp_path / "results.json")
-    assert results.sections == [section]
-    assert results.machine.keys() >= {
+    first, second = read(path)
+    assert (first.title, first.ratios, first.figures) == ("t", [ratio, ratio], [])
+    assert (second.title, second.ratios, second.figures) == ("u", [], [figure])
+    assert first.machine is not None
+    assert first.machine.keys() >= {
         "cores",
         "processor",
         "memory_gb",
