@@ -98,6 +98,8 @@ def at_random(rates: Mapping[Fault, float], statements_rate: float, seed: int) -
     of statements are few: at `statements_rate`, they have the faults of statements by turns.
     """
     chance = random.Random(seed)  # noqa: S311 # no secret
+    # Batches of statements draw from a sequence of their own, so other calls get the same faults.
+    chance_of_statements = random.Random(seed)  # noqa: S311 # no secret
     of_statements = cycle(OF_STATEMENTS)
     faults: list[Fault | None] = [*rates, None]
     weights = [*rates.values(), 1 - sum(rates.values())]
@@ -105,8 +107,9 @@ def at_random(rates: Mapping[Fault, float], statements_rate: float, seed: int) -
     def decide(call: Call) -> Fault | None:
         if call.operation == "PutItem" and zlib.crc32(call.body) % 100 == 0:
             return Fault.THROTTLED
-        if call.operation == _STATEMENTS and chance.random() < statements_rate:
-            return next(of_statements)
+        if call.operation == _STATEMENTS:
+            hit = chance_of_statements.random() < statements_rate
+            return next(of_statements) if hit else None
         return chance.choices(faults, weights)[0]
 
     return decide

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
 import boto3
 import pytest
@@ -17,22 +18,21 @@ from tests.e2e.bare import Bare
 from tests.e2e.proxy import Answer, Call, Fault, Proxy
 from tests.e2e.stack import Stack
 
-READER = "reader-of-an-index"
-
 
 @pytest.fixture(scope="module")
 def reader(metadata: Stack) -> Iterator[Any]:
     """The client of a user that has only the output index_read_policy."""
     iam = metadata.emulator.client("iam")
-    iam.create_user(UserName=READER)
+    user = f"reader-{uuid4().hex[:8]}"  # another process may run this fixture too
+    iam.create_user(UserName=user)
     iam.put_user_policy(
-        UserName=READER, PolicyName="index", PolicyDocument=metadata.outputs["index_read_policy"]
+        UserName=user, PolicyName="index", PolicyDocument=metadata.outputs["index_read_policy"]
     )
-    key = iam.create_access_key(UserName=READER)["AccessKey"]
+    key = iam.create_access_key(UserName=user)["AccessKey"]
     yield metadata.emulator.client_as("dynamodb", key["AccessKeyId"], key["SecretAccessKey"])
-    iam.delete_access_key(UserName=READER, AccessKeyId=key["AccessKeyId"])
-    iam.delete_user_policy(UserName=READER, PolicyName="index")
-    iam.delete_user(UserName=READER)
+    iam.delete_access_key(UserName=user, AccessKeyId=key["AccessKeyId"])
+    iam.delete_user_policy(UserName=user, PolicyName="index")
+    iam.delete_user(UserName=user)
 
 
 @pytest.fixture

@@ -6,18 +6,22 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
+from unittest.mock import patch
 
 import boto3
 from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.exceptions import ClientError
+from botocore.session import Session, get_session
+
+from function import clients
 
 _STATEMENT = re.compile(r'INSERT INTO "(?P<table>[^"]+)" VALUE \{(?P<attributes>.+)\}')
 _EVENT = "before-call.dynamodb.*"
 
 
 class Statements:
-    """Runs the INSERTs of the default session's clients, and counts all of their calls."""
+    """Runs the INSERTs of the function's clients, and counts all of their calls."""
 
     def __init__(self) -> None:
         self.calls: Counter[str] = Counter()
@@ -30,13 +34,15 @@ class Statements:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Run the statements of clients that are made while the block runs."""
-        events = boto3.DEFAULT_SESSION.events  # type: ignore[union-attr] # the fixture `session` sets it
-        events.register(_EVENT, self._call)
-        try:
+        """Run the statements of the clients that the function makes while the block runs."""
+
+        def session() -> Session:
+            made = get_session()
+            made.get_component("event_emitter").register(_EVENT, self._call)
+            return made
+
+        with patch.object(clients, "get_session", session):
             yield
-        finally:
-            events.unregister(_EVENT, self._call)
 
     def _call(self, model: Any, params: Mapping[str, Any], **_: Any) -> Any:
         self.calls[model.name] += 1

@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import TYPE_CHECKING
 
-import boto3
+from botocore.config import Config
 
+from function.clients import connector
 from function.record import FileRecord, InsertResult, ObjectState, WriteRefusedError
 from function.repository import FileIndex
 from tests.integration.conftest import BUCKET, TABLE
@@ -29,7 +30,7 @@ def test_the_model_table_behaves_like_the_table(
     dynamodb: "DynamoDBClient",
 ) -> None:
     with Statements().running():
-        index = FileIndex(boto3.client("dynamodb"), TABLE)
+        index = FileIndex(connector(Config())("dynamodb"), TABLE)
     random = Random(0)  # noqa: S311 # no secret
     model = ModelTable()
     read: dict[str, list[FileRecord | None]] = {key: [None] for key in KEYS}
