@@ -22,7 +22,7 @@ LONG_TOO := -m 'long or not long'
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-quick test-all part soak faults large bench picture lint security package tables address plan apply destroy workspace initialised environment clean
+.PHONY: help demo test test-quick test-all part soak faults large bench picture lint security package tables usage address plan apply destroy workspace initialised environment clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -74,6 +74,9 @@ package: $(BIN)/python ## Write function.zip from function/, and the packages of
 
 tables: $(DEV) ## Write the tables of inputs and outputs into README.md
 	@$(BIN)/python -m tools.readme_tables
+
+usage: $(DEV) ## Write the help of file-index into docs/file-index.md
+	@$(BIN)/python -m tools.command_help
 
 address: $(BIN)/python ## Write the repository's address everywhere; ADDRESS=https://…
 	@$(BIN)/python -m tools.repository_address $(ADDRESS)

@@ -13,6 +13,12 @@ FAILED = 2
 INTERRUPTED = 130
 PIPE_CLOSED = 141
 
+DENIALS = {"AccessDenied", "AccessDeniedException", "KMS.AccessDeniedException"}
+"""Codes with which AWS denies a call."""
+_ADVICE = (
+    "Your credentials must allow it; docs/file-index.md#permissions lists what each command needs."
+)
+
 
 class CommandError(Exception):
     """A command cannot do its work; the message says what to change."""
@@ -37,8 +43,9 @@ def cause(error: Exception) -> str:
 
     match error:
         case PermissionDeniedError():
-            advice = "The policy of whoever runs this must allow it."
-            return " ".join(filter(None, (error.refusal, advice, error.said)))
+            return " ".join(filter(None, (error.refusal, _ADVICE, error.said)))
+        case exceptions.ClientError() if error.response["Error"]["Code"] in DENIALS:
+            return f"{str(error).rstrip('.')}. {_ADVICE}"
         case TableMissingError():
             missing = str(error).partition(":")[0]
             return f"{missing}: check Region and account"

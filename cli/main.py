@@ -16,19 +16,25 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from . import errors
+from . import __version__, completion, errors
 from .errors import FAILED, INTERRUPTED, PIPE_CLOSED, CommandError
+from .help import Program, option
 from .options import (
+    LOCAL_ENGINE,
     STEP_FUNCTIONS,
     connection_options,
     deployment_options,
     engine_option,
+    filter_option,
     human_readable_option,
-    index_options,
     json_option,
     no_table_option,
     prefix_argument,
+    reading_options,
+    report_option,
     resume_option,
+    table_options,
+    versioned_option,
     writing_options,
 )
 from .terminal import write_stderr
@@ -37,13 +43,41 @@ if TYPE_CHECKING:
     from .target import Target
 
 GRACE_SECONDS = 120.0
+_THIS_SHELL = "this"
 
 
-@click.group()
+def _install_completion(context: click.Context, _: click.Parameter, shell: str | None) -> None:
+    if shell is None or context.resilient_parsing:  # the shell asks for completions
+        return
+    for line in completion.install(app, "" if shell == _THIS_SHELL else shell):
+        write_stderr("{}", line)
+    context.exit()
+
+
+@click.group(
+    cls=Program,
+    epilog="""
+        file-index COMMAND --help
+        file-index get s3://reports/2026/q1.json
+        file-index status --env prod
+    """,
+)
+@click.version_option(__version__, message="%(prog)s %(version)s")
+@option(
+    "--install-completion",
+    metavar=f"[{'|'.join(completion.SHELLS)}]",
+    is_flag=False,
+    flag_value=_THIS_SHELL,
+    is_eager=True,
+    expose_value=False,
+    callback=_install_completion,
+    help="Install completion for a shell and exit.",
+    show_default="the shell of $SHELL",
+)
 def app() -> None:
     """Read an index of files, fill it, verify it and repair it.
 
-    Exit codes: 0 yes or done; 1 no: no such record, drift found, messages left, not all right; 2
+    Exit codes: 0 yes, or done; 1 no: no such record, drift found, messages left, not all right; 2
     the command failed or is incomplete; 130 interrupted.
     """
 
@@ -58,10 +92,16 @@ def _target(**chosen: Any) -> "Target":
     return target
 
 
-@app.command()
+@app.command(
+    epilog="""
+        file-index get s3://reports/2026/q1.json
+        file-index get s3://reports/2026/q1.json --env prod --json
+        file-index get s3://reports/2026/q1.json --table reports-index
+    """
+)
 @click.argument("key", metavar="s3://BUCKET/KEY")
 @json_option
-@index_options
+@reading_options
 def get(key: str, *, as_json: bool, **chosen: Any) -> int:
     """Show the record of an object."""
     from . import get as command
@@ -70,13 +110,19 @@ def get(key: str, *, as_json: bool, **chosen: Any) -> int:
     return command.get(target, target.objects(key), as_json=as_json)
 
 
-@app.command()
+@app.command(
+    epilog="""
+        file-index ls s3://reports/2026/
+        file-index ls s3://reports --recursive --summarize --human-readable
+        file-index ls s3://reports --recursive --json --env prod
+    """
+)
 @prefix_argument
-@click.option("--recursive", is_flag=True, help="Every key below the prefix, not one level.")
-@click.option("--summarize", is_flag=True, help="Number and total size at the end.")
+@option("--recursive", is_flag=True, help="List every key below the prefix, not one level.")
+@option("--summarize", is_flag=True, help="Add the number and total size of the objects.")
 @human_readable_option
 @json_option
-@index_options
+@reading_options
 def ls(
     prefix: str,
     *,
@@ -100,18 +146,25 @@ def ls(
     )
 
 
-@app.command()
+@app.command(
+    epilog="""
+        file-index du s3://reports --human-readable
+        file-index du s3://reports/2026/ --depth 3 --env prod
+        file-index du s3://reports --depth 0 --json
+    """
+)
 @prefix_argument
-@click.option(
+@option(
     "--depth",
     type=click.IntRange(min=0),
+    metavar="LEVELS",
     default=1,
     show_default=True,
-    help="Levels of directories below the prefix; 0: the prefix alone.",
+    help="Levels of directories below the prefix. 0 shows the prefix alone.",
 )
 @human_readable_option
 @json_option
-@index_options
+@reading_options
 def du(prefix: str, *, depth: int, human_readable: bool, as_json: bool, **chosen: Any) -> int:
     """Show size and number of objects by directory, from the records.
 
@@ -130,20 +183,30 @@ def du(prefix: str, *, depth: int, human_readable: bool, as_json: bool, **chosen
     )
 
 
-@app.command()
+@app.command(
+    epilog="""
+        file-index backfill s3://reports --dry-run
+        file-index backfill s3://reports/2026/ --env prod --report failed.jsonl
+        file-index backfill s3://reports --engine step-functions
+    """
+)
 @prefix_argument
 @engine_option
 @resume_option
-@click.option("--dry-run", is_flag=True, help="Count what would be written; write nothing.")
-@click.option(
-    "--report",
-    type=click.Path(path_type=Path),
-    help="Write each object that failed to this file, as JSON lines.",
-)
 @json_option
-@index_options
+@option(
+    "--dry-run",
+    is_flag=True,
+    heading=LOCAL_ENGINE,
+    help="Count what would be written, and write nothing.",
+)
+@report_option("each object that failed")
+@deployment_options
+@table_options
+@filter_option("Only with --table.")
 @writing_options
-@click.option("--versioned", is_flag=True, help="With --table: bucket.versioned.")
+@versioned_option
+@connection_options
 def backfill(
     prefix: str,
     *,
@@ -157,8 +220,9 @@ def backfill(
     """Insert a record for every object that has none.
 
     If records hold object metadata or point to derived files, refresh them all. Existing records,
-    and what events write meanwhile, are left alone. Exit code 0: done; 1: no object has the prefix;
-    2: some objects failed, or the command stopped.
+    and what events write meanwhile, are left alone.
+
+    Exit codes: 0 done; 1 no object has the prefix; 2 some objects failed, or the command stopped.
     """
     from . import backfill as command
     from . import step_functions
@@ -182,26 +246,41 @@ def backfill(
     )
 
 
-@app.command()
+@app.command(
+    epilog="""
+        file-index verify s3://reports --report drift.jsonl
+        file-index verify s3://reports/2026/ --env prod --repair
+        file-index verify s3://reports --engine step-functions
+    """
+)
 @prefix_argument
 @engine_option
-@click.option("--repair", is_flag=True, help="Repair what differs.")
-@click.option("--versions", is_flag=True, help="Compare version ids too, in a versioned bucket.")
-@click.option(
+@option("--repair", is_flag=True, help="Repair each key that differs.")
+@resume_option
+@json_option
+@option(
+    "--versions",
+    is_flag=True,
+    heading=LOCAL_ENGINE,
+    help="Compare version ids too, in a versioned bucket.",
+)
+@option(
     "--grace",
     type=click.FloatRange(min=0),
-    show_default=str(GRACE_SECONDS),
-    help="Seconds after which a difference is checked again: its event may be late.",
+    metavar="SECONDS",
+    heading=LOCAL_ENGINE,
+    show_default=f"{GRACE_SECONDS:g}",
+    help="Check a difference again after this time, because its event may be late.",
 )
-@resume_option
-@click.option(
-    "--report",
-    type=click.Path(path_type=Path),
-    help="Write each difference and each failure to this file, as JSON lines.",
+@report_option("each difference and each failure")
+@deployment_options
+@table_options
+@filter_option(
+    "Without --table, these replace the filters in the outputs, but only with --engine local and"
+    " without --repair."
 )
-@json_option
-@index_options
 @writing_options
+@connection_options
 def verify(
     prefix: str,
     *,
@@ -216,8 +295,10 @@ def verify(
 ) -> int:
     """Compare index and bucket.
 
-    Exit code 0: no difference; 1: differences, repaired or not; 2: some keys could not be compared
-    or repaired, or the command stopped. Lines are not in key order if several cores work.
+    Lines are not in key order if several cores work.
+
+    Exit codes: 0 no difference; 1 differences, repaired or not; 2 some keys could not be compared
+    or repaired, or the command stopped.
     """
     from . import step_functions
     from . import verify as command
@@ -256,21 +337,35 @@ def verify(
     )
 
 
-@app.command()
-@click.option("--dry-run", is_flag=True, help="Only count the messages.")
+@app.command(
+    epilog="""
+        file-index redrive --dry-run
+        file-index redrive --env prod
+    """,
+    short_help="Replay the messages of the dead-letter queue.",
+)
+@option("--dry-run", is_flag=True, help="Only count the messages.")
 @json_option
 @deployment_options
 @connection_options
 @no_table_option
 def redrive(*, dry_run: bool, as_json: bool, **chosen: Any) -> int:
-    """Show the messages of the dead-letter queue by cause, then replay them."""
+    """Show the messages of the dead-letter queue by cause, then replay them.
+
+    Exit codes: 0 nothing is left; 1 messages are left; 2 the command stopped.
+    """
     from . import redrive as command
 
     target = _target(**chosen)
     return command.redrive(target, dry_run=dry_run, as_json=as_json)
 
 
-@app.command()
+@app.command(
+    epilog="""
+        file-index status
+        file-index status --env prod --json
+    """
+)
 @json_option
 @deployment_options
 @connection_options
@@ -278,8 +373,10 @@ def redrive(*, dry_run: bool, as_json: bool, **chosen: Any) -> int:
 def status(*, as_json: bool, **chosen: Any) -> int:
     """Show whether everything is all right with a deployment.
 
-    The last proof that index and bucket are equal, dead letters, waiting events, and alarms. Exit
-    code 0: all is as it should be; 1: something is not; 2: some of it could not be found out.
+    The checks are the last proof that index and bucket are equal, dead letters, waiting events, and
+    alarms.
+
+    Exit codes: 0 nothing is wrong; 1 something is wrong; 2 a check could not be made.
     """
     from . import status as command
 
@@ -288,9 +385,9 @@ def status(*, as_json: bool, **chosen: Any) -> int:
 
 def _check_local(options: Mapping[str, object]) -> None:
     """Raise CommandError if an option is given that only the local engine has."""
-    for option, value in options.items():
+    for name, value in options.items():
         if value:
-            raise CommandError(f"{option} only goes with --engine local: leave it out")
+            raise CommandError(f"{name} only goes with --engine local: leave it out")
 
 
 def execute(arguments: Sequence[str]) -> int:
@@ -319,15 +416,17 @@ def execute(arguments: Sequence[str]) -> int:
 
 
 def _invoke(arguments: Sequence[str]) -> int:
+    if instruction := os.environ.get(completion.VARIABLE):
+        return completion.answer(app, instruction)
     # app.main would answer an interrupt and a closed pipe itself, with exit code 1: "no".
     try:
-        with app.make_context("file-index", list(arguments)) as context:
+        with app.make_context(completion.PROGRAM, list(arguments)) as context:
             code: int = app.invoke(context)
             return code
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except click.exceptions.Exit as shown:  # --help
+    except click.exceptions.Exit as shown:  # --help, and other options that end the program
         return shown.exit_code
 
 

@@ -17,7 +17,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from .dead_letters import UNSAID, Clock, Count, DeadLetterQueue, Letter
-from .errors import NO, OK, CommandError
+from .errors import DENIALS, NO, OK, CommandError
 from .progress import Work
 from .target import Target
 from .terminal import write_causes, write_stderr, write_stdout
@@ -25,7 +25,6 @@ from .terminal import write_causes, write_stderr, write_stdout
 _THROTTLED_SECONDS = 60
 _ONE_EVENT = re.compile("^1 of 1 object events failed: ")
 """How the function's error begins for a payload with one event, as most have."""
-_DENIALS = {"AccessDenied", "AccessDeniedException", "KMS.AccessDeniedException"}
 
 
 @dataclass(slots=True)
@@ -133,7 +132,7 @@ def _error_of_deleting(delete: Callable[[], None]) -> str | None:
     try:
         delete()
     except (BotoCoreError, ClientError) as error:
-        if isinstance(error, ClientError) and error.response["Error"]["Code"] in _DENIALS:
+        if isinstance(error, ClientError) and error.response["Error"]["Code"] in DENIALS:
             raise  # no other could be deleted either
         return f"replayed, but could not be deleted: {error}"
     return None

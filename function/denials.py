@@ -173,7 +173,8 @@ def _advice_to(owner: str, action: str) -> str:
 
 def _role(user: str | None) -> str:
     if user is None:
-        return f"the role of function {os.environ.get('AWS_LAMBDA_FUNCTION_NAME', '(unknown)')}"
+        function = os.environ.get("AWS_LAMBDA_FUNCTION_NAME")
+        return f"the role of function {function}" if function else "the caller"
     assumed = re.fullmatch(r"arn:[\w-]+:sts::\d+:assumed-role/([^/]+)/.+", user)
     return f"role {assumed[1]}" if assumed else user
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import hcl2
 
+from tools.markers import replaced
 from tools.module_copy import ROOT
 
 README = ROOT / "README.md"
@@ -75,12 +76,7 @@ def written(readme: str, root: Path = ROOT) -> str:
         "outputs": outputs_table((root / "outputs.tf").read_text()),
     }
     for name, table in tables.items():
-        begin, end = f"<!-- {name} -->\n", f"\n<!-- /{name} -->"
-        before, found_begin, rest = readme.partition(begin)
-        _, found_end, after = rest.partition(end)
-        if not (found_begin and found_end):
-            raise ValueError(f"README.md has no markers {begin.strip()} and {end.strip()}")
-        readme = f"{before}{begin}{table}{end}{after}"
+        readme = replaced(readme, name, table)
     return readme
 
 

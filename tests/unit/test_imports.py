@@ -16,7 +16,7 @@ PARSER = "function.event_parser"
 MAY_IMPORT = {
     "function": set[str](),
     "cli": set[str](),  # it has the function's modules as its own, under cli/function
-    "tools": set[str](),
+    "tools": {"cli"},
     "local": {"cli", "tools"},
 }
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from cli import __version__
 from tools.package import ROOT
 
 
@@ -139,10 +140,12 @@ def test_the_command_without_its_extra_says_how_to_install_it(
     assert "pipx install 'file-index[cli] @ git+https://" in said.stderr
 
 
-def test_the_distribution_needs_boto3_alone_and_is_typed(environment: Path) -> None:
+def test_the_distribution_has_its_version_needs_boto3_alone_and_is_typed(environment: Path) -> None:
     (metadata,) = environment.glob("file_index-*.dist-info/METADATA")
-    needs = email.message_from_string(metadata.read_text()).get_all("Requires-Dist", [])
+    stated = email.message_from_string(metadata.read_text())
+    needs = stated.get_all("Requires-Dist", [])
 
+    assert stated["Version"] == __version__
     assert [need for need in needs if "extra ==" not in need] == ["boto3>=1.35.50"]
     assert sorted(need.partition(">")[0] for need in needs if "extra == 'cli'" in need) == [
         "click",

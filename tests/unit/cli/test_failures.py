@@ -31,10 +31,27 @@ def client_error(code: str, operation: str = "HeadObject") -> ClientError:
 def test_a_denial_is_kept_in_words_that_say_what_to_do() -> None:
     assert Failure.of("k", refused("HeadObject", "403"), cause).cause == (
         "arn:aws:iam::1:user/me is not authorized to perform: s3:GetObject"
-        " on resource: a resource. The policy of whoever runs this"
-        " must allow it. AWS says: User: arn:aws:iam::1:user/me is not authorized to perform:"
-        " s3:GetObject"
+        " on resource: a resource. Your credentials must allow it; docs/file-index.md#permissions"
+        " lists what each command needs. AWS says: User: arn:aws:iam::1:user/me is not authorized"
+        " to perform: s3:GetObject"
     )
+
+
+@pytest.mark.parametrize(
+    "code", ["AccessDenied", "AccessDeniedException", "KMS.AccessDeniedException"]
+)
+def test_a_denial_in_the_words_of_aws_says_what_to_do_too(code: str) -> None:
+    assert cause(client_error(code, "ReceiveMessage")) == (
+        f"An error occurred ({code}) when calling the ReceiveMessage operation: User:"
+        " arn:aws:iam::1:user/me is not authorized to perform: s3:GetObject. Your credentials must"
+        " allow it; docs/file-index.md#permissions lists what each command needs."
+    )
+
+
+def test_any_other_error_of_aws_is_left_as_it_is() -> None:
+    error = client_error("InternalError")
+
+    assert cause(error) == str(error)
 
 
 def test_a_run_ends_if_every_object_is_denied(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,46 +1,8 @@
-"""What the command line itself says: help, usage errors and exit codes."""
+"""What the command line itself says: usage errors and exit codes."""
 
 import pytest
 
 from cli.main import execute
-
-CONNECTION = ["--profile", "--region", "--endpoint-url"]
-INDEX = ["--json", "--env", "--index", "--table", "--partitions", "--filter", *CONNECTION]
-WRITING = ["--tombstone-days", "--object-metadata", "--object-tags"]
-
-
-@pytest.mark.parametrize(
-    ("command", "options"),
-    [
-        ("get", INDEX),
-        ("ls", ["--recursive", "--summarize", "--human-readable", *INDEX]),
-        (
-            "backfill",
-            ["--engine", "--resume", "--dry-run", "--report", *INDEX, *WRITING, "--versioned"],
-        ),
-        (
-            "verify",
-            [
-                *("--engine", "--repair", "--versions", "--grace", "--resume", "--report"),
-                *INDEX,
-                *WRITING,
-            ],
-        ),
-        ("redrive", ["--dry-run", "--json", "--env", "--index", *CONNECTION]),
-        ("status", ["--json", "--env", "--index", *CONNECTION]),
-    ],
-)
-def test_help_lists_the_options_of_a_command_in_order(
-    capsys: pytest.CaptureFixture[str], command: str, options: list[str]
-) -> None:
-    code = execute([command, "--help"])
-
-    said = capsys.readouterr()
-    usage, _, listed = said.out.partition("Options:\n")
-    starts = [line.split()[0] for line in listed.splitlines() if line.startswith("  --")]
-    assert (code, said.err) == (0, "")
-    assert usage.startswith(f"Usage: file-index {command} [OPTIONS]")
-    assert starts == [*options, "--help"]
 
 
 def test_without_arguments_it_shows_help_and_exits_with_2(

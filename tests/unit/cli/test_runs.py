@@ -38,7 +38,7 @@ NOW = datetime(2026, 11, 23, 8, 15, 30, tzinfo=UTC)
 DENIED = (
     "me is not authorized to perform: s3:GetObject or s3:ListBucket"
     " on resource: object b/{0}, or bucket b."
-    " The policy of whoever runs this must allow it."
+    " Your credentials must allow it; docs/file-index.md#permissions lists what each command needs."
 )
 
 

@@ -716,7 +716,10 @@ def test_a_missing_permission_leaves_the_other_answers(
     assert said.lines(check) == [f"unknown {check} could not be found out"]
     assert said.out.count("  ok ") == 4
     assert said.err.startswith(f"{check} could not be found out: ")
-    assert f" is not authorized to perform: {action} on resource: " in said.err
+    who = "arn:aws:iam::123456789012:user/eve" if "eve" in message else "the caller"
+    assert f": {who} is not authorized to perform: {action} on resource: " in said.err
+    assert ". Your credentials must allow it; docs/file-index.md#permissions lists" in said.err
+    assert "module" not in said.err
 
 
 class Nobody:
