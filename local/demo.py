@@ -34,7 +34,7 @@ NEXT_STEPS = {
         "examples/existing-bucket-eventbridge",
     ),
     "read the index": ("docs/reading.md", "examples/reader"),
-    "start a job per change": ("examples/on-change",),
+    "react to each change": ("examples/on-change",),
     "fill and verify it": ("docs/file-index.md",),
     "explain a failure": ("docs/operations.md",),
     "estimate the cost": ("docs/cost.md",),
@@ -125,9 +125,10 @@ def main() -> int:
         signal.signal(number, stop)  # also SIGINT: a background job is started with it ignored
     started = time.monotonic()
     console.print(
-        "This demo takes about a minute and needs no AWS account. Terraform and the real AWS"
-        " provider apply this module to an AWS that runs on this machine. The demo uses it as an"
-        " application would, lets things go wrong, and destroys everything.\n"
+        "This demo takes about a minute, half of it for terraform apply, and needs no AWS"
+        " account. Terraform and the real AWS provider apply this module to an AWS that runs on"
+        " this machine. The demo uses it as an application would, lets things go wrong, and"
+        " destroys everything.\n"
     )
     try:
         with ExitStack() as stack:

@@ -81,9 +81,8 @@ class Story:
             table.add_row(what, escape(key), "" if body is None else f"{len(body)} bytes")
         self._console.print(table)
         self._say(
-            f"The index equals the bucket {self._seconds_until_equal():.1f} s after the last call."
-            " Until then, the function's processes were starting. The next file meets a running"
-            " one, which logs:"
+            f"The index equals the bucket {self._seconds_until_equal():.1f} s after the last call,"
+            " cold starts of the function included. For the next file it is warm, and logs:"
         )
         key = f"{PREFIX}q3.json"
         self._s3.put_object(Bucket=self._bucket, Key=key, Body=b'{"total": 3}')
@@ -140,15 +139,15 @@ class Story:
         with without_policy(self._iam, self._role, "table"):
             self._begin(
                 "4. A failed event is explained, kept and replayed",
-                "Somebody removes the function's permission to write to the table. Then"
-                f" {key!r} is uploaded. The function logs:",
+                "The demo removes the function's permission to write to the table, and uploads"
+                f" {key!r}. The function logs:",
             )
             self._s3.put_object(Bucket=self._bucket, Key=key, Body=b"a;b")
             line = self._wait_for_lines(key=key, outcome="failed")[0]
-            self._show_line(line, "outcome", "key", "event", "errorType")
+            self._show_line(line, "outcome", "key", "errorType")
             self._say("Lambda retries twice and sends the event to the dead-letter queue.")
             wait_for(self._dead_letters, lambda: "no dead letter")
-        self._say("Somebody restores the permission and replays the event:")
+        self._say("The demo restores the permission, and replays the event:")
         self._run("redrive")
         self._console.print()
         self._run("ls", self._address(key))
@@ -161,8 +160,8 @@ class Story:
             self._s3.delete_object(Bucket=self._bucket, Key="with space + plus.csv")
         self._begin(
             "5. Lost events are found and repaired",
-            "Somebody removes the bucket's notification for a moment. Meanwhile one file is"
-            " uploaded, one is overwritten and one is deleted. S3 reports none of that:",
+            "The demo removes the bucket's notification for a moment. Meanwhile it uploads a file,"
+            " overwrites one and deletes one. S3 sends no event for them:",
         )
         # The default grace period is for late events; here, none is under way.
         verify = ("verify", self._address(), "--grace", "1")
