@@ -3,7 +3,6 @@
 python -m local.demo [--keep]
 """
 
-import json
 import os
 import shlex
 import signal
@@ -11,304 +10,91 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
-from statistics import median
-from typing import Any
-from urllib.parse import quote_plus
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Column, Table
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
 
-from cli.function.reader import IndexReader
-from cli.function.record import FileRecord, format_time
-from local.deployment import Deployment, DeploymentError, without_events, without_policy
+from local.deployment import Deployment, DeploymentError
 from local.emulator import Emulator, EmulatorError
 from local.provider import KeptProvider, ProviderError, provider_binary
-from local.waiting import wait_for
+from local.story import Story, StoryError, heading
 from tools.module_copy import ROOT, ModuleCopy
 from tools.terraform_init import TerraformError
-
-PREFIX = "reports/2026/"
 
 console = Console(highlight=False)
 
 
-class Demo:
-    """The parts of the demo, in order."""
+NEXT_STEPS = {
+    "use it in your stack": ("README.md#use-it-as-a-module", "examples/basic"),
+    "index an existing bucket": (
+        "README.md#use-an-existing-bucket",
+        "examples/existing-bucket-eventbridge",
+    ),
+    "read the index": ("docs/reading.md", "examples/reader"),
+    "react to each change": ("examples/on-change",),
+    "fill and verify it": ("docs/file-index.md",),
+    "explain a failure": ("docs/operations.md",),
+    "estimate the cost": ("docs/cost.md",),
+}
+"""What a reader can do after the demo, and the pages and stacks that show how."""
 
-    def __init__(self, emulator: Emulator, deployment: Deployment) -> None:
-        outputs = deployment.outputs()
-        self.deployment = deployment
-        self.s3 = emulator.client("s3")
-        self.iam = emulator.client("iam")
-        self.awslambda = emulator.client("lambda")
-        self.logs = emulator.client("logs")
-        self.sqs = emulator.client("sqs")
-        self.bucket: str = outputs["bucket"]["name"]
-        self.dead_letter_url: str = outputs["dead_letter_queue"]["url"]
-        self.role: str = outputs["role"]["name"]
-        self.function: str = outputs["function"]["name"]
-        self.log_group: str = outputs["log_group"]["name"]
-        self.table: str = outputs["table"]["name"]
-        self.index = IndexReader(emulator.client("dynamodb"), self.table)
 
-    def run(self) -> None:
-        """Use the bucket as an application would, then look at the index."""
-        self.upload()
-        self.wait_until_caught_up()
-        self.show_records()
-        self.show_prefix()
-        self.show_duplicate()
-        self.show_log()
-        self.show_failure()
-        self.show_repair()
+class Resources:
+    """Counts the resources that Terraform has finished, on the screen while it works."""
 
-    def upload(self) -> None:
-        """Put, overwrite and delete files, some with keys that other tools get wrong."""
-        steps: list[tuple[str, str, bytes | None]] = [
-            ("put", "hello.txt", b"hello"),
-            ("put", "with space + plus.csv", b"a;b\n1;2\n"),
-            ("put", "ünïcode/日本語.txt", "こんにちは".encode()),
-            ("put", f"{PREFIX}q1.json", b"{}"),
-            ("put", f"{PREFIX}q2/details.json", b'{"total": 1}'),
-            ("overwrite", "hello.txt", b"hello again"),
-            ("put", "draft.tmp", b"not for long"),
-            ("delete", "draft.tmp", None),
-        ]
-        heading(f"1. Files go into the bucket {self.bucket}")
-        table = Table("what", "key", "bytes")
-        for what, key, body in steps:
-            if body is None:
-                self.s3.delete_object(Bucket=self.bucket, Key=key)
-            else:
-                self.s3.put_object(Bucket=self.bucket, Key=key, Body=body)
-            table.add_row(what, key, "" if body is None else str(len(body)))
-        console.print(table)
+    def __init__(self) -> None:
+        self._progress = Progress()
 
-    def wait_until_caught_up(self) -> None:
-        """Wait until the index equals the bucket."""
+    def finished(self, _resource: str) -> None:
+        """Count one more."""
+        self._progress.advance(self._progress.task_ids[0])
+
+    @contextmanager
+    def counted(self, command: str, done: str) -> Iterator[None]:
+        """Show the count during the block, and the total and the time at its end."""
         started = time.monotonic()
-        wait_for(
-            lambda: self.objects() == [(r.key, r.known.size, r.known.etag) for r in self.records()],
-            lambda: f"bucket {self.objects()}, index {self.records()}",
+        columns = (
+            SpinnerColumn(),
+            TextColumn("{task.description}: {task.completed} resources"),
+            TimeElapsedColumn(),
         )
-        # A deleted file may also be absent because its events have not arrived yet.
-        wait_for(
-            lambda: self.tombstone("draft.tmp"),
-            lambda: f"draft.tmp is {self.index.read(self.bucket, 'draft.tmp')}",
+        self._progress = Progress(
+            *columns,
+            console=console,
+            refresh_per_second=4,
+            transient=True,
+            disable=not console.is_terminal,
         )
-        console.print(
-            f"Index and bucket are equal {time.monotonic() - started:.1f} s after the last call."
-        )
-
-    def show_records(self) -> None:
-        """Show the items in DynamoDB."""
-        heading(f"2. The records in the table {self.table}")
-        table = Table(Column("key", overflow="fold"), "size", "event", "sequencer")
-        for record in self.records():
-            table.add_row(
-                escape(record.key), str(record.known.size), record.event_name, record.sequencer
-            )
-        console.print(table)
-        console.print(
-            "The deleted file is gone; its tombstone keeps late events from undoing that:"
-        )
-        tombstone = self.record("draft.tmp").to_item()
-        console.print_json(
-            json.dumps({name: next(iter(value.values())) for name, value in tombstone.items()}),
-            indent=None,
-        )
-
-    def show_prefix(self) -> None:
-        """List a prefix with one DynamoDB query."""
-        heading(f"3. A prefix listing: one Query, no scan, no call to S3 ({PREFIX})")
-        started = time.monotonic()
-        listed = list(self.index.list_prefix(self.bucket, PREFIX))
-        elapsed = (time.monotonic() - started) * 1000
-        for record in listed:
-            console.print(f"  {escape(record.key)}  {record.known.size} bytes")
-        console.print(f"{len(listed)} records in {elapsed:.0f} ms")
-
-    def show_duplicate(self) -> None:
-        """Deliver events twice and late, as S3 may."""
-        heading("4. S3 delivers at least once, and not always in order")
-        for what, key in (
-            ("the overwrite of hello.txt, delivered twice", "hello.txt"),
-            ("the upload of draft.tmp, delivered after its delete", "draft.tmp"),
-        ):
-            record = self.record(key)
-            payload = json.dumps(upload_event(record, self.upload_sequencer(key)))
-            response = self.awslambda.invoke(FunctionName=self.function, Payload=payload)
-            outcomes = json.load(response["Payload"])
-            same = self.record(key) == record
-            said = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items() if count)
-            console.print(f"  {what}: {said}; the record is {'unchanged' if same else 'CHANGED'}")
-
-    def show_log(self) -> None:
-        """Show the lines that the function wrote to CloudWatch Logs."""
-        heading(f"5. What the function wrote to CloudWatch Logs ({self.log_group})")
-        lines = sorted(self.log_lines(), key=lambda line: str(line["timestamp"]))
-        for line in lines:
-            if line["message"] != "summary":
-                shown = ("level", "outcome", "key", "event", "sequencer", "lag_ms")
-                console.print_json(
-                    json.dumps({name: line[name] for name in shown if name in line}),
-                    indent=None,
-                )
-        lags = [line["lag_ms"] for line in lines if line.get("outcome") in ("indexed", "removed")]
-        console.print(
-            f"From S3's event to the record: median {median(lags):.0f} ms, "
-            f"longest {max(lags):.0f} ms (cold starts of a local emulator included)."
-        )
-
-    def show_failure(self) -> None:
-        """Remove a permission, watch an upload fail, restore it, and replay."""
-        heading("6. A failed event is explained and kept, and can be replayed")
-        key = "late report.csv"
-        with without_policy(self.iam, self.role, "table"):
-            console.print(f"  Removed the role's permission to write to the table. Uploading {key}")
-            self.s3.put_object(Bucket=self.bucket, Key=key, Body=b"a;b")
-
-            def failures() -> list[dict[str, Any]]:
-                lines = list(self.log_lines())
-                return [line for line in lines if line.get("errorType") and line.get("key") == key]
-
-            line = wait_for(failures, lambda: f"no failure of {key}")[0]
-            # file-index shows the cause below.
-            console.print_json(
-                json.dumps({name: line[name] for name in ("outcome", "key", "errorType")}),
-                indent=None,
-            )
-            console.print(
-                "  Lambda tries three times, then sends the event to the dead-letter queue."
-            )
-            wait_for(self.dead_letters, lambda: "no dead letter")
-        console.print("  The role is allowed to write to the table again.")
-        self.show_command("redrive")
-        console.print(f"  {key} is in the index: {self.record(key).known.size} bytes")
-
-    def show_repair(self) -> None:
-        """Lose events, then fill, verify and repair the index."""
-        heading("7. Differences that no event reports are found and repaired")
-        with without_events(self.s3, self.bucket):
-            for key in ("before the index.csv", "hello.txt"):
-                self.s3.put_object(Bucket=self.bucket, Key=key, Body=b"nobody was told")
-            self.s3.delete_object(Bucket=self.bucket, Key="with space + plus.csv")
-        console.print(
-            "  While S3 sent no events, one file was uploaded, one changed and one deleted."
-        )
-        url = f"s3://{self.bucket}"
-        self.show_command("backfill", url)
-        self.show_command("verify", url, "--grace", "1", "--repair")
-        self.show_command("verify", url, "--grace", "1")
-
-    def dead_letters(self) -> int:
-        """Return the approximate number of messages in the dead-letter queue."""
-        attributes = self.sqs.get_queue_attributes(
-            QueueUrl=self.dead_letter_url, AttributeNames=["ApproximateNumberOfMessages"]
-        )["Attributes"]
-        return int(attributes["ApproximateNumberOfMessages"])
-
-    def show_command(self, *arguments: str) -> None:
-        """Run `file-index` and show its output."""
-        console.print(f"[bold]$ file-index {escape(shlex.join(arguments))}")
-        console.print(escape(self.file_index(*arguments)), end="", soft_wrap=True)
-
-    def file_index(self, *arguments: str) -> str:
-        """Return the output of `file-index`."""
-        with self.deployment.file_index(*arguments) as process:
-            return process.communicate()[0]
-
-    def record(self, key: str) -> FileRecord:
-        """Return the record or tombstone of a key. Raises LookupError."""
-        record = self.index.read(self.bucket, key)
-        if record is None:
-            raise LookupError(f"the index has no record of {key}")
-        return record
-
-    def tombstone(self, key: str) -> FileRecord | None:
-        """Return the tombstone of a key, or None if there is none yet."""
-        record = self.index.read(self.bucket, key)
-        return record if record and record.deleted else None
-
-    def upload_sequencer(self, key: str) -> str:
-        """Return the sequencer of a key's latest upload, once the function's log has it."""
-
-        def logged() -> list[str]:
-            return [
-                line["sequencer"]
-                for line in self.log_lines()
-                if line.get("key") == key and line["event"].startswith("ObjectCreated")
-            ]
-
-        return max(wait_for(logged, lambda: f"no line about {key}"))
-
-    def objects(self) -> list[tuple[str, int, str]]:
-        """Return the objects that the bucket lists."""
-        listed = self.s3.list_objects_v2(Bucket=self.bucket).get("Contents", [])
-        return [(found["Key"], found["Size"], found["ETag"].strip('"')) for found in listed]
-
-    def records(self) -> list[FileRecord]:
-        """Return the records that the index lists."""
-        return list(self.index.list_prefix(self.bucket))
-
-    def log_lines(self) -> Iterator[dict[str, Any]]:
-        """Return the function's own log lines, without the runtime's START, END and REPORT."""
-        pages = self.logs.get_paginator("filter_log_events").paginate(logGroupName=self.log_group)
-        for page in pages:
-            for entry in page["events"]:
-                if entry["message"].startswith("{"):
-                    yield json.loads(entry["message"])
-
-
-def upload_event(record: FileRecord, sequencer: str) -> dict[str, Any]:
-    """Return the event that S3 sends for the upload that a record describes."""
-    return {
-        "Records": [
-            {
-                "eventVersion": "2.6",
-                "eventSource": "aws:s3",
-                "eventTime": format_time(datetime.now(UTC)),
-                "eventName": "ObjectCreated:Put",
-                "s3": {
-                    "bucket": {"name": record.bucket},
-                    "object": {
-                        "key": quote_plus(record.key, safe="/"),
-                        "size": record.known.size,
-                        "eTag": record.known.etag,
-                        "sequencer": sequencer,
-                    },
-                },
-            }
-        ]
-    }
-
-
-def heading(text: str) -> None:
-    """Print the heading of a part."""
-    console.print()
-    console.rule(f"[bold]{escape(text)}", align="left")
+        with self._progress:
+            self._progress.add_task(command, total=None)
+            yield
+        count = f"{self._progress.tasks[0].completed:.0f} resources"
+        console.print(f"{command}: {count} {done} in {time.monotonic() - started:.1f} s")
 
 
 @contextmanager
 def timed(what: str) -> Iterator[None]:
-    """Print what is being done, and how long it took."""
+    """Print what was done, and how long it took."""
     started = time.monotonic()
-    console.print(f"[bold]{what}[/bold] …")
     yield
-    console.print(f"[bold]{what}[/bold]: done in {time.monotonic() - started:.1f} s")
+    console.print(f"{what} in {time.monotonic() - started:.1f} s")
 
 
-def step(line: str) -> None:
-    """Print one step of Terraform."""
-    console.print(f"  {escape(line)}")
+def show_next_steps() -> None:
+    """Say where to go next."""
+    heading(console, "Where to go next")
+    table = Table.grid("", "", padding=(0, 3, 0, 0))
+    for task, places in NEXT_STEPS.items():
+        table.add_row(task, ", ".join(places))
+    console.print(table)
 
 
 def keep(deployment: Deployment) -> None:
     """Leave everything running until Ctrl-C."""
-    heading("Left running. Paste this into another terminal to use it:")
+    heading(console, "The local AWS is still running. To use it, paste this into another terminal:")
     for line in instructions(deployment):
         print(line)
     console.print("\nCtrl-C here ends the local AWS, with everything in it.")
@@ -339,29 +125,41 @@ def main() -> int:
         signal.signal(number, stop)  # also SIGINT: a background job is started with it ignored
     started = time.monotonic()
     console.print(
-        "A local AWS starts, Terraform applies this module to it with the real AWS provider, "
-        "files go into S3, and their records appear in DynamoDB. No AWS account is used.\n"
+        "This demo takes about a minute, half of it for terraform apply, and needs no AWS"
+        " account. Terraform and the real AWS provider apply this module to an AWS that runs on"
+        " this machine. The demo uses it as an application would, lets things go wrong, and"
+        " destroys everything.\n"
     )
     try:
         with ExitStack() as stack:
-            with timed("Starting the local AWS"):
+            with timed("local AWS: started"):
                 emulator = stack.enter_context(Emulator())
-            with timed("terraform init"):
+            with timed("terraform init: done"):
                 initialised = stack.enter_context(ModuleCopy({}))
-            with timed("Starting the AWS provider"):
-                binary = provider_binary(initialised.data_directory)
-                provider = stack.enter_context(KeptProvider(binary, emulator.environment))
+            binary = provider_binary(initialised.data_directory)
+            provider = stack.enter_context(KeptProvider(binary, emulator.environment))
+            resources = Resources()
             deployment = Deployment(
-                emulator, show=step, provider=provider.environment, initialised=initialised
+                emulator,
+                show=resources.finished,
+                provider=provider.environment,
+                initialised=initialised,
             )
-            run(emulator, stack.enter_context(deployment))
+            run(emulator, stack.enter_context(deployment), resources)
     except KeyboardInterrupt:
         console.print("\nInterrupted: the local AWS has ended, with everything in it.")
         return 130
-    except (DeploymentError, EmulatorError, ProviderError, TerraformError, TimeoutError) as error:
+    except (
+        DeploymentError,
+        EmulatorError,
+        ProviderError,
+        StoryError,
+        TerraformError,
+        TimeoutError,
+    ) as error:
         console.print(f"[red]{escape(str(error))}")
         return 1
-    console.print(f"\nNothing is left. The whole demo took {time.monotonic() - started:.0f} s.")
+    console.print(f"Nothing is left running. The demo took {time.monotonic() - started:.0f} s.")
     return 0
 
 
@@ -372,16 +170,21 @@ def stop(number: int, _frame: object) -> None:
     raise KeyboardInterrupt
 
 
-def run(emulator: Emulator, deployment: Deployment) -> None:
+def run(emulator: Emulator, deployment: Deployment, resources: Resources) -> None:
     """Apply, show, destroy. An interruption ends the local AWS without a destroy."""
-    with timed("terraform apply"):
+    with resources.counted("terraform apply", "created"):
         deployment.apply()
-    Demo(emulator, deployment).run()
+    Story(console, emulator, deployment).tell()
     if "--keep" in sys.argv:
+        show_next_steps()
         keep(deployment)
-    heading("Cleaning up")
-    with timed("terraform destroy"):
+    console.print()
+    with resources.counted("terraform destroy", "destroyed"):
         deployment.destroy()
+    show_next_steps()
+    console.print(
+        "\n[bold]make demo KEEP=1[/bold] leaves the local AWS running, to try it yourself."
+    )
 
 
 if __name__ == "__main__":

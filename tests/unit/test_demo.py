@@ -1,12 +1,16 @@
-"""The commands that `make demo KEEP=1` prints to paste."""
+"""What `make demo` prints around its story: counts, commands to paste, where to go next."""
 
+import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from local.demo import instructions
+import pytest
+
+from local.demo import NEXT_STEPS, Resources, instructions
 from local.deployment import Deployment
+from tools.module_copy import ROOT
 
 
 @dataclass
@@ -49,3 +53,32 @@ def test_the_bucket_is_named(tmp_path: Path) -> None:
     assert "file-index ls s3://files-000000000000" in instructions(
         cast(Deployment, Deployed(tmp_path))
     )
+
+
+def test_the_resources_of_each_command_are_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    resources = Resources()
+
+    for command, names in (("apply", "abc"), ("destroy", "ab")):
+        with resources.counted(f"terraform {command}", "done"):
+            for name in names:
+                resources.finished(name)
+
+    said = re.sub(r"[\d.]+ s$", "… s", capsys.readouterr().out, flags=re.MULTILINE)
+    assert (
+        said
+        == "terraform apply: 3 resources done in … s\nterraform destroy: 2 resources done in … s\n"
+    )
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors that GitHub gives to the headings."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("place", [place for places in NEXT_STEPS.values() for place in places])
+def test_the_next_step_leads_somewhere(place: str) -> None:
+    name, _, anchor = place.partition("#")
+
+    assert (ROOT / name).exists()
+    assert not anchor or anchor in anchors(ROOT / name)
