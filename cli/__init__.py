@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .function.record import DerivedFile, FileRecord, ObjectMetadata, ObjectState
     from .index import ArgumentError, Index, Indexed, NotIndexedError, Overtaken, ThrottledError
 
-__version__ = "0.1.0"
+__version__ = "1.0.0"
 
 __all__ = [
     "ArgumentError",

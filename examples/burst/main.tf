@@ -1,7 +1,7 @@
 # An index with a queue, for a bucket in which thousands of files land at once.
 
 module "file_index" {
-  source = "../.." # or "git::https://github.com/YOUR-ORG/terraform-aws-file-index.git"
+  source = "../.." # or "git::https://github.com/YOUR-ORG/terraform-aws-file-index.git?ref=v1.0.0"
 
   name   = "scans-index"
   bucket = { create = true }

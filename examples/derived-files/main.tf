@@ -1,7 +1,7 @@
 # An index whose records point to a manifest of each object's content.
 
 module "file_index" {
-  source = "../.." # or "git::https://github.com/YOUR-ORG/terraform-aws-file-index.git"
+  source = "../.." # or "git::https://github.com/YOUR-ORG/terraform-aws-file-index.git?ref=v1.0.0"
 
   name    = "reports-index"
   bucket  = { create = true }

@@ -1,7 +1,7 @@
 # An index whose bucket, table and log groups are encrypted with your own KMS key.
 
 module "file_index" {
-  source = "../.." # or "git::https://github.com/YOUR-ORG/terraform-aws-file-index.git"
+  source = "../.." # or "git::https://github.com/YOUR-ORG/terraform-aws-file-index.git?ref=v1.0.0"
 
   name    = "contracts-index"
   bucket  = { name = aws_s3_bucket.contracts.bucket }

@@ -1,7 +1,7 @@
 # An index of a bucket whose owner adds the index to the bucket's notifications.
 
 module "file_index" {
-  source = "../.." # or "git::https://github.com/YOUR-ORG/terraform-aws-file-index.git"
+  source = "../.." # or "git::https://github.com/YOUR-ORG/terraform-aws-file-index.git?ref=v1.0.0"
 
   name    = "reports-index"
   bucket  = { name = aws_s3_bucket.reports.bucket }

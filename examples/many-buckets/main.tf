@@ -9,7 +9,7 @@ locals {
 }
 
 module "file_index" {
-  source   = "../.." # or "git::https://github.com/YOUR-ORG/terraform-aws-file-index.git"
+  source   = "../.." # or "git::https://github.com/YOUR-ORG/terraform-aws-file-index.git?ref=v1.0.0"
   for_each = local.buckets
 
   name    = "${each.key}-index"

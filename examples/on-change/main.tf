@@ -1,7 +1,7 @@
 # A function on the table's stream that starts a job for each real change of a file.
 
 module "file_index" {
-  source = "../.." # or "git::https://github.com/YOUR-ORG/terraform-aws-file-index.git"
+  source = "../.." # or "git::https://github.com/YOUR-ORG/terraform-aws-file-index.git?ref=v1.0.0"
 
   name   = "orders-index"
   bucket = { create = true }

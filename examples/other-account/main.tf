@@ -9,7 +9,7 @@ provider "aws" {
 # --- The account of the index ---
 
 module "file_index" {
-  source = "../.." # or "git::https://github.com/YOUR-ORG/terraform-aws-file-index.git"
+  source = "../.." # or "git::https://github.com/YOUR-ORG/terraform-aws-file-index.git?ref=v1.0.0"
 
   name    = "their-reports-index"
   bucket  = { name = aws_s3_bucket.reports.bucket, account = data.aws_caller_identity.owner.account_id }

@@ -1,7 +1,7 @@
 # Another function, which reads the index with the Python package file-index.
 
 module "file_index" {
-  source = "../.." # or "git::https://github.com/YOUR-ORG/terraform-aws-file-index.git"
+  source = "../.." # or "git::https://github.com/YOUR-ORG/terraform-aws-file-index.git?ref=v1.0.0"
 
   name   = "documents-index"
   bucket = { create = true }
