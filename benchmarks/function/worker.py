@@ -11,6 +11,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from importlib import import_module
 from typing import Any
 
@@ -32,15 +33,19 @@ class Context:
 def main() -> None:
     """Warm up, and measure."""
     payloads = json.load(sys.stdin)
-    results = sys.stdout
-    with open(os.devnull, "w") as sys.stdout:  # the handler's log lines
+    # Every handler's log lines are written one by one, and nobody reads them.
+    with (
+        open(os.devnull, "w", buffering=1) as lines,
+        redirect_stdout(lines),
+        redirect_stderr(lines),
+    ):
         module, _, name = sys.argv[1].rpartition(".")
         handler = getattr(import_module(module), name)
         _run(handler, payloads["warm_up"])
         cpu, wall = _cpu(), time.perf_counter()
         answers = _run(handler, payloads["measured"])
         used = {"cpu_ms": (_cpu() - cpu) * 1000, "wall_ms": (time.perf_counter() - wall) * 1000}
-    json.dump(used | {"answers": answers}, results)
+    json.dump(used | {"answers": answers}, sys.stdout)
 
 
 def _run(handler: Callable[[Any, Any], Any], payloads: Sequence[Any]) -> list[Any]:
