@@ -38,13 +38,14 @@ def main() -> int:
     sections = []
     for name in chosen:
         section = _measured(name)
-        write(section)
+        write(name, section)
         sections.append(section)
         for table in tables(section):
             console.print(table)
     note(f"wrote {RESULTS}")
-    if len(results := read()) == len(SECTIONS):
-        draw(results)
+    results = read()
+    if results.keys() == SECTIONS.keys():
+        draw(results.values())
         note(f"wrote {CHART}")
     missed = [one for section in sections for one in section.missed]
     for one in missed:

@@ -5,7 +5,7 @@ python -m benchmarks.chart
 It reads results.json.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import matplotlib as mpl
@@ -45,7 +45,7 @@ _OFFSET = 0.17
 _SHARES = (0.1, 0.2, 0.5, 1, 2, 5, 10)
 
 
-def draw(sections: Sequence[Section], path: Path = CHART) -> None:
+def draw(sections: Collection[Section], path: Path = CHART) -> None:
     """Draw the results. Raises KeyError if they lack a measurement that the chart shows."""
     ratios = {ratio.name: ratio for section in sections for ratio in section.ratios}
     prices = {
@@ -138,5 +138,5 @@ def _plain(axes: Axes) -> None:
 
 
 if __name__ == "__main__":
-    draw(read())
+    draw(read().values())
     note(f"wrote {CHART}")

@@ -17,7 +17,6 @@ READ_UNIT = 0.125 / MILLION
 
 # https://aws.amazon.com/s3/pricing/
 HEAD_OBJECT = 0.0004 / 1000
-LIST_OBJECTS = 0.005 / 1000
 S3_METADATA_UPDATE = 0.30 / MILLION
 
 # https://aws.amazon.com/sqs/pricing/

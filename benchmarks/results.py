@@ -72,18 +72,18 @@ class Section:
         return [one for one in measured if one.missed]
 
 
-def write(section: Section, path: Path = RESULTS) -> None:
+def write(name: str, section: Section, path: Path = RESULTS) -> None:
     """Write a section as JSON, with this machine described, in place of its former results."""
-    sections = {one.title: one for one in read(path)} if path.exists() else {}
-    sections[section.title] = replace(section, machine=_machine())
-    document = [asdict(one) for one in sections.values()]
+    sections = read(path) if path.exists() else {}
+    sections[name] = replace(section, machine=_machine())
+    document = {name: asdict(one) for name, one in sections.items()}
     path.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
 
 
-def read(path: Path = RESULTS) -> list[Section]:
-    """Read what `write` wrote."""
-    return [
-        Section(
+def read(path: Path = RESULTS) -> dict[str, Section]:
+    """Read what `write` wrote, by the sections' names."""
+    return {
+        name: Section(
             title=section["title"],
             ratios=[
                 Ratio(**ratio | {"quartiles": tuple(ratio["quartiles"])})
@@ -92,8 +92,8 @@ def read(path: Path = RESULTS) -> list[Section]:
             figures=[Figure(**figure) for figure in section["figures"]],
             machine=section["machine"],
         )
-        for section in json.loads(path.read_text())
-    ]
+        for name, section in json.loads(path.read_text()).items()
+    }
 
 
 def tables(section: Section) -> Iterator[Table]:

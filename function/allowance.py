@@ -1,22 +1,21 @@
-"""A limit on writes that expect no record and are refused."""
+"""Limits how many writes are refused because the key already has a record."""
 
 import threading
 
-REFUSALS_AT_START = 25
 MOST_REFUSALS = 100
 RECORDS_PER_REFUSAL = 50
 
 
 class Allowance:
-    """How many more of these writes may be refused. Each of those costs a write unit for nothing.
+    """A budget of refused writes, each of which wastes a write unit.
 
-    A process wastes at most 25 write units, and one for every 50 records that such a write could
-    have written, whatever the events are. Safe to share between threads, which may go beyond it by
-    the writes that they have under way.
+    A process wastes about as many as it has at the start, and one for every 50 records that such a
+    write could have written, whatever the events are. Safe to share between threads, which may go
+    beyond it by the writes that they have under way.
     """
 
-    def __init__(self) -> None:
-        self._left = REFUSALS_AT_START * RECORDS_PER_REFUSAL
+    def __init__(self, at_start: int) -> None:
+        self._left = at_start * RECORDS_PER_REFUSAL
         self._changing = threading.Lock()
 
     def earn(self, records: int) -> None:

@@ -15,6 +15,7 @@ import random
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Protocol
 
 from .allowance import Allowance
@@ -63,7 +64,7 @@ class Indexer:
     """Waits for a number of seconds."""
     derived_files: Maker | None = None
     """None if the deployment has no derived files."""
-    allowance: Allowance = field(default_factory=Allowance)
+    allowance: Allowance = field(default_factory=partial(Allowance, at_start=2))
     """Limits the writes that skip the read of the record and are refused."""
 
     def group_of(self, event: ObjectEvent) -> Hashable:
@@ -92,8 +93,10 @@ class Indexer:
         knows_versions = any(
             event.version_id is not None or event.change is Change.MARKED for event in events
         )
-        standing = None if self._expects_no_record(events) else self._read(latest, events)
-        return [self._refresh(latest, standing, knows_versions=knows_versions)] * len(events)
+        unread = self._expects_no_record(events)
+        standing = None if unread else self._read(latest, events)
+        outcome = self._refresh(latest, standing, unread=unread, knows_versions=knows_versions)
+        return [outcome] * len(events)
 
     def creation(self, events: Sequence[ObjectEvent]) -> FileRecord | None:
         """Return the record that `process` would write first, if it can be inserted instead.
@@ -179,12 +182,13 @@ class Indexer:
         latest: ObjectEvent,
         standing: FileRecord | None,
         *,
+        unread: bool = False,
         knows_versions: bool = False,
         settled: Settled | None = None,
     ) -> Outcome:
         state: ObjectState | None = None
         for attempt in range(REFRESH_ATTEMPTS):
-            if attempt:
+            if attempt > (1 if unread else 0):  # nobody changed a record that was not read
                 longest = min(LONGEST_PAUSE, 0.02 * 2**attempt)
                 self.pause(random.uniform(0, longest))  # noqa: S311 # no secret
             before, state = state, self.objects.head(latest.bucket, latest.key)
@@ -208,7 +212,7 @@ class Indexer:
                 # that read an older state.
                 self.index.replace(record, standing)
             except WriteRefusedError as refused:
-                if standing is None:
+                if unread and not attempt:
                     self.allowance.spend(1)
                 standing = refused.standing
             else:

@@ -7,6 +7,7 @@ written it, `put_newer` finds its own revision and has succeeded.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import Protocol
 
 from . import report
@@ -31,13 +32,14 @@ class InsertFirst:
     def __init__(self, indexer: Indexer, table: Table) -> None:
         self._indexer = indexer
         self._table = table
-        self._allowance = Allowance()
+        self._allowance = Allowance(at_start=MOST_INSERTS)
 
     def candidates(self, groups: Iterable[Group]) -> list[Group]:
         """Return the groups whose record can be inserted, each with its record."""
         found = []
         for group in groups:
-            group.record = self._indexer.creation(group.events)
+            with suppress(Exception):  # the rule raises it again, and the key fails alone
+                group.record = self._indexer.creation(group.events)
             if group.record:
                 found.append(group)
         return found
@@ -55,12 +57,13 @@ class InsertFirst:
                 return
             try:
                 results = self._table.insert([group.record for group in batch if group.record])
+                answered = list(zip(batch, results, strict=True))
             except Exception as error:  # noqa: BLE001 # each of the keys still fails or succeeds alone
                 self._allowance.spend(len(batch))
                 report.not_inserted(len(batch), error)
                 return
             self._allowance.spend(results.count(InsertResult.PRESENT))
-            for group, result in zip(batch, results, strict=True):
+            for group, result in answered:
                 match result:
                     case InsertResult.WRITTEN:
                         group.outcomes = self._indexer.created(group.events)

@@ -230,6 +230,7 @@ def _started(fetch: Callable[[], Any]) -> "Future[Any]":
 
 _LISTED = (
     *("bucket", "key", "indexed_at", "revision", "deleted"),
+    *("event_time", "settled_at", "expires_at"),  # parsed, so an unreadable record is noticed
     *("etag", "size", "last_modified", "version_id", "storage_class"),
 )
 _COMPARED = {"ProjectionExpression": ", ".join(f"#{name}" for name in _LISTED)}

@@ -1,4 +1,7 @@
-"""A time limit for what the main thread does, whatever it waits for."""
+"""A time limit for what the main thread does.
+
+It interrupts every wait but the lookup of a name, which ends by itself.
+"""
 
 import signal
 import threading
@@ -25,11 +28,11 @@ def within(seconds: float, call: Callable[[], _Result], late: Exception) -> _Res
     """Return the result of the call. Raises `late` if it takes longer."""
     handler = signal.signal(signal.SIGALRM, _interrupt)
     try:
-        timer = signal.setitimer(signal.ITIMER_REAL, max(seconds, _SOONEST))
+        signal.setitimer(signal.ITIMER_REAL, max(seconds, _SOONEST))
         try:
             return call()
         finally:
-            signal.setitimer(signal.ITIMER_REAL, *timer)
+            signal.setitimer(signal.ITIMER_REAL, 0)
     except _TimeIsUpError:
         raise late from None
     finally:

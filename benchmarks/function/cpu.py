@@ -46,4 +46,5 @@ def measure() -> Section:
 
 
 def _cpu_ms(bench: Bench, deployment: Deployment, handler: Handler) -> float:
-    return deployment.create(bench, handler, EVENTS).cpu_ms / EVENTS
+    events = max(EVENTS, deployment.batch or 0)
+    return deployment.create(bench, handler, events).cpu_ms / events

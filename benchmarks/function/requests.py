@@ -73,7 +73,8 @@ def measure() -> Section:
                     f"{deployment.name}, {kind.name}", _kind(bench, deployment, kind)
                 )
             figures += _figures(f"{deployment.name}, duplicate", _duplicates(bench, deployment))
-        figures += _write_units_of_overwrites(bench)
+        for versioned in (False, True):
+            figures += _write_units_of_overwrites(bench, Deployment(versioned, batch=100))
     return Section(title="Requests and units per event", figures=figures)
 
 
@@ -122,26 +123,25 @@ def _figures(name: str, counts: Counts) -> list[Figure]:
     ]
 
 
-def _write_units_of_overwrites(bench: Bench) -> list[Figure]:
-    """Count what is lost by inserts of records that are already there."""
-    deployment = Deployment(versioned=False, batch=100)
+def _write_units_of_overwrites(bench: Bench, deployment: Deployment) -> list[Figure]:
+    """Count what is lost by writes that expect no record where there is one."""
     keys = [key_of(number) for number in range(PROCESSES * OVERWRITES)]
     shares = [keys[first : first + OVERWRITES] for first in range(0, len(keys), OVERWRITES)]
-    _start(bench, deployment, [])
+    new = [f"new/{key}" for key in keys[: 2 * OVERWRITES]]
+    _start(bench, deployment, [*keys, *new])
     bench.run(deployment.ours, [], deployment.payloads(puts(deployment, keys)))
     bench.server.reset_counts()
     for share in shares:
         bench.run(deployment.ours, [], deployment.payloads(puts(deployment, share)))
     in_processes = bench.server.counts().write_units / len(keys)
 
-    new = [f"new/{key}" for key in keys[: 2 * OVERWRITES]]
     mixed = [keys[: 2 * OVERWRITES], new, keys[: 2 * OVERWRITES]]
     events = [event for some in mixed for event in puts(deployment, some)]
     in_turn = _counted(bench, deployment, events).write_units
 
     found = {
-        f"{len(keys):,} overwrites in {PROCESSES} new processes": in_processes,
-        "overwrites, then creations, then overwrites": in_turn,
+        f"{deployment.name}: {len(keys):,} overwrites in {PROCESSES} new processes": in_processes,
+        f"{deployment.name}: overwrites, then creations, then overwrites": in_turn,
     }
     for name, value in found.items():
         note(f"{name}: {value:.3f} write units")

@@ -92,13 +92,15 @@ def test_each_section_replaces_its_former_results(tmp_path: Path) -> None:
     )
     figure = Figure(name="f", value=3, unit="requests")
 
-    write(Section(title="t", ratios=[ratio]), path)
-    write(Section(title="u", figures=[figure]), path)
-    write(Section(title="t", ratios=[ratio, ratio]), path)
+    write("t", Section(title="T", ratios=[ratio]), path)
+    write("u", Section(title="U", figures=[figure]), path)
+    write("t", Section(title="of today", ratios=[ratio, ratio]), path)
 
-    first, second = read(path)
-    assert (first.title, first.ratios, first.figures) == ("t", [ratio, ratio], [])
-    assert (second.title, second.ratios, second.figures) == ("u", [], [figure])
+    results = read(path)
+    assert results.keys() == {"t", "u"}
+    first, second = results.values()
+    assert (first.title, first.ratios, first.figures) == ("of today", [ratio, ratio], [])
+    assert (second.title, second.ratios, second.figures) == ("U", [], [figure])
     assert first.machine is not None
     assert first.machine.keys() >= {
         "cores",

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from function.allowance import RECORDS_PER_REFUSAL, REFUSALS_AT_START
+from function.allowance import RECORDS_PER_REFUSAL
 from function.errors import ContentionError, EventTooOldError, PermissionDeniedError
 from function.events import ObjectEvent, Outcome
-from function.indexer import LONGEST_PAUSE, REFRESH_ATTEMPTS, Indexer
+from function.indexer import LONGEST_PAUSE, REFRESH_ATTEMPTS, Indexer, Maker
 from function.record import (
     DerivedFile,
     FileRecord,
@@ -622,18 +622,29 @@ class Keys:
         return ObjectState(etag="e", version_id="v")
 
 
+class OneFile:
+    def make(self, source: Source, size: int | None) -> DerivedFile:
+        del size
+        return DerivedFile(key=self.name(source))
+
+    def name(self, source: Source) -> str:
+        del source
+        return "derived"
+
+
 def stored(key: int, **changes: Any) -> ObjectEvent:
     values: dict[str, Any] = {"name": "ObjectCreated:Put", "version_id": "v", "sequencer": "00AA"}
     return ObjectEvent(bucket="b", key=str(key), time=NOW, **(values | changes))
 
 
-def started(keys: Keys) -> Indexer:
+def started(keys: Keys, derived_files: Maker | None = None) -> Indexer:
     return Indexer(
         index=keys,
         objects=keys,
         settings=Settings(table_name="files"),
         now=lambda: NOW,
-        pause=lambda _: None,
+        pause=lambda _: pytest.fail("nothing contends"),
+        derived_files=derived_files,
     )
 
 
@@ -645,6 +656,14 @@ def test_a_new_version_of_a_new_key_takes_a_look_and_a_write() -> None:
         assert rule.process([stored(key)]) == [Outcome.INDEXED]
 
     assert keys.calls == {"head": 200, "write": 200}
+
+
+def test_with_derived_files_the_record_is_read_because_it_may_have_the_file() -> None:
+    keys = Keys()
+
+    started(keys, OneFile()).process([stored(1)])
+
+    assert keys.calls == {"read": 1, "head": 1, "write": 1}
 
 
 def test_new_versions_of_known_keys_take_few_writes_in_vain() -> None:
@@ -659,7 +678,7 @@ def test_new_versions_of_known_keys_take_few_writes_in_vain() -> None:
             assert rule.process([stored(key)]) == [Outcome.INDEXED]
 
     refused = keys.calls["write"] - 1000
-    assert refused <= 2 * (REFUSALS_AT_START + 500 / RECORDS_PER_REFUSAL)
+    assert 0 < refused <= 2 * (2 + 500 / RECORDS_PER_REFUSAL)
     assert keys.calls["read"] == 1000 - refused
     assert keys.calls["head"] == 1000 + refused  # a refused write is followed by another look
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from function.allowance import MOST_REFUSALS, RECORDS_PER_REFUSAL, REFUSALS_AT_START
+from function.allowance import MOST_REFUSALS, RECORDS_PER_REFUSAL
 from function.events import ObjectEvent
 from function.groups import Group
 from function.indexer import Indexer
@@ -116,6 +116,16 @@ def test_a_request_without_a_response_ends_the_inserts_of_an_invocation() -> Non
     assert process.tried == MOST_INSERTS
 
 
+def test_requests_without_a_response_count_as_refused() -> None:
+    process = Process()
+    process.responds = False
+
+    for _ in range(10):
+        process.invoke([NEW] * BATCH)
+
+    assert process.tried == MOST_INSERTS
+
+
 def test_creations_cost_no_more() -> None:
     assert units(NEW, processes=10, number=10_000) == 1
 
@@ -138,7 +148,7 @@ def test_new_objects_are_inserted_again_after_overwrites() -> None:
 
     assert put[0] == BATCH
     assert put[-1] == 0
-    assert sum(put) <= REFUSALS_AT_START * RECORDS_PER_REFUSAL
+    assert sum(put) <= MOST_INSERTS * RECORDS_PER_REFUSAL
 
 
 @given(st.lists(st.lists(st.sampled_from((OLD, NEW)), min_size=1, max_size=130), max_size=60))
@@ -149,7 +159,7 @@ def test_few_inserts_are_refused_whatever_comes(invocations: list[list[str]]) ->
         events += len(keys)
         process.invoke(keys)
 
-        assert process.refused <= REFUSALS_AT_START + events / RECORDS_PER_REFUSAL
+        assert process.refused <= MOST_INSERTS + events / RECORDS_PER_REFUSAL
 
 
 @pytest.mark.parametrize("refusals", [1, 2])

@@ -111,6 +111,7 @@ def diverging_after_repair(
         table=table(),
         versioning=random.choice((*[Versioning.NEVER] * 6, *Versioning)),
         object_metadata=random.random() < 0.1,
+        expects_no_record=seed % 2 == 1,
         insert_first=random.random() < 0.5,
     )
     _go_wrong(simulation, random)

@@ -217,7 +217,7 @@ class _Fixed(Allowance):
     """The same answer each time, because the code of a handler runs once for each of its steps."""
 
     def __init__(self, covers: bool) -> None:
-        super().__init__()
+        super().__init__(at_start=0)
         self._covers = covers
 
     def covers(self, writes: int) -> bool:

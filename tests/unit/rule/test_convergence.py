@@ -49,6 +49,7 @@ class Histories(RuleBasedStateMachine):
         versioning=st.sampled_from(Versioning),
         object_metadata=st.booleans(),
         insert_first=st.booleans(),
+        expects_no_record=st.booleans(),
         deployed=st.booleans(),
         seed=st.integers(0, 255),
     )
@@ -58,6 +59,7 @@ class Histories(RuleBasedStateMachine):
         versioning: Versioning,
         object_metadata: bool,
         insert_first: bool,
+        expects_no_record: bool,
         deployed: bool,
         seed: int,
     ) -> None:
@@ -65,6 +67,7 @@ class Histories(RuleBasedStateMachine):
             versioning=versioning,
             object_metadata=object_metadata,
             insert_first=insert_first,
+            expects_no_record=expects_no_record,
             deployed=deployed,
         )
         self.random = Random(seed)  # noqa: S311 # no secret
