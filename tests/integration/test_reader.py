@@ -193,8 +193,8 @@ def test_a_range_reads_of_a_record_what_a_bucket_lists_too(
     metadata = ObjectMetadata(storage_class="STANDARD", user_metadata={"a": "b"})
     full = replace(state, metadata=metadata, derived=DerivedFile(key="a.json"))
     index.replace(record(state=full, event_name="ObjectCreated:Put", sequencer="01"), None)
-    tombstone = record("b", state=None)
-    index.replace(replace(tombstone, expires_at=1766000000), None)
+    tombstone = replace(record("b", state=None), expires_at=1766000000)
+    index.replace(tombstone, None)
 
     assert list(reader.list_range(BUCKET, Range())) == [record(state=state), tombstone]
 

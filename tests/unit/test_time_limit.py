@@ -47,21 +47,6 @@ def test_a_call_that_waits_is_interrupted_even_if_it_handles_every_exception(
         within(seconds, wait, LateError())
 
 
-def test_a_timer_that_runs_already_goes_on() -> None:
-    heard = threading.Event()
-    handler = signal.signal(signal.SIGALRM, lambda *_: heard.set())
-    try:
-        signal.setitimer(signal.ITIMER_REAL, HANG_SECONDS)
-        within(HANG_SECONDS, lambda: None, LateError())
-        left, _ = signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.raise_signal(signal.SIGALRM)
-    finally:
-        signal.signal(signal.SIGALRM, handler)
-
-    assert 0 < left <= HANG_SECONDS
-    assert heard.is_set()
-
-
 def test_only_the_main_thread_has_a_limit() -> None:
     with ThreadPoolExecutor(1) as pool:
         assert pool.submit(can_limit_time).result() is False
