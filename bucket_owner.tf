@@ -1,4 +1,4 @@
-# A bucket of another account: whom the queue and the function let in, and what the bucket's owner adds there.
+# A bucket of another account: who may send to the queue and invoke the function, and what the bucket's owner adds.
 # Policies name the other account's root and, in a condition, the role: AWS replaces a role in `Principal` by its unique
 # id, and a role that is created again has another one.
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html
@@ -58,7 +58,7 @@ locals {
 
     target = one([for rule in local.owners_rule[*] : {
       target_id       = "file-index"
-      arn             = var.queue == null ? aws_lambda_function.function.arn : aws_sqs_queue.queue[0].arn
+      arn             = local.target_arn
       dead_letter_arn = aws_sqs_queue.dead_letter.arn
     }])
 
@@ -78,7 +78,7 @@ locals {
         Statement = [{
           Effect   = "Allow"
           Action   = var.queue == null ? "lambda:InvokeFunction" : "sqs:SendMessage"
-          Resource = var.queue == null ? aws_lambda_function.function.arn : aws_sqs_queue.queue[0].arn
+          Resource = local.target_arn
         }]
       })
     }])

@@ -75,6 +75,13 @@ locals {
       )
     })
   }
+
+  pattern_length  = length(local.event_patterns["length"])
+  pattern_fits    = local.pattern_length <= 2048
+  pattern_refusal = "The filters make an event pattern of ${local.pattern_length} characters, but EventBridge allows 2,048: use fewer or shorter filters, such as one prefix for several."
+
+  # Where a rule sends the events.
+  target_arn = var.queue == null ? aws_lambda_function.function.arn : aws_sqs_queue.queue[0].arn
 }
 
 locals {
@@ -161,8 +168,8 @@ resource "aws_cloudwatch_event_rule" "bucket" {
 
   lifecycle {
     precondition {
-      condition     = length(local.event_patterns["length"]) <= 2048
-      error_message = "The filters make an event pattern of ${length(local.event_patterns["length"])} characters, but EventBridge allows 2,048: use fewer or shorter filters, such as one prefix for several."
+      condition     = local.pattern_fits
+      error_message = local.pattern_refusal
     }
   }
 
@@ -175,7 +182,7 @@ resource "aws_cloudwatch_event_target" "bucket" {
 
   rule      = aws_cloudwatch_event_rule.bucket[0].id
   target_id = "file-index"
-  arn       = var.queue == null ? aws_lambda_function.function.arn : aws_sqs_queue.queue[0].arn
+  arn       = local.target_arn
 
   # The most that EventBridge offers.
   retry_policy {
@@ -219,12 +226,16 @@ locals {
       StringEquals = { "aws:SourceAccount" = local.bucket_account }
     }
   }]
-  sent_by_rule = [for arn in concat(aws_cloudwatch_event_rule.bucket[*].arn, local.owners_rule[*].arn) : {
-    Effect    = "Allow"
-    Action    = "sqs:SendMessage"
-    Principal = { Service = "events.amazonaws.com" }
-    Condition = { ArnEquals = { "aws:SourceArn" = arn } }
-  }]
+  # The queue is for the module's own rule alone, because the owner's sends to it as its role. Both leave dead letters.
+  sent_by_rule = {
+    for whose, arns in { own = aws_cloudwatch_event_rule.bucket[*].arn, owners = local.owners_rule[*].arn } :
+    whose => [for arn in arns : {
+      Effect    = "Allow"
+      Action    = "sqs:SendMessage"
+      Principal = { Service = "events.amazonaws.com" }
+      Condition = { ArnEquals = { "aws:SourceArn" = arn } }
+    }]
+  }
 }
 
 resource "aws_sqs_queue" "queue" {
@@ -242,7 +253,7 @@ resource "aws_sqs_queue" "queue" {
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = [
-      for statement in concat(local.sent_by_bucket, [for statement in local.sent_by_rule : statement if local.has_rule], local.sent_by_owners_role, [local.tls_only]) :
+      for statement in concat(local.sent_by_bucket, local.sent_by_rule.own, local.sent_by_owners_role, [local.tls_only]) :
       merge(statement, { Resource = local.queue_arn })
     ]
   })
@@ -336,7 +347,7 @@ resource "aws_sqs_queue" "dead_letter" {
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = [
-      for statement in concat(local.sent_by_rule, [local.tls_only]) :
+      for statement in concat(local.sent_by_rule.own, local.sent_by_rule.owners, [local.tls_only]) :
       merge(statement, { Resource = local.dead_letter_arn })
     ]
   })

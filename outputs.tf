@@ -21,8 +21,8 @@ output "bucket_owner_adds" {
   value       = local.bucket_owner_adds
 
   precondition {
-    condition     = local.owners_rule == null || length(local.event_patterns["length"]) <= 2048
-    error_message = "The filters make an event pattern of ${length(local.event_patterns["length"])} characters, but EventBridge allows 2,048: use fewer or shorter filters, such as one prefix for several."
+    condition     = local.owners_rule == null || local.pattern_fits
+    error_message = local.pattern_refusal
   }
 
   # Events flow as soon as the owner applies this.

@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shlex
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -45,9 +47,12 @@ class OtherAccount:
     def _terraform(self, *command: str) -> str:
         return self._run("terraform", *command)
 
-    def file_index(self, *arguments: str) -> str:
-        """Run `file-index` as the account of the deployment; return its output."""
-        return self._run(*FILE_INDEX, *arguments)
+    def backfill_as_the_readme_says(self) -> None:
+        """Run the README's `file-index backfill` as the account of the deployment."""
+        readme = (self._stack / "README.md").read_text()
+        (line,) = re.findall(r"^file-index (backfill .+)$", readme, re.MULTILINE)
+        arguments = shlex.split(line.replace("s3://BUCKET", f"s3://{self.bucket}"), comments=True)
+        self._run(*FILE_INDEX, *arguments)
 
     def _run(self, *command: str) -> str:
         ran = subprocess.run(
@@ -182,9 +187,7 @@ def test_the_worker_reconciles_a_bucket_of_another_account(other_account: OtherA
         Bucket=other_account.bucket, NotificationConfiguration=configured
     )
 
-    other_account.file_index(
-        "backfill", f"s3://{other_account.bucket}", "--engine", "step-functions"
-    )
+    other_account.backfill_as_the_readme_says()
 
     record = other_account.index.read(other_account.bucket, key)
     assert record

@@ -220,6 +220,25 @@ run "readers_of_encrypted_objects_may_decrypt_those_of_the_bucket" {
   }
 }
 
+run "a_worker_that_only_compares_decrypts_nothing" {
+  command = plan
+
+  variables {
+    object_metadata = { enabled = true }
+    reconciliation  = {}
+  }
+
+  assert {
+    condition     = output.bucket_owner_adds.key_policy_statements[*].Sid == ["files-decrypt"]
+    error_message = "A listing needs no key: ${jsonencode(output.bucket_owner_adds.key_policy_statements)}"
+  }
+
+  assert {
+    condition     = !contains(keys(aws_iam_role_policy.worker), "bucket-key")
+    error_message = "The worker's role must not allow it either."
+  }
+}
+
 run "the_owner_creates_the_rule_and_its_role_and_lambda_trusts_their_account" {
   command = plan
 
@@ -328,6 +347,60 @@ run "the_rules_role_may_send_to_a_queue" {
       length(aws_lambda_permission.owners_role) == 0,
     ])
     error_message = "The rule must send to the queue, and nobody but its mapping invokes the function."
+  }
+}
+
+run "arns_made_of_names_have_the_deployments_partition_and_region" {
+  command = plan
+
+  variables {
+    object_metadata = { enabled = true }
+    queue           = {}
+    reconciliation  = { repair = true }
+    trigger         = "eventbridge"
+  }
+
+  # Where the module takes both from.
+  override_resource {
+    target          = aws_cloudwatch_log_group.function
+    override_during = plan
+    values          = { arn = "arn:aws-cn:logs:cn-north-1:111122223333:log-group:/aws/lambda/files" }
+  }
+
+  assert {
+    condition = alltrue([
+      for condition in [
+        jsondecode(output.bucket_owner_adds.role.assume_role_policy).Statement[0].Condition,
+        jsondecode(aws_sqs_queue.dead_letter.policy).Statement[0].Condition,
+      ] : condition == { ArnEquals = { "aws:SourceArn" = "arn:aws-cn:events:cn-north-1:444455556666:rule/files" } }
+    ])
+    error_message = "The owner's rule is in the bucket's Region, which is the deployment's."
+  }
+
+  assert {
+    condition = [for one in jsondecode(aws_sqs_queue.queue[0].policy).Statement : one if one.Effect == "Allow"] == [{
+      Effect    = "Allow"
+      Action    = "sqs:SendMessage"
+      Principal = { AWS = "arn:aws-cn:iam::444455556666:root" }
+      Resource  = "arn:aws-cn:sqs:cn-north-1:111122223333:files"
+      Condition = { ArnEquals = { "aws:PrincipalArn" = "arn:aws-cn:iam::444455556666:role/files" } }
+    }]
+    error_message = "The queue must name the rule's role: ${aws_sqs_queue.queue[0].policy}"
+  }
+
+  assert {
+    condition = alltrue([
+      for policy in [aws_iam_role_policy.function["bucket-key"], aws_iam_role_policy.worker["bucket-key"]] :
+      jsondecode(policy.policy).Statement[0].Resource == "arn:aws-cn:kms:cn-north-1:444455556666:key/*"
+    ])
+    error_message = "The roles must be allowed to use the keys of the bucket's Region."
+  }
+
+  assert {
+    condition = !strcontains(jsonencode([
+      output.bucket_owner_adds.bucket_policy_statements, output.bucket_owner_adds.key_policy_statements,
+    ]), "arn:aws:")
+    error_message = "The statements must name roles and bucket in their partition: ${jsonencode(output.bucket_owner_adds)}"
   }
 }
 

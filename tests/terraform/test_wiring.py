@@ -94,6 +94,20 @@ def test_no_event_of_an_external_owner_comes_before_the_rules_target_and_the_map
     } <= earlier["aws_s3_bucket_notification.eventbridge"]
 
 
+@pytest.mark.parametrize(
+    "added", ["aws_cloudwatch_event_target.theirs", "aws_s3_bucket_notification.theirs"]
+)
+def test_no_event_of_another_account_comes_before_permission_mapping_and_failure_destination(
+    earlier: dict[str, set[str]], added: str
+) -> None:
+    assert {
+        "module.theirs.aws_lambda_event_source_mapping.queue",
+        "module.theirs.aws_lambda_function_event_invoke_config.function",
+        "module.theirs.aws_lambda_permission.bucket",
+        "module.theirs.aws_lambda_permission.owners_role",
+    } <= earlier[added]
+
+
 def test_the_function_comes_after_its_log_group_and_its_permissions(
     earlier: dict[str, set[str]],
 ) -> None:

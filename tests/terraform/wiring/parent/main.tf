@@ -40,6 +40,25 @@ module "external_eventbridge" {
   trigger = "eventbridge"
 }
 
+module "theirs" {
+  source = "../../../.."
+
+  name    = "theirs"
+  bucket  = { name = "theirs", account = "444455556666" }
+  trigger = "eventbridge"
+}
+
+resource "aws_cloudwatch_event_target" "theirs" {
+  rule     = "theirs"
+  arn      = module.theirs.bucket_owner_adds.target.arn
+  role_arn = "arn:aws:iam::444455556666:role/theirs"
+}
+
+resource "aws_s3_bucket_notification" "theirs" {
+  bucket      = "theirs"
+  eventbridge = module.theirs.notification.eventbridge
+}
+
 resource "aws_s3_bucket_notification" "own" {
   bucket = "existing"
 

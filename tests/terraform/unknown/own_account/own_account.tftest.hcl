@@ -1,0 +1,5 @@
+mock_provider "aws" {
+  source = "../../mocks"
+}
+
+run "the_apply_is_refused" {}
