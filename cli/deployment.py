@@ -145,12 +145,14 @@ def _outputs(env: str | None) -> dict[str, Any]:
         )
     except FileNotFoundError:
         raise CommandError(
-            "terraform is not installed: install it, or name the table with --table"
+            "terraform is not installed: install it, or name the table with --table, if the"
+            " command takes one"
         ) from None
     if done.returncode != 0:
         raise CommandError(
             f"terraform output failed: {' '.join(done.stderr.split())} "
-            "Run file-index where Terraform was applied, or name the table with --table"
+            "Run file-index where Terraform was applied, or name the table with --table, if the"
+            " command takes one"
         )
     return {name: output["value"] for name, output in json.loads(done.stdout).items()}
 
@@ -181,7 +183,8 @@ def _nothing(env: str | None, outputs: Mapping[str, Any]) -> str:
     if not outputs:
         return (
             f"Terraform has no outputs in {where}: run file-index in the directory where the index"
-            " was applied, choose its workspace with --env, or name the table with --table"
+            " was applied, choose its workspace with --env, or name the table with --table, if the"
+            " command takes one"
         )
     return (
         f"Terraform's outputs in {where} contain no file index. If the module is part of a stack,"

@@ -37,6 +37,7 @@ NEXT_STEPS = {
     "react to each change": ("examples/on-change",),
     "fill and verify it": ("docs/file-index.md",),
     "explain a failure": ("docs/operations.md",),
+    "convince your security team": ("docs/security.md", "docs/permissions.md"),
     "estimate the cost": ("docs/cost.md",),
 }
 """What a reader can do after the demo, and the pages and stacks that show how."""
@@ -97,7 +98,8 @@ def keep(deployment: Deployment) -> None:
     heading(console, "The local AWS is still running. To use it, paste this into another terminal:")
     for line in instructions(deployment):
         print(line)
-    console.print("\nCtrl-C here ends the local AWS, with everything in it.")
+    console.print("\nFor a stack of your own, run `unset TF_DATA_DIR TF_WORKSPACE` there first.")
+    console.print("Ctrl-C here ends the local AWS, with everything in it.")
     while True:
         time.sleep(3600)
 
