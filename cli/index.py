@@ -1,5 +1,6 @@
-"""Reads an index: the door for applications. Needs only boto3."""
+"""Reads an index from an application. Needs only boto3."""
 
+import math
 import random
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -26,9 +27,11 @@ if TYPE_CHECKING:
 _BATCH = 100
 """The most keys of one BatchGetItem."""
 _ATTEMPTS = 10
-"""How often keys are asked for again while none of them is returned."""
+"""Attempts in a row that return no key."""
 _SHORTEST_PAUSE = 0.05
 _LONGEST_PAUSE = 1.0
+_CHECKED_SECONDS = 60
+"""How long a search of all partitions that found few records is not repeated; it is slow."""
 
 
 class ArgumentError(FileIndexError, ValueError):
@@ -97,8 +100,8 @@ class Index:
         self._index = FileIndex(client, table, partitions)
         self._reader = IndexReader(client, table, partitions, consistent=consistent)
         self._objects = None if s3 is None else Objects(lambda: s3)
-        self._checked: set[str] = set()
-        """Buckets whose records have this number of partitions."""
+        self._checked: dict[str, float] = {}
+        """When the number of partitions is checked again, by bucket and the monotonic clock."""
 
     def get(self, bucket: str, key: str) -> FileRecord | None:
         """Return the record of an object; None if it was deleted or never indexed."""
@@ -175,9 +178,10 @@ class Index:
         ends = time.monotonic() + timeout
         pause = _SHORTEST_PAUSE
         with self._explained():
-            if bucket not in self._checked:
+            if not self._is_checked(bucket):
                 with suppress(PermissionDeniedError):
-                    self._reader.check_partitions(bucket)
+                    if self._reader.check_partitions(bucket):
+                        self._checked[bucket] = math.inf
             began = self._time(bucket, key)
             while True:
                 # The object first: what S3 does not hold any more may have been indexed meanwhile.
@@ -241,19 +245,25 @@ class Index:
             time.sleep(random.uniform(0, min(pause, _LONGEST_PAUSE)))  # noqa: S311 # no secret
 
     def _check_missing(self, bucket: str) -> None:
-        """Find out whether a record is missing because of a wrong number of partitions.
-
-        Without any record of the bucket there is nothing to tell, so it is asked again next time.
-        """
+        """Find out whether a record is missing because of a wrong number of partitions."""
         with suppress(PermissionDeniedError):  # a caller without Query cannot find out
             self._check_partitions(bucket)
 
     def _check_partitions(self, bucket: str) -> None:
-        if bucket in self._checked:
+        """Raise PartitionsError if the records have another number of partitions.
+
+        With few records the number cannot be checked, so a later call checks again.
+        """
+        if self._is_checked(bucket):
             return
         with self._explained():
             if self._reader.check_partitions(bucket) or self._reader.check_all_partitions(bucket):
-                self._checked.add(bucket)
+                self._checked[bucket] = math.inf
+            else:
+                self._checked[bucket] = time.monotonic() + _CHECKED_SECONDS
+
+    def _is_checked(self, bucket: str) -> bool:
+        return time.monotonic() < self._checked.get(bucket, 0)
 
     def _time(self, bucket: str, key: str) -> datetime | None:
         """Return the time by AWS's clock, because the caller's may be wrong."""

@@ -213,16 +213,78 @@ def test_a_wrong_number_of_partitions_raises_even_if_there_is_a_single_record(
         read(Index(TABLE, asked, client=dynamodb), key)
 
 
+@pytest.mark.parametrize(("of_table", "asked"), [(2, 4), (4, 2), (4, 6), (4, 8), (50, 100)])
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda index, _, lost: index.get(BUCKET, lost),
+        lambda index, fits, lost: index.get_many(BUCKET, [fits, lost]),
+        lambda index, *_: list(index.list(BUCKET)),
+        lambda index, _, lost: index.wait_until_indexed(BUCKET, lost, etag="e", timeout=0),
+    ],
+)
+def test_a_record_that_fits_a_wrong_number_of_partitions_does_not_hide_one_that_does_not(
+    dynamodb: "DynamoDBClient",
+    stored: Stored,
+    of_table: int,
+    asked: int,
+    read: Callable[[Index, str, str], object],
+) -> None:
+    def partitions(key: str) -> tuple[str, str]:
+        return partition_of(BUCKET, key, of_table), partition_of(BUCKET, key, asked)
+
+    names = list(map(str, range(5000)))
+    fits = next(key for key in names if set(partitions(key)) == {f"{BUCKET}#0"})
+    sampled = {f"{BUCKET}#0", f"{BUCKET}#{asked}"}
+    lost = next(key for key in names if partitions(key)[0] not in {*sampled, partitions(key)[1]})
+    stored(record(fits), record(lost), partitions=of_table)
+
+    with pytest.raises(PartitionsError):
+        read(Index(TABLE, asked, client=dynamodb), fits, lost)
+
+
+def test_an_index_with_few_records_is_checked_again_after_a_minute(
+    dynamodb: "DynamoDBClient",
+    stored: Stored,
+    requests: list[tuple[str, dict[str, Any]]],
+    clock: "Clock",
+) -> None:
+    index = Index(TABLE, 4, client=dynamodb)
+    assert index.get(BUCKET, "never") is None
+    requests.clear()
+    clock.sleep(59)
+    assert index.get(BUCKET, "never") is None
+    assert list(index.list(BUCKET)) == []
+    assert [name for name, _ in requests] == ["GetItem", *["Query"] * 4]
+
+    stored(record("in another partition"), partitions=1)
+    clock.sleep(1)
+    with pytest.raises(PartitionsError):
+        index.get(BUCKET, "never")
+
+
 def test_the_number_of_partitions_is_checked_once(
     dynamodb: "DynamoDBClient", stored: Stored, requests: list[tuple[str, dict[str, Any]]]
 ) -> None:
-    stored(record(), partitions=3)
+    stored(*map(record, map(str, range(20))), partitions=3)
     index = Index(TABLE, 3, client=dynamodb)
     assert index.get(BUCKET, "never") is None
     requests.clear()
 
     assert index.get(BUCKET, "never either") is None
     assert [name for name, _ in requests] == ["GetItem"]
+
+
+def test_waiting_checks_the_number_of_partitions_once(
+    dynamodb: "DynamoDBClient", stored: Stored, requests: list[tuple[str, dict[str, Any]]]
+) -> None:
+    stored(*(record(str(number), etag="mine") for number in range(20)))
+    index = Index(TABLE, client=dynamodb)
+    index.wait_until_indexed(BUCKET, "1", etag="mine")
+    requests.clear()
+
+    index.wait_until_indexed(BUCKET, "2", etag="mine")
+    assert [name for name, _ in requests] == ["GetItem", "GetItem"]
 
 
 def deny(client: "DynamoDBClient", *operations: str) -> None:
