@@ -11,8 +11,15 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, overload
 
 import boto3
+from botocore.exceptions import ClientError
 
-from .function.errors import FileIndexError, PermissionDeniedError, TableMissingError
+from .function.denials import is_denied
+from .function.errors import (
+    BucketMissingError,
+    FileIndexError,
+    PermissionDeniedError,
+    TableMissingError,
+)
 from .function.events import MAX_KEY_BYTES
 from .function.objects import Objects
 from .function.reader import MOST_PARTITIONS, IndexReader
@@ -90,16 +97,18 @@ class Index:
                 f"partitions is {partitions!r}: use the module's input table.partitions, a whole"
                 f" number from 1 to {MOST_PARTITIONS}"
             )
-        if client is None:
-            client = boto3.client("dynamodb")
-            s3 = s3 or boto3.client("s3")
+        self._objects: Objects | None = None
+        if s3 is not None:
+            self._objects = Objects(lambda: s3)
+        elif client is None:
+            self._objects = Objects(lambda: boto3.client("s3"))
+        client = client or boto3.client("dynamodb")
         self._client = client
         self._table = table
         self._partitions = partitions
         self._consistent = consistent
         self._index = FileIndex(client, table, partitions)
         self._reader = IndexReader(client, table, partitions, consistent=consistent)
-        self._objects = None if s3 is None else Objects(lambda: s3)
         self._checked: dict[str, float] = {}
         """When the number of partitions is checked again, by bucket and the monotonic clock."""
 
@@ -166,7 +175,7 @@ class Index:
         `etag` and, in a versioned bucket, `version_id` are those that S3 returned for the write.
         Return Overtaken at once if a newer write or delete of the key followed. That is certain if
         S3 holds something else, or if the record's event happened after this call. Raises
-        NotIndexedError after `timeout` seconds.
+        NotIndexedError after `timeout` seconds, and BucketMissingError if there is no such bucket.
         """
         _check_key(bucket, key)
         etag = etag.strip('"')
@@ -175,6 +184,7 @@ class Index:
         if not timeout >= 0:
             raise ArgumentError(f"timeout is {timeout!r}: use a number of seconds")
         wanted = _Write(etag, version_id)
+        bucket_side = _BucketSide(self._objects, bucket, key, wanted)
         ends = time.monotonic() + timeout
         pause = _SHORTEST_PAUSE
         with self._explained():
@@ -185,7 +195,7 @@ class Index:
             began = self._time(bucket, key)
             while True:
                 # The object first: what S3 does not hold any more may have been indexed meanwhile.
-                is_gone = self._is_replaced(bucket, key, wanted)
+                is_gone = bucket_side.is_replaced()
                 record = self._index.read(bucket, key)
                 if record and wanted.is_in(record.known.etag, record.known.version_id):
                     return Indexed(record)
@@ -279,16 +289,6 @@ class Index:
         date = response["ResponseMetadata"]["HTTPHeaders"].get("date")
         return parsedate_to_datetime(date) if date else None
 
-    def _is_replaced(self, bucket: str, key: str, wanted: "_Write") -> bool:
-        """Return whether S3 holds something else; False if the caller may not look."""
-        if self._objects is None:
-            return False
-        try:
-            state = self._objects.head(bucket, key)
-        except PermissionDeniedError:
-            return False
-        return state is None or not wanted.is_in(state.etag, state.version_id)
-
     @contextmanager
     def _explained(self) -> Iterator[None]:
         """Say what a reader can do; the errors' own advice is for the module's function."""
@@ -316,6 +316,46 @@ class _Write:
         return etag == self.etag and (
             None in (self.version_id, version_id) or version_id == self.version_id
         )
+
+
+class _BucketSide:
+    """What S3 holds under the key of a write, until it denies a look."""
+
+    def __init__(self, objects: Objects | None, bucket: str, key: str, wanted: _Write) -> None:
+        self._objects = objects
+        self._bucket = bucket
+        self._key = key
+        self._wanted = wanted
+
+    def is_replaced(self) -> bool:
+        """Return whether S3 holds something else; False if the caller may not look.
+
+        Raises BucketMissingError.
+        """
+        if self._objects is None:
+            return False
+        try:
+            state = self._objects.look(self._bucket, self._key)
+            if state is None:
+                self._check_bucket(self._objects.client())
+        except PermissionDeniedError:
+            self._objects = None
+        except ClientError as error:
+            if not is_denied(error):
+                raise
+            self._objects = None
+        else:
+            return state is None or not self._wanted.is_in(state.etag, state.version_id)
+        return False
+
+    def _check_bucket(self, client: "S3Client") -> None:
+        """Raise BucketMissingError if there is no such bucket: HEAD of an object does not say."""
+        try:
+            client.list_objects_v2(Bucket=self._bucket, Prefix=self._key, MaxKeys=1)
+        except client.exceptions.NoSuchBucket:
+            raise BucketMissingError(
+                f"bucket {self._bucket} does not exist: use the module's output bucket.name"
+            ) from None
 
 
 def _happened_after(began: datetime | None, record: FileRecord) -> bool:

@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 import cli
 from cli import (
     ArgumentError,
+    BucketMissingError,
     FileIndexError,
     Index,
     Indexed,
@@ -589,16 +590,53 @@ def test_a_caller_that_may_not_look_at_objects_waits_all_the_same(
     s3: "S3Client",
     stored: Stored,
     clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def fail(**_: Any) -> None:
         raise ClientError({"Error": {"Code": "403", "Message": "Forbidden"}}, "HeadObject")
 
+    def identified() -> Any:
+        raise AssertionError("the caller was identified with the default session")
+
+    monkeypatch.setattr("cli.function.denials._caller", identified)
+    looks: list[object] = []
     s3.meta.events.register_first("before-call.s3.HeadObject", fail)
-    clock.changes.append(lambda: stored(record(etag="mine")))
+    s3.meta.events.register("before-parameter-build.s3", lambda **_: looks.append(1))
+    clock.changes += [lambda: None, lambda: None, lambda: stored(record(etag="mine"))]
+    index = Index(TABLE, client=dynamodb, s3=s3)
 
-    done = Index(TABLE, client=dynamodb, s3=s3).wait_until_indexed(BUCKET, KEY, etag="mine")
+    assert isinstance(index.wait_until_indexed(BUCKET, KEY, etag="mine"), Indexed)
+    assert (len(clock.pauses), len(looks)) == (3, 1)
 
-    assert isinstance(done, Indexed)
+    assert isinstance(index.wait_until_indexed(BUCKET, KEY, etag="mine"), Indexed)
+    assert len(looks) == 2  # the next wait looks again
+
+
+def test_a_bucket_that_does_not_exist_is_not_a_write_that_was_overtaken(
+    dynamodb: "DynamoDBClient", s3: "S3Client", clock: Clock
+) -> None:
+    index = Index(TABLE, client=dynamodb, s3=s3)
+
+    with pytest.raises(BucketMissingError, match=r"nowhere does not exist: use .* bucket\.name"):
+        index.wait_until_indexed("nowhere", KEY, etag="mine")
+    assert clock.pauses == []
+
+
+def test_a_client_of_s3_is_not_made_before_somebody_waits(
+    stored: Stored, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored(record(etag="mine"))
+    made: list[str] = []
+    make = boto3.client
+
+    def client(service: Any) -> Any:
+        made.append(service)
+        return make(service)
+
+    monkeypatch.setattr(boto3, "client", client)
+    index = Index(TABLE)
+    assert index.get(BUCKET, KEY)
+    assert made == ["dynamodb"]
 
 
 def test_without_a_client_the_default_session_makes_them(
@@ -631,6 +669,12 @@ def test_the_package_names_what_it_exports_and_loads_it_on_demand() -> None:
         cli.Nothing  # noqa: B018 # type: ignore[attr-defined]
 
     program = "import sys, cli; print({'boto3', 'botocore'} & set(sys.modules))"
+    said = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True, cwd=ROOT
+    )
+    assert said.stdout == "set()\n"
+
+    program = "import cli; print(set(cli.__all__) - set(dir(cli)))"
     said = subprocess.run(
         [sys.executable, "-c", program], check=True, capture_output=True, text=True, cwd=ROOT
     )
