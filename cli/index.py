@@ -24,7 +24,7 @@ from .function.events import MAX_KEY_BYTES
 from .function.objects import Objects
 from .function.reader import MOST_PARTITIONS, IndexReader
 from .function.record import FileRecord
-from .function.repository import FileIndex, explained_call, partition_of
+from .function.repository import FileIndex, explained_call, item_key
 from .function.sequencer import CLOCKS_DIFFER
 
 if TYPE_CHECKING:
@@ -226,13 +226,7 @@ class Index:
                 yield from self._reader.list_level(bucket, prefix, delimiter)
 
     def _batch(self, bucket: str, keys: Sequence[str]) -> Iterator[dict[str, Any]]:
-        left: Any = [
-            {
-                "partition": {"S": partition_of(bucket, key, self._partitions)},
-                "key": {"S": key},
-            }
-            for key in keys
-        ]
+        left: Any = [item_key(bucket, key, self._partitions) for key in keys]
         attempts, pause = 0, _SHORTEST_PAUSE
         while True:
             with explained_call(self._client, self._table, "dynamodb:BatchGetItem"):
@@ -280,10 +274,7 @@ class Index:
         with explained_call(self._client, self._table, "dynamodb:GetItem"):
             response = self._client.get_item(
                 TableName=self._table,
-                Key={
-                    "partition": {"S": partition_of(bucket, key, self._partitions)},
-                    "key": {"S": key},
-                },
+                Key=item_key(bucket, key, self._partitions),
                 ProjectionExpression="revision",
             )
         date = response["ResponseMetadata"]["HTTPHeaders"].get("date")
@@ -298,10 +289,8 @@ class Index:
             advice = "Give the caller's role the module's output index_read_policy."
             raise PermissionDeniedError(error.refusal, advice, error.said) from error
         except TableMissingError as error:
-            missing = str(error).partition(":")[0]
-            raise TableMissingError(
-                f"{missing}: use the module's output table.name, and its Region and account"
-            ) from error
+            advice = "use the module's output table.name, and its Region and account"
+            raise TableMissingError(error.missing, advice) from error
 
 
 @dataclass(frozen=True, slots=True)

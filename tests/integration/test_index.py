@@ -342,14 +342,17 @@ def test_a_denial_names_role_action_and_what_to_give_the_role(
         lambda index: list(index.list(BUCKET)),
     ],
 )
+@pytest.mark.parametrize(
+    "table", ["nowhere", "arn:aws:dynamodb:us-east-1:123456789012:table/nowhere"]
+)
 def test_a_missing_table_is_named(
-    dynamodb: "DynamoDBClient", read: Callable[[Index], object]
+    dynamodb: "DynamoDBClient", table: str, read: Callable[[Index], object]
 ) -> None:
     with pytest.raises(
         TableMissingError,
-        match=r"^table nowhere does not exist in us-east-1: use the module's output table\.name",
+        match=rf"^table {table} does not exist in us-east-1: use the module's output table\.name",
     ):
-        read(Index("nowhere", client=dynamodb))
+        read(Index(table, client=dynamodb))
 
 
 def test_an_item_that_is_not_a_record_raises(dynamodb: "DynamoDBClient") -> None:

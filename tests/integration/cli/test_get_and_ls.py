@@ -315,13 +315,16 @@ def test_reading_never_scans(
     assert calls == check + ["Query"] * 2  # the rest of a/ is skipped
 
 
+@pytest.mark.parametrize(
+    "table", ["absent", "arn:aws:dynamodb:us-east-1:123456789012:table/absent"]
+)
 @pytest.mark.parametrize("command", ["get", "ls"])
-def test_a_missing_table_is_named(file_index: FileIndexCommand, command: str) -> None:
-    said = file_index(command, f"s3://{BUCKET}/a", table="absent")
+def test_a_missing_table_is_named(file_index: FileIndexCommand, command: str, table: str) -> None:
+    said = file_index(command, f"s3://{BUCKET}/a", table=table)
 
     assert (said.code, said.answer) == (2, "")
     assert said.messages == (
-        "file-index: table absent does not exist in us-east-1: check Region and account\n"
+        f"file-index: table {table} does not exist in us-east-1: check Region and account\n"
     )
 
 
