@@ -90,9 +90,9 @@ class Index:
         `wait_until_indexed` look at objects. Without `consistent`, reads cost half, and may miss
         what was written within the last second.
         """
-        if not table:
+        if not isinstance(table, str) or not table:
             raise ArgumentError("the table has no name: use the module's output table.name")
-        if not isinstance(partitions, int) or not 1 <= partitions <= MOST_PARTITIONS:
+        if type(partitions) is not int or not 1 <= partitions <= MOST_PARTITIONS:
             raise ArgumentError(
                 f"partitions is {partitions!r}: use the module's input table.partitions, a whole"
                 f" number from 1 to {MOST_PARTITIONS}"
@@ -126,7 +126,7 @@ class Index:
 
         Raises ThrottledError if DynamoDB leaves keys unprocessed in every attempt.
         """
-        if isinstance(keys, str):
+        if isinstance(keys, (str, bytes)):
             raise ArgumentError(f"keys is a single text, {keys!r}: use get, or a list of keys")
         asked = list(dict.fromkeys(keys))
         for key in asked:
@@ -142,10 +142,12 @@ class Index:
         return {key: found[key] for key in asked if key in found and not found[key].deleted}
 
     @overload
-    def list(self, bucket: str, prefix: str = "") -> Iterator[FileRecord]: ...
+    def list(
+        self, bucket: str, prefix: str = "", *, delimiter: None = None
+    ) -> Iterator[FileRecord]: ...
     @overload
     def list(
-        self, bucket: str, prefix: str = "", *, delimiter: str
+        self, bucket: str, prefix: str = "", *, delimiter: str | None
     ) -> Iterator[FileRecord | str]: ...
     def list(
         self, bucket: str, prefix: str = "", *, delimiter: str | None = None
@@ -157,6 +159,8 @@ class Index:
         """
         _check_bucket(bucket)
         _check_length(prefix, "prefix")
+        if delimiter is not None:
+            _check_text(delimiter, "delimiter")
         if delimiter == "":
             raise ArgumentError('the delimiter is empty: use "/", or leave it out')
         return self._list(bucket, prefix, delimiter)
@@ -178,10 +182,11 @@ class Index:
         NotIndexedError after `timeout` seconds, and BucketMissingError if there is no such bucket.
         """
         _check_key(bucket, key)
+        _check_text(etag, "ETag")
         etag = etag.strip('"')
         if not etag:
             raise ArgumentError("the ETag is empty: use the one that S3 returned for the write")
-        if not timeout >= 0:
+        if not isinstance(timeout, (int, float)) or not timeout >= 0:
             raise ArgumentError(f"timeout is {timeout!r}: use a number of seconds")
         wanted = _Write(etag, version_id)
         bucket_side = _BucketSide(self._objects, bucket, key, wanted)
@@ -358,19 +363,29 @@ def _described(record: FileRecord | None) -> str:
     return "its tombstone" if record.deleted else f"a record with ETag {record.known.etag}"
 
 
+def _check_text(value: object, what: str) -> None:
+    if not isinstance(value, str):
+        raise ArgumentError(f"the {what} is {value!r}: use a str")
+
+
 def _check_key(bucket: str, key: str) -> None:
     _check_bucket(bucket)
+    _check_text(key, "key")
     if not key:
         raise ArgumentError("the key is empty: use an object's key")
     _check_length(key, "key")
 
 
 def _check_bucket(bucket: str) -> None:
+    _check_text(bucket, "bucket")
     if not bucket:
         raise ArgumentError("the bucket has no name: use the module's output bucket.name")
+    if "/" in bucket or ":" in bucket:
+        raise ArgumentError(f"the bucket is {bucket!r}: use its name, without s3:// and the key")
 
 
 def _check_length(text: str, what: str) -> None:
+    _check_text(text, what)
     try:
         length = len(text.encode())
     except UnicodeEncodeError:

@@ -137,6 +137,15 @@ def test_a_listing_is_in_s3s_order(
         )
 
 
+def test_a_delimiter_may_be_chosen_when_the_program_runs(
+    dynamodb: "DynamoDBClient", stored: Stored
+) -> None:
+    stored(record())
+    delimiter: str | None
+    for delimiter, listed in (("/", ["2026/"]), (None, [KEY])):
+        assert keys(Index(TABLE, client=dynamodb).list(BUCKET, delimiter=delimiter)) == listed
+
+
 def test_a_page_may_end_at_a_common_prefix(
     dynamodb: "DynamoDBClient", stored: Stored, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -375,6 +384,19 @@ def test_an_item_that_is_not_a_record_raises(dynamodb: "DynamoDBClient") -> None
         (lambda: Index(TABLE, 0), r"partitions is 0: use the module's input table\.partitions"),
         (lambda: Index(TABLE, 101), "a whole number from 1 to 100"),
         (lambda: Index(TABLE, 4.0), "partitions is 4.0"),  # type: ignore[arg-type]
+        (lambda: Index(TABLE, True), "partitions is True"),
+        (lambda: Index(None), r"output table\.name"),  # type: ignore[arg-type]
+        (lambda: Index(TABLE).get(BUCKET, 3), "the key is 3: use a str"),  # type: ignore[arg-type]
+        (lambda: Index(TABLE).get(None, KEY), "the bucket is None"),  # type: ignore[arg-type]
+        (lambda: Index(TABLE).get("s3://b", "k"), "the bucket is 's3://b': use its name"),
+        (lambda: Index(TABLE).get_many(BUCKET, b"ab"), "a list of keys"),  # type: ignore[arg-type]
+        (lambda: Index(TABLE).list(BUCKET, None), "the prefix is None"),  # type: ignore[call-overload]
+        (lambda: Index(TABLE).list(BUCKET, delimiter=3), "the delimiter is 3"),  # type: ignore[call-overload]
+        (lambda: Index(TABLE).wait_until_indexed(BUCKET, KEY, etag=None), "the ETag is None"),  # type: ignore[arg-type]
+        (
+            lambda: Index(TABLE).wait_until_indexed(BUCKET, KEY, etag="e", timeout=None),  # type: ignore[arg-type]
+            "timeout is None: use a number of seconds",
+        ),
         (lambda: Index(TABLE).get("", KEY), r"output bucket\.name"),
         (lambda: Index(TABLE).get(BUCKET, ""), "the key is empty"),
         (lambda: Index(TABLE).get(BUCKET, "é" * 513), "1026 bytes, and S3 allows 1024"),
