@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import FrozenInstanceError, replace
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -535,15 +536,65 @@ def test_a_write_that_a_later_event_overtook_is_not_waited_for(
     assert (done.record.deleted, done.record.known) == (newer.deleted, newer.known)
 
 
-def test_an_event_that_may_be_older_than_the_write_does_not_overtake_it(
-    dynamodb: "DynamoDBClient", stored: Stored, clock: Clock
-) -> None:
-    late = record(etag="late", event_time=datetime.now(UTC) - timedelta(seconds=1))
-    clock.changes.append(lambda: stored(late))
+def awss_time(dynamodb: "DynamoDBClient", time: datetime) -> None:
+    """Let DynamoDB's answers have this date, whatever the caller's clock says."""
 
+    def dated(parsed: Any, **_: Any) -> None:
+        parsed["ResponseMetadata"]["HTTPHeaders"]["date"] = format_datetime(time, usegmt=True)
+
+    dynamodb.meta.events.register("after-call.dynamodb.GetItem", dated)
+
+
+@pytest.mark.parametrize(("seconds", "overtakes"), [(-1, False), (4, False), (6, True)])
+def test_an_event_overtakes_a_write_if_it_is_certainly_later_by_awss_clock(
+    dynamodb: "DynamoDBClient", stored: Stored, clock: Clock, seconds: int, overtakes: bool
+) -> None:
+    began = datetime(2031, 1, 1, tzinfo=UTC)
+    awss_time(dynamodb, began)
+    late = record(etag="late", event_time=began + timedelta(seconds=seconds))
+    clock.changes.append(lambda: stored(late))
+    index = Index(TABLE, client=dynamodb)
+
+    if overtakes:
+        assert index.wait_until_indexed(BUCKET, KEY, etag="mine") == Overtaken(late)
+        return
     with pytest.raises(NotIndexedError, match="the index has a record with ETag late"):
-        Index(TABLE, client=dynamodb).wait_until_indexed(BUCKET, KEY, etag="mine", timeout=30)
+        index.wait_until_indexed(BUCKET, KEY, etag="mine", timeout=30)
     assert clock.monotonic() == pytest.approx(30)
+
+
+def test_a_write_that_is_indexed_and_replaced_during_a_look_at_s3_is_indexed(
+    dynamodb: "DynamoDBClient", s3: "S3Client", stored: Stored, clock: Clock
+) -> None:
+    """The object is looked at before the record, or this write would pass for overtaken."""
+    mine = s3.put_object(Bucket=BUCKET, Key=KEY, Body=b"mine")["ETag"]
+
+    def change(**_: Any) -> None:
+        stored(record(etag=mine.strip('"')))
+
+    s3.delete_object(Bucket=BUCKET, Key=KEY)
+    s3.meta.events.register("before-call.s3.HeadObject", change)
+
+    done = Index(TABLE, client=dynamodb, s3=s3).wait_until_indexed(BUCKET, KEY, etag=mine)
+
+    assert isinstance(done, Indexed)
+    assert clock.pauses == []
+
+
+@pytest.mark.parametrize(("of_record", "asked"), [("v", None), (None, "v"), (None, None)])
+def test_a_write_whose_version_is_not_known_on_both_sides_is_told_by_its_etag(
+    dynamodb: "DynamoDBClient",
+    stored: Stored,
+    of_record: str | None,
+    asked: str | None,
+) -> None:
+    stored(record(state=ObjectState(etag="mine", version_id=of_record)))
+
+    done = Index(TABLE, client=dynamodb).wait_until_indexed(
+        BUCKET, KEY, etag="mine", version_id=asked, timeout=0
+    )
+
+    assert isinstance(done, Indexed)
 
 
 @pytest.mark.parametrize(
