@@ -350,6 +350,9 @@ class _BucketSide:
             raise BucketMissingError(
                 f"bucket {self._bucket} does not exist: use the module's output bucket.name"
             ) from None
+        except ClientError as error:
+            if not is_denied(error):  # HEAD has found nothing, which is answer enough
+                raise
 
 
 def _happened_after(began: datetime | None, record: FileRecord) -> bool:

@@ -629,6 +629,19 @@ def test_a_write_that_s3_does_not_hold_any_more_is_overtaken_at_once(
     assert clock.pauses == []
 
 
+def test_a_caller_that_may_not_list_the_bucket_learns_that_an_object_is_gone(
+    dynamodb: "DynamoDBClient", s3: "S3Client", clock: Clock
+) -> None:
+    def fail(**_: Any) -> None:
+        raise ClientError({"Error": {"Code": "AccessDenied", "Message": ""}}, "ListObjectsV2")
+
+    s3.meta.events.register_first("before-call.s3.ListObjectsV2", fail)
+
+    done = Index(TABLE, client=dynamodb, s3=s3).wait_until_indexed(BUCKET, KEY, etag="mine")
+
+    assert (done, clock.pauses) == (Overtaken(None), [])
+
+
 def test_a_write_that_s3_still_holds_is_waited_for(
     dynamodb: "DynamoDBClient",
     s3: "S3Client",
