@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .function.errors import (
+        BucketMissingError,
         FileIndexError,
         PartitionsError,
         PermissionDeniedError,
@@ -21,6 +22,7 @@ __version__ = "1.0.0"
 
 __all__ = [
     "ArgumentError",
+    "BucketMissingError",
     "DerivedFile",
     "FileIndexError",
     "FileRecord",
@@ -46,3 +48,7 @@ def __getattr__(name: str) -> Any:
     from .function import errors, record  # noqa: PLC0415
 
     return next(vars(module)[name] for module in (index, errors, record) if name in vars(module))
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -47,8 +47,7 @@ def cause(error: Exception) -> str:
         case exceptions.ClientError() if error.response["Error"]["Code"] in DENIALS:
             return f"{str(error).rstrip('.')}. {_ADVICE}"
         case TableMissingError():
-            missing = str(error).partition(":")[0]
-            return f"{missing}: check Region and account"
+            return f"{error.missing}: check Region and account"
         case (
             exceptions.NoCredentialsError()
             | exceptions.NoRegionError()

@@ -90,6 +90,11 @@ _ADVICE = {
 }
 
 
+def is_denied(error: ClientError) -> bool:
+    """Return whether AWS denied the call."""
+    return error.response["Error"]["Code"] in _CODES
+
+
 @contextmanager
 def explained_denial(action: str, resource: str) -> Iterator[None]:
     """Raise PermissionDeniedError if AWS denies the call made inside.
@@ -99,7 +104,7 @@ def explained_denial(action: str, resource: str) -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        if error.response["Error"]["Code"] not in _CODES:
+        if not is_denied(error):
             raise
         raise _denied(error, action, resource) from error
 

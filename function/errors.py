@@ -1,4 +1,4 @@
-"""Everything that can go wrong while an object event is processed.
+"""Everything that can go wrong while an object event is processed or the index is read.
 
 FileIndexError
 ├── SettingsError             an environment variable is missing or wrong
@@ -21,7 +21,7 @@ Every message says what to do. None is swallowed: a message that fails goes back
 
 
 class FileIndexError(Exception):
-    """An object event, a message or the function itself failed."""
+    """Base class of this package's errors."""
 
 
 class SettingsError(FileIndexError):
@@ -48,7 +48,12 @@ class PermissionDeniedError(FileIndexError):
 
 
 class TableMissingError(FileIndexError):
-    """The table that the settings name does not exist."""
+    """The table does not exist in the client's Region and account."""
+
+    def __init__(self, missing: str, advice: str = "") -> None:
+        super().__init__(": ".join(filter(None, (missing, advice))))
+        self.missing = missing
+        """Which table is missing, and where."""
 
 
 class PartitionsError(FileIndexError):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from .denials import explained_denial, explained_read_denial
+from .denials import explained_denial, explained_read_denial, is_denied
 from .record import ObjectMetadata, ObjectState
 from .report import no_checksum
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 _PARTS = re.compile(r"-(\d+)$")
-_FORBIDDEN = {"403", "AccessDenied"}
+_BAD_REQUEST = "400"  # an error of HEAD has no body, so no other code
 _GONE = {"NoSuchKey", "NoSuchVersion", "NoSuchBucket", "404"}
 _ENCODED_WORD = "=?"
 _METADATA = {  # attribute of the record: field of HeadObject's response
@@ -66,6 +66,11 @@ class Objects:
 
         Raises PermissionDeniedError.
         """
+        with explained_read_denial(bucket, key):
+            return self.look(bucket, key)
+
+    def look(self, bucket: str, key: str) -> ObjectState | None:
+        """Do as `head`, but raise ClientError if S3 denies the call."""
         try:
             return self._current(bucket, key)
         except ClientError as error:
@@ -74,14 +79,12 @@ class Objects:
             raise
 
     def _current(self, bucket: str, key: str) -> ObjectState | None:
-        with explained_read_denial(bucket, key):
-            try:
-                found = self._found(bucket, key)
-            except ClientError as error:
-                if error.response["Error"]["Code"] != "400":
-                    raise
-                found = {}
-        if not found:  # SSE-C: HEAD needs the customer's key, but a listing does not
+        try:
+            found = self._found(bucket, key)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != _BAD_REQUEST:
+                raise
+            # SSE-C: HEAD needs the customer's key, but a listing does not
             return self._listed(bucket, key)
         return self._state(bucket, key, found, size=found["ContentLength"])
 
@@ -91,10 +94,11 @@ class Objects:
         try:
             return self.client().head_object(Bucket=bucket, Key=key, ChecksumMode="ENABLED")
         except ClientError as error:
-            if error.response["Error"]["Code"] not in _FORBIDDEN:
+            if not is_denied(error) and error.response["Error"]["Code"] != _BAD_REQUEST:
                 raise
-        # The checksum of an object that is encrypted with a KMS key needs kms:Decrypt, all else
-        # does not: https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
+        # The checksum of an object that is encrypted with a KMS key needs kms:Decrypt and an
+        # enabled key (S3 answers 400 if it is disabled), all else does not:
+        # https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
         found = self.client().head_object(Bucket=bucket, Key=key)
         no_checksum(bucket, key, found.get("SSEKMSKeyId"))
         return found
@@ -151,7 +155,7 @@ class Objects:
 
 
 def _checksum(found: Mapping[str, Any]) -> dict[str, str]:
-    """Return the checksum, of which an object has one, and its algorithm: any that S3 will have."""
+    """Return the object's checksum and its algorithm."""
     for field in sorted(found):
         if algorithm := _CHECKSUM.match(field):
             return {"checksum": found[field], "checksum_algorithm": algorithm[1]}

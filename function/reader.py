@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 MOST_PARTITIONS = 100
 """The limit of the module's input `table.partitions`."""
 _SAMPLE = 20
+"""Enough records to show a wrong number of partitions: it is right for half the keys at most."""
 _LAST_CHARACTER = "\U0010ffff"
 _NO_TOMBSTONES = {"FilterExpression": "attribute_not_exists(deleted)"}
 
@@ -122,17 +123,17 @@ class IndexReader:
         """Raise PartitionsError if a sample of records shows another number of partitions.
 
         With a wrong number, records would not be found and would be written twice. Return whether
-        there were any records.
+        the sample is large enough: a few records can be where a wrong number has them too.
         """
         return self._check(bucket, (bucket, f"{bucket}#0", f"{bucket}#{self._partitions}"))
 
     def check_all_partitions(self, bucket: str) -> bool:
-        """Do as `check_partitions` in every partition that any number can have, up to a record."""
+        """Do as `check_partitions`, with samples of every partition that any number can have."""
         numbered = (f"{bucket}#{number}" for number in range(MOST_PARTITIONS))
-        return any(self._check(bucket, (name,)) for name in (bucket, *numbered))
+        return self._check(bucket, (bucket, *numbered))
 
     def _check(self, bucket: str, partitions: Iterable[str]) -> bool:
-        found = False
+        found = 0
         for partition in partitions:
             page = self._page(partition, "", {}, {"Limit": _SAMPLE})
             keys = [_key(item) for item in page["Items"]]
@@ -142,8 +143,8 @@ class IndexReader:
                     f" {partition}, which {self._partitions} partitions do not explain: use the"
                     " number that the module's input table.partitions has"
                 )
-            found = found or bool(keys)
-        return found
+            found += len(keys)
+        return found >= _SAMPLE
 
     def _names(self, bucket: str) -> Iterator[str]:
         return (

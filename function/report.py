@@ -60,7 +60,8 @@ def no_derived_file(source: Source, reason: str) -> None:
 
 def no_checksum(bucket: str, key: str, kms_key_id: str | None) -> None:
     """Log why a record has no checksum; it is written all the same."""
-    reason = f"it needs kms:Decrypt on the KMS key {kms_key_id or 'of the object'}"
+    key_name = kms_key_id or "of the object"
+    reason = f"it needs kms:Decrypt on the KMS key {key_name}, and the key must be enabled"
     _logger.info("no checksum", extra={"bucket": bucket, "key": key, "reason": reason})
 
 

@@ -100,7 +100,7 @@ class FileIndex:
         with self._explained("dynamodb:GetItem"):
             response = self._client.get_item(
                 TableName=self._table_name,
-                Key={"partition": {"S": self._partition(bucket, key)}, "key": {"S": key}},
+                Key=item_key(bucket, key, self._partitions),
                 ConsistentRead=consistent,
             )
         item = response.get("Item")
@@ -161,15 +161,17 @@ class FileIndex:
     def to_item(self, record: FileRecord) -> dict[str, Any]:
         """Return the record as this table stores it."""
         return {
-            "partition": {"S": self._partition(record.bucket, record.key)},
+            "partition": {"S": partition_of(record.bucket, record.key, self._partitions)},
             **record.to_item(),
         }
 
-    def _partition(self, bucket: str, key: str) -> str:
-        return partition_of(bucket, key, self._partitions)
-
     def _explained(self, action: str) -> AbstractContextManager[None]:
         return explained_call(self._client, self._table_name, action)
+
+
+def item_key(bucket: str, key: str, partitions: int) -> dict[str, Any]:
+    """Return the primary key of a key's item in a table with `partitions` partitions."""
+    return {"partition": {"S": partition_of(bucket, key, partitions)}, "key": {"S": key}}
 
 
 def partition_of(bucket: str, key: str, partitions: int) -> str:
@@ -190,7 +192,7 @@ def explained_call(client: "DynamoDBClient", table_name: str, action: str) -> It
             yield
         except client.exceptions.ResourceNotFoundException as error:
             raise TableMissingError(
-                f"table {table_name} does not exist in {client.meta.region_name}: the function's"
-                " environment variable TABLE_NAME names it; apply the module again, or correct the"
-                " variable"
+                f"table {table_name} does not exist in {client.meta.region_name}",
+                "the function's environment variable TABLE_NAME names it; apply the module again,"
+                " or correct the variable",
             ) from error

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import FrozenInstanceError, replace
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from botocore.exceptions import ClientError
 import cli
 from cli import (
     ArgumentError,
+    BucketMissingError,
     FileIndexError,
     Index,
     Indexed,
@@ -136,6 +138,15 @@ def test_a_listing_is_in_s3s_order(
         )
 
 
+def test_a_delimiter_may_be_chosen_when_the_program_runs(
+    dynamodb: "DynamoDBClient", stored: Stored
+) -> None:
+    stored(record())
+    delimiter: str | None
+    for delimiter, listed in (("/", ["2026/"]), (None, [KEY])):
+        assert keys(Index(TABLE, client=dynamodb).list(BUCKET, delimiter=delimiter)) == listed
+
+
 def test_a_page_may_end_at_a_common_prefix(
     dynamodb: "DynamoDBClient", stored: Stored, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -213,16 +224,78 @@ def test_a_wrong_number_of_partitions_raises_even_if_there_is_a_single_record(
         read(Index(TABLE, asked, client=dynamodb), key)
 
 
+@pytest.mark.parametrize(("of_table", "asked"), [(2, 4), (4, 2), (4, 6), (4, 8), (50, 100)])
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda index, _, lost: index.get(BUCKET, lost),
+        lambda index, fits, lost: index.get_many(BUCKET, [fits, lost]),
+        lambda index, *_: list(index.list(BUCKET)),
+        lambda index, _, lost: index.wait_until_indexed(BUCKET, lost, etag="e", timeout=0),
+    ],
+)
+def test_a_record_that_fits_a_wrong_number_of_partitions_does_not_hide_one_that_does_not(
+    dynamodb: "DynamoDBClient",
+    stored: Stored,
+    of_table: int,
+    asked: int,
+    read: Callable[[Index, str, str], object],
+) -> None:
+    def partitions(key: str) -> tuple[str, str]:
+        return partition_of(BUCKET, key, of_table), partition_of(BUCKET, key, asked)
+
+    names = list(map(str, range(5000)))
+    fits = next(key for key in names if set(partitions(key)) == {f"{BUCKET}#0"})
+    sampled = {f"{BUCKET}#0", f"{BUCKET}#{asked}"}
+    lost = next(key for key in names if partitions(key)[0] not in {*sampled, partitions(key)[1]})
+    stored(record(fits), record(lost), partitions=of_table)
+
+    with pytest.raises(PartitionsError):
+        read(Index(TABLE, asked, client=dynamodb), fits, lost)
+
+
+def test_an_index_with_few_records_is_checked_again_after_a_minute(
+    dynamodb: "DynamoDBClient",
+    stored: Stored,
+    requests: list[tuple[str, dict[str, Any]]],
+    clock: "Clock",
+) -> None:
+    index = Index(TABLE, 4, client=dynamodb)
+    assert index.get(BUCKET, "never") is None
+    requests.clear()
+    clock.sleep(59)
+    assert index.get(BUCKET, "never") is None
+    assert list(index.list(BUCKET)) == []
+    assert [name for name, _ in requests] == ["GetItem", *["Query"] * 4]
+
+    stored(record("in another partition"), partitions=1)
+    clock.sleep(1)
+    with pytest.raises(PartitionsError):
+        index.get(BUCKET, "never")
+
+
 def test_the_number_of_partitions_is_checked_once(
     dynamodb: "DynamoDBClient", stored: Stored, requests: list[tuple[str, dict[str, Any]]]
 ) -> None:
-    stored(record(), partitions=3)
+    stored(*map(record, map(str, range(20))), partitions=3)
     index = Index(TABLE, 3, client=dynamodb)
     assert index.get(BUCKET, "never") is None
     requests.clear()
 
     assert index.get(BUCKET, "never either") is None
     assert [name for name, _ in requests] == ["GetItem"]
+
+
+def test_waiting_checks_the_number_of_partitions_once(
+    dynamodb: "DynamoDBClient", stored: Stored, requests: list[tuple[str, dict[str, Any]]]
+) -> None:
+    stored(*(record(str(number), etag="mine") for number in range(20)))
+    index = Index(TABLE, client=dynamodb)
+    index.wait_until_indexed(BUCKET, "1", etag="mine")
+    requests.clear()
+
+    index.wait_until_indexed(BUCKET, "2", etag="mine")
+    assert [name for name, _ in requests] == ["GetItem", "GetItem"]
 
 
 def deny(client: "DynamoDBClient", *operations: str) -> None:
@@ -279,14 +352,17 @@ def test_a_denial_names_role_action_and_what_to_give_the_role(
         lambda index: list(index.list(BUCKET)),
     ],
 )
+@pytest.mark.parametrize(
+    "table", ["nowhere", "arn:aws:dynamodb:us-east-1:123456789012:table/nowhere"]
+)
 def test_a_missing_table_is_named(
-    dynamodb: "DynamoDBClient", read: Callable[[Index], object]
+    dynamodb: "DynamoDBClient", table: str, read: Callable[[Index], object]
 ) -> None:
     with pytest.raises(
         TableMissingError,
-        match=r"^table nowhere does not exist in us-east-1: use the module's output table\.name",
+        match=rf"^table {table} does not exist in us-east-1: use the module's output table\.name",
     ):
-        read(Index("nowhere", client=dynamodb))
+        read(Index(table, client=dynamodb))
 
 
 def test_an_item_that_is_not_a_record_raises(dynamodb: "DynamoDBClient") -> None:
@@ -309,6 +385,19 @@ def test_an_item_that_is_not_a_record_raises(dynamodb: "DynamoDBClient") -> None
         (lambda: Index(TABLE, 0), r"partitions is 0: use the module's input table\.partitions"),
         (lambda: Index(TABLE, 101), "a whole number from 1 to 100"),
         (lambda: Index(TABLE, 4.0), "partitions is 4.0"),  # type: ignore[arg-type]
+        (lambda: Index(TABLE, True), "partitions is True"),
+        (lambda: Index(None), r"output table\.name"),  # type: ignore[arg-type]
+        (lambda: Index(TABLE).get(BUCKET, 3), "the key is 3: use a str"),  # type: ignore[arg-type]
+        (lambda: Index(TABLE).get(None, KEY), "the bucket is None"),  # type: ignore[arg-type]
+        (lambda: Index(TABLE).get("s3://b", "k"), "the bucket is 's3://b': use its name"),
+        (lambda: Index(TABLE).get_many(BUCKET, b"ab"), "a list of keys"),  # type: ignore[arg-type]
+        (lambda: Index(TABLE).list(BUCKET, None), "the prefix is None"),  # type: ignore[call-overload]
+        (lambda: Index(TABLE).list(BUCKET, delimiter=3), "the delimiter is 3"),  # type: ignore[call-overload]
+        (lambda: Index(TABLE).wait_until_indexed(BUCKET, KEY, etag=None), "the ETag is None"),  # type: ignore[arg-type]
+        (
+            lambda: Index(TABLE).wait_until_indexed(BUCKET, KEY, etag="e", timeout=None),  # type: ignore[arg-type]
+            "timeout is None: use a number of seconds",
+        ),
         (lambda: Index(TABLE).get("", KEY), r"output bucket\.name"),
         (lambda: Index(TABLE).get(BUCKET, ""), "the key is empty"),
         (lambda: Index(TABLE).get(BUCKET, "é" * 513), "1026 bytes, and S3 allows 1024"),
@@ -447,15 +536,65 @@ def test_a_write_that_a_later_event_overtook_is_not_waited_for(
     assert (done.record.deleted, done.record.known) == (newer.deleted, newer.known)
 
 
-def test_an_event_that_may_be_older_than_the_write_does_not_overtake_it(
-    dynamodb: "DynamoDBClient", stored: Stored, clock: Clock
-) -> None:
-    late = record(etag="late", event_time=datetime.now(UTC) - timedelta(seconds=1))
-    clock.changes.append(lambda: stored(late))
+def awss_time(dynamodb: "DynamoDBClient", time: datetime) -> None:
+    """Let DynamoDB's answers have this date, whatever the caller's clock says."""
 
+    def dated(parsed: Any, **_: Any) -> None:
+        parsed["ResponseMetadata"]["HTTPHeaders"]["date"] = format_datetime(time, usegmt=True)
+
+    dynamodb.meta.events.register("after-call.dynamodb.GetItem", dated)
+
+
+@pytest.mark.parametrize(("seconds", "overtakes"), [(-1, False), (4, False), (6, True)])
+def test_an_event_overtakes_a_write_if_it_is_certainly_later_by_awss_clock(
+    dynamodb: "DynamoDBClient", stored: Stored, clock: Clock, seconds: int, overtakes: bool
+) -> None:
+    began = datetime(2031, 1, 1, tzinfo=UTC)
+    awss_time(dynamodb, began)
+    late = record(etag="late", event_time=began + timedelta(seconds=seconds))
+    clock.changes.append(lambda: stored(late))
+    index = Index(TABLE, client=dynamodb)
+
+    if overtakes:
+        assert index.wait_until_indexed(BUCKET, KEY, etag="mine") == Overtaken(late)
+        return
     with pytest.raises(NotIndexedError, match="the index has a record with ETag late"):
-        Index(TABLE, client=dynamodb).wait_until_indexed(BUCKET, KEY, etag="mine", timeout=30)
+        index.wait_until_indexed(BUCKET, KEY, etag="mine", timeout=30)
     assert clock.monotonic() == pytest.approx(30)
+
+
+def test_a_write_that_is_indexed_and_replaced_during_a_look_at_s3_is_indexed(
+    dynamodb: "DynamoDBClient", s3: "S3Client", stored: Stored, clock: Clock
+) -> None:
+    """The object is looked at before the record, or this write would pass for overtaken."""
+    mine = s3.put_object(Bucket=BUCKET, Key=KEY, Body=b"mine")["ETag"]
+
+    def change(**_: Any) -> None:
+        stored(record(etag=mine.strip('"')))
+
+    s3.delete_object(Bucket=BUCKET, Key=KEY)
+    s3.meta.events.register("before-call.s3.HeadObject", change)
+
+    done = Index(TABLE, client=dynamodb, s3=s3).wait_until_indexed(BUCKET, KEY, etag=mine)
+
+    assert isinstance(done, Indexed)
+    assert clock.pauses == []
+
+
+@pytest.mark.parametrize(("of_record", "asked"), [("v", None), (None, "v"), (None, None)])
+def test_a_write_whose_version_is_not_known_on_both_sides_is_told_by_its_etag(
+    dynamodb: "DynamoDBClient",
+    stored: Stored,
+    of_record: str | None,
+    asked: str | None,
+) -> None:
+    stored(record(state=ObjectState(etag="mine", version_id=of_record)))
+
+    done = Index(TABLE, client=dynamodb).wait_until_indexed(
+        BUCKET, KEY, etag="mine", version_id=asked, timeout=0
+    )
+
+    assert isinstance(done, Indexed)
 
 
 @pytest.mark.parametrize(
@@ -488,6 +627,19 @@ def test_a_write_that_s3_does_not_hold_any_more_is_overtaken_at_once(
     s3.delete_object(Bucket=BUCKET, Key=KEY)
     assert index.wait_until_indexed(BUCKET, KEY, etag=mine) == Overtaken(None)
     assert clock.pauses == []
+
+
+def test_a_caller_that_may_not_list_the_bucket_learns_that_an_object_is_gone(
+    dynamodb: "DynamoDBClient", s3: "S3Client", clock: Clock
+) -> None:
+    def fail(**_: Any) -> None:
+        raise ClientError({"Error": {"Code": "AccessDenied", "Message": ""}}, "ListObjectsV2")
+
+    s3.meta.events.register_first("before-call.s3.ListObjectsV2", fail)
+
+    done = Index(TABLE, client=dynamodb, s3=s3).wait_until_indexed(BUCKET, KEY, etag="mine")
+
+    assert (done, clock.pauses) == (Overtaken(None), [])
 
 
 def test_a_write_that_s3_still_holds_is_waited_for(
@@ -527,16 +679,53 @@ def test_a_caller_that_may_not_look_at_objects_waits_all_the_same(
     s3: "S3Client",
     stored: Stored,
     clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def fail(**_: Any) -> None:
         raise ClientError({"Error": {"Code": "403", "Message": "Forbidden"}}, "HeadObject")
 
+    def identified() -> Any:
+        raise AssertionError("the caller was identified with the default session")
+
+    monkeypatch.setattr("cli.function.denials._caller", identified)
+    looks: list[object] = []
     s3.meta.events.register_first("before-call.s3.HeadObject", fail)
-    clock.changes.append(lambda: stored(record(etag="mine")))
+    s3.meta.events.register("before-parameter-build.s3", lambda **_: looks.append(1))
+    clock.changes += [lambda: None, lambda: None, lambda: stored(record(etag="mine"))]
+    index = Index(TABLE, client=dynamodb, s3=s3)
 
-    done = Index(TABLE, client=dynamodb, s3=s3).wait_until_indexed(BUCKET, KEY, etag="mine")
+    assert isinstance(index.wait_until_indexed(BUCKET, KEY, etag="mine"), Indexed)
+    assert (len(clock.pauses), len(looks)) == (3, 1)
 
-    assert isinstance(done, Indexed)
+    assert isinstance(index.wait_until_indexed(BUCKET, KEY, etag="mine"), Indexed)
+    assert len(looks) == 2  # the next wait looks again
+
+
+def test_a_bucket_that_does_not_exist_is_not_a_write_that_was_overtaken(
+    dynamodb: "DynamoDBClient", s3: "S3Client", clock: Clock
+) -> None:
+    index = Index(TABLE, client=dynamodb, s3=s3)
+
+    with pytest.raises(BucketMissingError, match=r"nowhere does not exist: use .* bucket\.name"):
+        index.wait_until_indexed("nowhere", KEY, etag="mine")
+    assert clock.pauses == []
+
+
+def test_a_client_of_s3_is_not_made_before_somebody_waits(
+    stored: Stored, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored(record(etag="mine"))
+    made: list[str] = []
+    make = boto3.client
+
+    def client(service: Any) -> Any:
+        made.append(service)
+        return make(service)
+
+    monkeypatch.setattr(boto3, "client", client)
+    index = Index(TABLE)
+    assert index.get(BUCKET, KEY)
+    assert made == ["dynamodb"]
 
 
 def test_without_a_client_the_default_session_makes_them(
@@ -569,6 +758,12 @@ def test_the_package_names_what_it_exports_and_loads_it_on_demand() -> None:
         cli.Nothing  # noqa: B018 # type: ignore[attr-defined]
 
     program = "import sys, cli; print({'boto3', 'botocore'} & set(sys.modules))"
+    said = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True, cwd=ROOT
+    )
+    assert said.stdout == "set()\n"
+
+    program = "import cli; print(set(cli.__all__) - set(dir(cli)))"
     said = subprocess.run(
         [sys.executable, "-c", program], check=True, capture_output=True, text=True, cwd=ROOT
     )

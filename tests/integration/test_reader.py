@@ -305,7 +305,7 @@ def test_a_table_tells_whether_it_has_a_number_of_partitions(
     written = FileIndex(dynamodb, TABLE, of_table)
     reader = IndexReader(dynamodb, TABLE, asked)
     assert not reader.check_partitions(BUCKET)
-    for number in range(60):
+    for number in range(100):
         written.replace(record(f"{number:02}"), None)
     requests: list[dict[str, Any]] = []
     dynamodb.meta.events.register(
@@ -336,7 +336,19 @@ def test_a_single_record_in_any_partition_tells_the_number_of_partitions(
 
     with pytest.raises(PartitionsError):
         reader.check_all_partitions(BUCKET)
-    assert IndexReader(dynamodb, TABLE, of_table).check_all_partitions(BUCKET)
+    IndexReader(dynamodb, TABLE, of_table).check_all_partitions(BUCKET)
+
+
+@pytest.mark.parametrize(("records", "enough"), [(19, False), (20, True)])
+def test_a_few_records_do_not_tell_the_number_of_partitions(
+    dynamodb: "DynamoDBClient", records: int, enough: bool
+) -> None:
+    index, reader = FileIndex(dynamodb, TABLE, 20), IndexReader(dynamodb, TABLE, 20)
+    for number in range(records):
+        index.replace(record(str(number)), None)
+
+    assert not reader.check_partitions(BUCKET)
+    assert reader.check_all_partitions(BUCKET) is enough
 
 
 def pages_of(dynamodb: "DynamoDBClient", monkeypatch: pytest.MonkeyPatch, size: int) -> list[Any]:

@@ -81,20 +81,24 @@ def test_a_checksum_is_recorded_with_its_algorithm_and_type(algorithm: str) -> N
 
 
 class Undecryptable(S3):
-    """S3 with an object whose KMS key the caller may not use."""
+    """S3 with an object whose KMS key the caller may not use, or which is disabled."""
+
+    code = "403"
 
     def head_object(self, **request: Any) -> Any:
         answer = super().head_object(**request)
         if "ChecksumMode" in request:
-            raise error("403")
+            raise error(self.code)
         return answer
 
 
-def test_an_object_whose_key_may_not_be_used_has_no_checksum_but_everything_else(
-    caplog: pytest.LogCaptureFixture,
+@pytest.mark.parametrize("code", ["403", "400"])  # S3 answers 400 if the key is disabled
+def test_an_object_whose_key_cannot_be_used_has_no_checksum_but_everything_else(
+    caplog: pytest.LogCaptureFixture, code: str
 ) -> None:
     caplog.set_level("INFO")
     s3 = Undecryptable(HEAD | {"ContentType": "text/csv", "SSEKMSKeyId": "arn:aws:kms:key/1"})
+    s3.code = code
 
     state = look(s3, metadata=True)
 
@@ -104,7 +108,9 @@ def test_an_object_whose_key_may_not_be_used_has_no_checksum_but_everything_else
     )
     (line,) = caplog.records
     assert (line.message, vars(line)["key"]) == ("no checksum", "a b")
-    assert vars(line)["reason"] == "it needs kms:Decrypt on the KMS key arn:aws:kms:key/1"
+    assert vars(line)["reason"] == (
+        "it needs kms:Decrypt on the KMS key arn:aws:kms:key/1, and the key must be enabled"
+    )
 
 
 def test_an_object_that_may_not_be_read_at_all_is_denied_even_without_its_checksum(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from cli.connection import Connection
 from cli.function.reader import IndexReader
 from cli.function.record import FileRecord, ObjectMetadata, ObjectState
-from cli.function.repository import FileIndex
+from cli.function.repository import FileIndex, partition_of
 from tests.integration.cli.conftest import FileIndexCommand, Store
 from tests.integration.conftest import BUCKET, TABLE
 from tests.unit.cli.test_terminal import hard_texts
@@ -294,7 +294,7 @@ def test_reading_never_scans(
 
         def note(params: dict[str, Any], model: Any, **_: Any) -> None:
             calls.append(model.name)
-            if model.name == "Query":
+            if model.name == "Query" and b'"Limit"' not in params["body"]:
                 params["body"] = params["body"][:-1] + b', "Limit": 10}'
 
         client.meta.events.register("before-call.*.*", note)
@@ -315,13 +315,16 @@ def test_reading_never_scans(
     assert calls == check + ["Query"] * 2  # the rest of a/ is skipped
 
 
+@pytest.mark.parametrize(
+    "table", ["absent", "arn:aws:dynamodb:us-east-1:123456789012:table/absent"]
+)
 @pytest.mark.parametrize("command", ["get", "ls"])
-def test_a_missing_table_is_named(file_index: FileIndexCommand, command: str) -> None:
-    said = file_index(command, f"s3://{BUCKET}/a", table="absent")
+def test_a_missing_table_is_named(file_index: FileIndexCommand, command: str, table: str) -> None:
+    said = file_index(command, f"s3://{BUCKET}/a", table=table)
 
     assert (said.code, said.answer) == (2, "")
     assert said.messages == (
-        "file-index: table absent does not exist in us-east-1: check Region and account\n"
+        f"file-index: table {table} does not exist in us-east-1: check Region and account\n"
     )
 
 
@@ -364,6 +367,26 @@ def test_a_listing_of_some_of_the_partitions_is_refused(
 
     assert (said.code, said.answer) == (2, "")
     assert "does not have --partitions 2" in said.messages
+
+
+def test_a_record_that_fits_a_wrong_number_of_partitions_does_not_hide_others(
+    file_index: FileIndexCommand, dynamodb: "DynamoDBClient", s3: "S3Client"
+) -> None:
+    def partitions(key: str) -> tuple[str, ...]:
+        return tuple(partition_of(BUCKET, key, number) for number in (4, 8))
+
+    keys = list(map(str, range(200)))
+    fits = next(key for key in keys if partitions(key) == (f"{BUCKET}#0", f"{BUCKET}#0"))
+    lost = next(key for key in keys if partitions(key) == (f"{BUCKET}#1", f"{BUCKET}#5"))
+    for key in (fits, lost):
+        FileIndex(dynamodb, TABLE, 4).replace(record(key), None)
+        s3.put_object(Bucket=BUCKET, Key=key)
+
+    for command, address in (("du", ""), ("get", lost), ("backfill", "")):
+        said = file_index(command, f"s3://{BUCKET}/{address}", "--partitions", "8")
+
+        assert (said.code, said.answer) == (2, "")
+        assert "does not have --partitions 8" in said.messages
 
 
 def test_a_wrong_number_of_partitions_is_not_an_answer(

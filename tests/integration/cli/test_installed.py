@@ -147,8 +147,10 @@ def test_the_distribution_has_its_version_needs_boto3_alone_and_is_typed(environ
 
     assert stated["Version"] == __version__
     assert [need for need in needs if "extra ==" not in need] == ["boto3>=1.35.50"]
-    assert sorted(need.partition(">")[0] for need in needs if "extra == 'cli'" in need) == [
-        "click",
-        "rich",
+    # The first client that returns the checksum CRC64NVME and the checksum's type.
+    assert sorted(need.partition(";")[0] for need in needs if "extra == 'cli'" in need) == [
+        "boto3>=1.36.0",
+        "click>=8.2",
+        "rich>=13.7",
     ]
     assert (environment / "file_index" / "py.typed").is_file()
