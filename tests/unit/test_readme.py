@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from benchmarks.results import read
 from cli import __version__
 from tools.module_copy import ROOT
 
@@ -42,3 +43,24 @@ def test_every_source_names_this_version_which_the_changelog_describes() -> None
 
     assert {source.partition("?ref=")[2] for source in sources} == {f"v{__version__}"}
     assert f"\n## {__version__}\n" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_the_figures_are_those_of_the_benchmarks() -> None:
+    sections = read()
+    cpu = {ratio.name: ratio.quartiles[1] for ratio in sections["cpu"].ratios}
+    rows = {
+        "one event": "unversioned, single",
+        "100 new files from the queue": "unversioned, batches of 100",
+        "one event, bucket with versions": "versioned, single",
+    }
+
+    for row, name in rows.items():
+        assert f"| {row} | {cpu[f'{name}: ours / plain put']:.2f} |" in README
+    in_dollars = [
+        f"${figure.value:.2f}"
+        for figure in sections["price"].figures
+        if figure.unit == "$ per million events"
+        and figure.name in {"unversioned, single", "versioned, single", "plain put", "powertools"}
+    ]
+    assert len(in_dollars) == 4
+    assert [price for price in in_dollars if price not in README] == []
