@@ -40,14 +40,17 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    """Import what an application uses when it uses it: the command line starts without boto3."""
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from . import index  # noqa: PLC0415
-    from .function import errors, record  # noqa: PLC0415
+if not TYPE_CHECKING:  # so that type checkers refuse other names
 
-    return next(vars(module)[name] for module in (index, errors, record) if name in vars(module))
+    def __getattr__(name: str) -> Any:
+        """Import what an application uses when it uses it, because boto3 is slow to load."""
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from . import index  # noqa: PLC0415
+        from .function import errors, record  # noqa: PLC0415
+
+        modules = (index, errors, record)
+        return next(vars(module)[name] for module in modules if name in vars(module))
 
 
 def __dir__() -> list[str]:

@@ -755,7 +755,7 @@ def test_the_package_names_what_it_exports_and_loads_it_on_demand() -> None:
         name: name for name in cli.__all__
     }
     with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
-        cli.Nothing  # noqa: B018 # type: ignore[attr-defined]
+        cli.Nothing  # type: ignore[attr-defined] # noqa: B018
 
     program = "import sys, cli; print({'boto3', 'botocore'} & set(sys.modules))"
     said = subprocess.run(
