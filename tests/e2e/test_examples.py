@@ -95,6 +95,7 @@ def test_an_index_with_derived_files(shared: Shared) -> None:
         assert json.load(found["Body"])["json"] == {"parses": True}
 
 
+@pytest.mark.long
 def test_a_job_for_each_real_change(shared: Shared) -> None:
     s3, sqs, dynamodb = map(shared.emulator.client, ("s3", "sqs", "dynamodb"))
     with applied(shared, "on-change", shared.emulator.environment | shared.provider) as example:

@@ -14,6 +14,7 @@ import pytest
 from botocore.config import Config
 
 from cli.connection import Connection
+from cli.function import reader
 from cli.function.record import FileRecord
 from cli.function.repository import FileIndex
 from cli.main import execute
@@ -81,3 +82,9 @@ Store = Callable[[FileRecord], None]
 @pytest.fixture
 def store(index: FileIndex) -> Store:
     return lambda record: index.replace(record, None)
+
+
+@pytest.fixture(autouse=True)
+def few_partitions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the search for records in any partition end after 8, because moto is slow."""
+    monkeypatch.setattr(reader, "MOST_PARTITIONS", 8)
