@@ -266,7 +266,7 @@ class Index:
         if self._is_checked(bucket):
             return
         with self._explained():
-            if self._reader.check_partitions(bucket) or self._reader.check_all_partitions(bucket):
+            if self._reader.check_all_partitions(bucket):
                 self._checked[bucket] = math.inf
             else:
                 self._checked[bucket] = time.monotonic() + _CHECKED_SECONDS

@@ -112,9 +112,8 @@ class Target:
         """Raise CommandError if a table named by --table has another number of partitions."""
         if self.deployment:
             return
-        reader = self.reader()
         try:
-            reader.check_partitions(bucket) or reader.check_all_partitions(bucket)
+            self.reader().check_all_partitions(bucket)
         except PartitionsError:
             raise CommandError(
                 f"table {self.settings.table_name} does not have --partitions"

@@ -128,7 +128,9 @@ class IndexReader:
         return self._check(bucket, (bucket, f"{bucket}#0", f"{bucket}#{self._partitions}"))
 
     def check_all_partitions(self, bucket: str) -> bool:
-        """Do as `check_partitions`, with samples of every partition that any number can have."""
+        """Do as `check_partitions`. If its sample is too small, sample every possible partition."""
+        if self.check_partitions(bucket):
+            return True
         numbered = (f"{bucket}#{number}" for number in range(MOST_PARTITIONS))
         return self._check(bucket, (bucket, *numbered))
 
