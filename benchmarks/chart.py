@@ -31,7 +31,7 @@ OTHERS = {
     PLAIN_PUT.name: "plain put",
     FLOOR.name: "signed request,\nno boto3",
 }
-"""What others are called in the chart, from the top down."""
+"""The label of each other handler in the chart, from top to bottom."""
 PRICES = {
     **{deployment.name: deployment.name for deployment in DEPLOYMENTS},
     PLAIN_PUT.name: "plain put",

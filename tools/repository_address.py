@@ -49,12 +49,10 @@ def spread(root: Path = ROOT) -> list[Path]:
 
 def _files(root: Path) -> list[Path]:
     """Return the text files that may name the address."""
-    return sorted(
-        file
-        for file in root.rglob("*")
-        if file.suffix in _TEXT
-        and not any(part.startswith(".") for part in file.relative_to(root).parts)
-    )
+    # Hidden directories such as .venv hold many files, so they are not entered.
+    entries = [entry for entry in root.iterdir() if not entry.name.startswith(".")]
+    files = [entry for entry in entries if entry.suffix in _TEXT and entry.is_file()]
+    return files + [file for entry in entries if entry.is_dir() for file in _files(entry)]
 
 
 def main() -> None:
