@@ -61,7 +61,7 @@ class Deployment:
 def default(name: str, otherwise: str | None = None) -> str:
     """Return the default of an attribute of the module's inputs.
 
-    Raises LookupError if there is no such attribute, unless a value is given for that case.
+    Raises LookupError if the attribute does not exist and `otherwise` is not given.
     """
     pattern = rf'^\s*{name}\s*=\s*optional\(\w+, "?([\w.]+)"?\)'
     found = re.search(pattern, (ROOT / "variables.tf").read_text(), re.MULTILINE)
